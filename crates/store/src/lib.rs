@@ -1,0 +1,11 @@
+//! The store under Sealstone: content-addressed objects in a composefs repository, and the EROFS images that name them.
+//!
+//! What lives here: objects by fs-verity digest, refs, transactions, gc, fsck and repair; the file tree type and the
+//! EROFS image writer and reader; fs-verity; the one edge to the file system ([`disk`]).
+//! What never does: tar, HTTP, boot artefacts, deployment records.
+
+mod algorithm;
+mod object_id;
+
+pub use algorithm::{Algorithm, BLOCK_SIZE, ParseAlgorithmError};
+pub use object_id::{ObjectId, ParseObjectIdError};

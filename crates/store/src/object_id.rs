@@ -1,0 +1,171 @@
+//! The id of an object: the fs-verity digest of its content.
+//!
+//! One concrete type for both algorithms, so that nothing above carries a type parameter. Only a computed digest or a
+//! parsed name makes one; there is no conversion from or to the other ids of the field (blob digest, diff_id, image).
+
+use std::{cmp::Ordering, fmt, str::FromStr};
+
+use crate::Algorithm;
+
+/// The fs-verity digest of an object's content, 32 or 64 bytes, with the algorithm that made it.
+#[derive(Clone, Copy)]
+pub struct ObjectId {
+    algorithm: Algorithm,
+    /// The digest, then zeros.
+    bytes: [u8; 64],
+}
+
+impl ObjectId {
+    /// The id with this digest.
+    ///
+    /// # Errors
+    /// When the length is not the algorithm's.
+    pub fn from_digest(algorithm: Algorithm, digest: &[u8]) -> Result<Self, ParseObjectIdError> {
+        let mut bytes = [0; 64];
+        match bytes.get_mut(..algorithm.digest_len()) {
+            Some(place) if place.len() == digest.len() => place.copy_from_slice(digest),
+            _ => return Err(ParseObjectIdError::Length(digest.len() * 2)),
+        }
+        Ok(Self { algorithm, bytes })
+    }
+
+    /// The algorithm that made this digest.
+    #[must_use]
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The digest: 32 or 64 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.algorithm.digest_len()).unwrap_or(&self.bytes)
+    }
+
+    /// The id in lower-case hexadecimal: 64 or 128 digits.
+    #[must_use]
+    pub fn to_hex(&self) -> String {
+        let mut hex = String::with_capacity(self.algorithm.digest_len() * 2);
+        self.push_hex(&mut hex);
+        hex
+    }
+
+    /// The object's path below `objects/`: `XX/` and the rest of the hexadecimal digits.
+    #[must_use]
+    pub fn object_path(&self) -> String {
+        let mut path = String::with_capacity(self.algorithm.digest_len() * 2 + 1);
+        self.push_hex(&mut path);
+        path.insert(2, '/');
+        path
+    }
+
+    fn push_hex(&self, out: &mut String) {
+        const DIGITS: [char; 16] =
+            ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+        for byte in self.as_bytes() {
+            for nibble in [byte >> 4, byte & 15] {
+                out.push(DIGITS.get(usize::from(nibble)).copied().unwrap_or('0'));
+            }
+        }
+    }
+}
+
+/// Why a text is not an object id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseObjectIdError {
+    /// Neither 64 (SHA-256) nor 128 (SHA-512) digits, or not the count of the repository's algorithm.
+    #[error("an object id has 64 or 128 hexadecimal digits, this has {0}")]
+    Length(usize),
+    /// A character outside `0-9a-f`.
+    #[error("an object id has lower-case hexadecimal digits only, this has {0:?}")]
+    Digit(char),
+}
+
+impl FromStr for ObjectId {
+    type Err = ParseObjectIdError;
+
+    fn from_str(hex: &str) -> Result<Self, Self::Err> {
+        let algorithm = match hex.len() {
+            64 => Algorithm::Sha256,
+            128 => Algorithm::Sha512,
+            other => return Err(ParseObjectIdError::Length(other)),
+        };
+        if let Some(bad) = hex.chars().find(|c| !matches!(c, '0'..='9' | 'a'..='f')) {
+            return Err(ParseObjectIdError::Digit(bad));
+        }
+        let nibble = |byte: u8| if byte <= b'9' { byte - b'0' } else { byte - b'a' + 10 };
+        let mut bytes = [0; 64];
+        for (place, pair) in bytes.iter_mut().zip(hex.as_bytes().as_chunks::<2>().0) {
+            let [high, low] = *pair;
+            *place = nibble(high) << 4 | nibble(low);
+        }
+        Ok(Self { algorithm, bytes })
+    }
+}
+
+impl fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_hex())
+    }
+}
+
+impl fmt::Debug for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ObjectId({}…)", self.to_hex().get(..12).unwrap_or_default())
+    }
+}
+
+impl PartialEq for ObjectId {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for ObjectId {}
+
+impl Ord for ObjectId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_bytes().cmp(other.as_bytes())
+    }
+}
+
+impl PartialOrd for ObjectId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl std::hash::Hash for ObjectId {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        // A digest is uniform: its first eight bytes are hash enough, and equality compares them all.
+        let mut first = [0; 8];
+        first.copy_from_slice(self.bytes.first_chunk::<8>().unwrap_or(&[0; 8]));
+        state.write_u64(u64::from_le_bytes(first));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn hex_reads_back_as_the_id_that_wrote_it(digest in proptest::collection::vec(any::<u8>(), 64)) {
+            for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+                let id = ObjectId::from_digest(algorithm, &digest[..algorithm.digest_len()]).unwrap();
+                prop_assert_eq!(id.to_hex().parse::<ObjectId>().unwrap(), id);
+                prop_assert_eq!(id.object_path().replace('/', ""), id.to_hex());
+            }
+        }
+    }
+
+    #[test]
+    fn upper_case_short_and_foreign_names_are_refused() {
+        assert_eq!("ab".parse::<ObjectId>(), Err(ParseObjectIdError::Length(2)));
+        assert_eq!("A".repeat(64).parse::<ObjectId>(), Err(ParseObjectIdError::Digit('A')));
+        assert_eq!("é".repeat(32).parse::<ObjectId>(), Err(ParseObjectIdError::Digit('é')));
+        assert!(ObjectId::from_digest(Algorithm::Sha512, &[0; 32]).is_err());
+    }
+}

@@ -1,0 +1,2 @@
+//! The command `store`.
+fn main() {}
