@@ -5,7 +5,9 @@
 //! What never does: tar, HTTP, boot artefacts, deployment records.
 
 mod algorithm;
+pub mod control;
 mod object_id;
 
 pub use algorithm::{Algorithm, BLOCK_SIZE, ParseAlgorithmError};
+pub use control::{CancelToken, Cancelled, Control};
 pub use object_id::{ObjectId, ParseObjectIdError};
