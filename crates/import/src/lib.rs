@@ -1,1 +1,7 @@
 //! Sealstone import.
+
+mod digest;
+mod ids;
+
+pub use digest::{Digest, DigestAlgorithm, DigestHasher, ParseDigestError};
+pub use ids::{BlobDigest, ConfigDigest, DiffId, ManifestDigest};
