@@ -7,6 +7,7 @@
 mod algorithm;
 pub mod control;
 mod object_id;
+pub mod verity;
 
 pub use algorithm::{Algorithm, BLOCK_SIZE, ParseAlgorithmError};
 pub use control::{CancelToken, Cancelled, Control};

@@ -29,6 +29,11 @@ impl ObjectId {
         Ok(Self { algorithm, bytes })
     }
 
+    /// The id with this digest in its first 32 or 64 bytes; the rest is zeros.
+    pub(crate) const fn from_padded(algorithm: Algorithm, bytes: [u8; 64]) -> Self {
+        Self { algorithm, bytes }
+    }
+
     /// The algorithm that made this digest.
     #[must_use]
     pub const fn algorithm(&self) -> Algorithm {

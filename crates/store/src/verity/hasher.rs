@@ -1,0 +1,66 @@
+//! The digest of a stream, in constant memory.
+
+use super::{descriptor, levels::Levels};
+use crate::{Algorithm, BLOCK_SIZE, ObjectId};
+
+/// Computes the fs-verity digest of bytes that come in pieces of any size.
+///
+/// Whole blocks are hashed where they lie in the caller's slice; pieces of 64 KiB and more fill the lanes best.
+/// Memory: under 64 KiB a level of the tree (sha256: two levels up to 64 MiB, three up to 8 GiB).
+///
+/// ```
+/// use sealstone_store::{Algorithm, verity};
+///
+/// let mut hasher = verity::Hasher::new(Algorithm::Sha512);
+/// hasher.update(b"some ");
+/// hasher.update(b"bytes");
+/// assert_eq!(hasher.finish(), verity::digest(Algorithm::Sha512, b"some bytes"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Hasher {
+    algorithm: Algorithm,
+    /// Bytes so far.
+    size: u64,
+    /// The begun block: never a whole one between calls.
+    begun: Vec<u8>,
+    levels: Levels,
+}
+
+impl Hasher {
+    /// A hasher that has seen nothing yet.
+    #[must_use]
+    pub const fn new(algorithm: Algorithm) -> Self {
+        Self { algorithm, size: 0, begun: Vec::new(), levels: Levels::new(algorithm) }
+    }
+
+    /// Bytes seen so far.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Adds bytes at the end.
+    pub fn update(&mut self, mut data: &[u8]) {
+        self.size = self.size.saturating_add(data.len() as u64);
+        if !self.begun.is_empty() {
+            let (fill, rest) = data.split_at(data.len().min(BLOCK_SIZE - self.begun.len()));
+            self.begun.extend_from_slice(fill);
+            data = rest;
+            if self.begun.len() < BLOCK_SIZE {
+                return;
+            }
+            self.levels.add_blocks(&self.begun);
+            self.begun.clear();
+        }
+        let (whole, rest) = data.split_at(data.len() - data.len() % BLOCK_SIZE);
+        self.levels.add_blocks(whole);
+        self.begun.extend_from_slice(rest);
+    }
+
+    /// The digest of all bytes seen.
+    #[must_use]
+    pub fn finish(mut self) -> ObjectId {
+        self.levels.add_blocks(&self.begun);
+        descriptor::digest(self.algorithm, self.size, &self.levels.root())
+    }
+}

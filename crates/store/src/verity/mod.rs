@@ -1,0 +1,47 @@
+//! The fs-verity digest, computed in user space.
+//!
+//! What lives here: the digest of bytes in memory ([`digest`], [`digest_many`], [`digest_parallel`]) and of a stream
+//! ([`Hasher`]). What does not: the kernel's side (enable and measure, behind the disk) and any file.
+//!
+//! The rules are Linux's (`Documentation/filesystems/fsverity.rst`), with 4,096-byte blocks and no salt: each block,
+//! zero-padded, is hashed; the digests, packed into blocks, are hashed again, up to a level of one digest, the root
+//! (all zeros for an empty file). The digest of a descriptor of 256 bytes that holds the root and the size is the id.
+//!
+//! Blocks are independent, so they are hashed several at a time in the lanes of one processor ([`lanes`]).
+
+mod descriptor;
+mod hasher;
+mod lanes;
+mod levels;
+mod many;
+mod parallel;
+
+#[cfg(test)]
+mod tests;
+
+use lanes::Frame;
+
+pub use hasher::Hasher;
+pub use many::digest_many;
+pub use parallel::digest_parallel;
+
+use crate::{Algorithm, BLOCK_SIZE, ObjectId};
+
+/// The fs-verity digest of `data`.
+///
+/// ```
+/// use sealstone_store::{Algorithm, verity};
+///
+/// let id = verity::digest(Algorithm::Sha256, b"");
+/// assert_eq!(id.to_hex(), "3d248ca542a24fc62d1c43b916eae5016878e2533c88238480b26128a1f1af95");
+/// ```
+#[must_use]
+pub fn digest(algorithm: Algorithm, data: &[u8]) -> ObjectId {
+    if data.len() <= BLOCK_SIZE {
+        let root = if data.is_empty() { [0; 64] } else { lanes::hash_one(algorithm, Frame::Block, data) };
+        return descriptor::digest(algorithm, data.len() as u64, &root);
+    }
+    let mut hasher = Hasher::new(algorithm);
+    hasher.update(data);
+    hasher.finish()
+}
