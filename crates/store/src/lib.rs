@@ -7,8 +7,10 @@
 mod algorithm;
 pub mod control;
 mod object_id;
+mod raw;
 pub mod verity;
 
 pub use algorithm::{Algorithm, BLOCK_SIZE, ParseAlgorithmError};
 pub use control::{CancelToken, Cancelled, Control};
 pub use object_id::{ObjectId, ParseObjectIdError};
+pub use raw::map::{Access, Map};

@@ -1,13 +1,14 @@
 //! The fs-verity digest, computed in user space.
 //!
 //! What lives here: the digest of bytes in memory ([`digest`], [`digest_many`], [`digest_parallel`]) and of a stream
-//! ([`Hasher`]). What does not: the kernel's side (enable and measure, behind the disk) and any file.
+//! ([`Hasher`]). The kernel's side, [`enable`] and [`measure`], is only re-exported:
+//! the disk calls it. What does not live here: files, and what a repository does with digests.
 //!
 //! The rules are Linux's (`Documentation/filesystems/fsverity.rst`), with 4,096-byte blocks and no salt: each block,
 //! zero-padded, is hashed; the digests, packed into blocks, are hashed again, up to a level of one digest, the root
 //! (all zeros for an empty file). The digest of a descriptor of 256 bytes that holds the root and the size is the id.
 //!
-//! Blocks are independent, so they are hashed several at a time in the lanes of one processor ([`lanes`]).
+//! Blocks are independent, so they are hashed several at a time in the lanes of one processor (`lanes.rs`).
 
 mod descriptor;
 mod hasher;
@@ -24,6 +25,8 @@ use lanes::Frame;
 pub use hasher::Hasher;
 pub use many::digest_many;
 pub use parallel::digest_parallel;
+
+pub use crate::raw::verity_ioctl::{VerityError, enable, measure};
 
 use crate::{Algorithm, BLOCK_SIZE, ObjectId};
 
