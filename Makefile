@@ -1,0 +1,57 @@
+# What a contributor types. Each target says what it needs; `make test` and `make demo` install nothing silently.
+CARGO ?= cargo
+PROFILE_DIR := target/release
+.DEFAULT_GOAL := help
+.PHONY: help build demo test test-vm soak fuzz lint deny doc man completions bench peers clean-demo
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+build: ## the command, optimised: target/release/store
+	$(CARGO) build --release --bin store
+
+demo: ## a real Debian image: import, deploy, boot entry; then an update, with sizes and times
+	tests/tools/demo
+
+test: ## every test; installs the Debian tools that act as oracles first
+	tests/tools/install
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	  $(CARGO) nextest run --workspace && $(CARGO) test --workspace --doc; \
+	else $(CARGO) test --workspace; fi
+
+test-vm: ## kernel fs-verity and vfat paths, in a small QEMU guest with Debian's kernel
+	tests/vm/run
+
+soak: ## the power-cut and many-process tests with far more states
+	SEALSTONE_SOAK=1 $(CARGO) test --workspace --release -- power_cut many_processes state_machine
+
+fuzz: ## each fuzz target for a minute (needs nightly and cargo-fuzz); SECONDS_EACH=60
+	fuzz/run $(or $(SECONDS_EACH),60)
+
+lint: ## rustfmt, clippy (pedantic, warnings are errors)
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+deny: ## licences, sources and banned crates (needs cargo-deny)
+	$(CARGO) deny check bans licenses sources
+
+doc: ## the API documentation, warnings are errors
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+
+man: build ## man pages into target/man
+	$(PROFILE_DIR)/store man target/man
+
+completions: build ## shell completions into target/completions
+	@mkdir -p target/completions
+	$(PROFILE_DIR)/store completions bash > target/completions/store.bash
+	$(PROFILE_DIR)/store completions zsh > target/completions/_store
+	$(PROFILE_DIR)/store completions fish > target/completions/store.fish
+
+bench: ## criterion micro-benchmarks, compared with the committed baseline
+	benches/compare
+
+peers: ## the whole-path benchmark against peers (root, 20 GB of disk, Debian packages)
+	benches/peers/run
+
+clean-demo: ## remove what make demo made
+	rm -rf target/demo

@@ -1,0 +1,129 @@
+//! The command line as clap reads it: the flags that every verb takes, and the list of verbs.
+//!
+//! Parsing is dumb: it knows shapes, not meanings. Each verb's own file holds its arguments and turns them into
+//! validated options; nothing here opens a file.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::verbs;
+
+/// The text of `store --help`: verbs in the order in which somebody meets them, then the first steps.
+const HELP: &str = "\
+{about}
+
+{usage-heading} {usage}
+
+Bring images in:
+  init         Make a repository
+  import       Import an OCI image, verify every byte of it, and build its file-system image
+
+Look:
+  images       List the images
+  inspect      Show one image: digests, layers, sizes, kernel
+  ls           List files in an image
+  cat          Print a file of an image
+  dump         Print an image as composefs-dump(5)
+  diff         List what differs between two images, and why
+  du           Show which bytes are an image's own and which are shared
+
+Use:
+  deploy       Make an image bootable: state, kernel, boot entry
+  status       Show the deployments
+  mount        Mount an image, read-only and verified
+  umount       Unmount it
+
+Keep:
+  rm           Remove an image's name
+  gc           Delete objects that nothing needs
+  fsck         Check every object, image and ref; mend with --repair
+  doctor       Show what this file system and kernel offer
+
+Shell:
+  completions  Print completions for a shell
+  man          Write the man pages
+
+Options:
+{options}
+
+{after-help}";
+
+const FIRST_STEPS: &str = "\
+First steps:
+  store init
+  store import oci:./image                     # a folder in OCI layout, as skopeo and buildah write it
+  store ls ./image /usr/bin
+  store deploy ./image --sysroot /mnt --esp /mnt/boot
+
+An IMAGE is the name given at import, a manifest digest, or an image id; digests and ids may be shortened
+as long as they are unique.
+
+Exit codes:
+  0 done  1 failed, or damage found  2 usage  3 not trusted: verification failed  4 no space
+  5 not found  6 busy  7 not supported here  130 cancelled
+
+`store help VERB` explains one verb, with examples.";
+
+/// OCI images in, verified bootable systems out.
+#[derive(Parser)]
+#[command(name = "store", version, about, help_template = HELP, after_help = FIRST_STEPS, disable_help_subcommand = false)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Flags that every verb takes.
+#[derive(Args)]
+pub struct Global {
+    /// The repository [env: `SEALSTONE_REPO`] [default: `/sysroot/composefs` of the booted system, else your own]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub repo: Option<PathBuf>,
+    /// How to report progress, always on standard error
+    #[arg(long, global = true, value_name = "HOW", value_enum, default_value_t = ProgressMode::Auto, hide_possible_values = false)]
+    pub progress: ProgressMode,
+    /// Threads to use [default: all processors]
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<std::num::NonZeroUsize>,
+}
+
+/// `--progress`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProgressMode {
+    /// Bars on a terminal, nothing otherwise
+    Auto,
+    /// Bars
+    Bar,
+    /// JSON lines for programs (docs/json.md)
+    Json,
+    /// Nothing
+    None,
+}
+
+/// `--json` and `--no-trunc`, of verbs that list.
+#[derive(Args)]
+pub struct Listing {
+    /// Print one JSON document instead (docs/json.md)
+    #[arg(long)]
+    pub json: bool,
+    /// Print ids whole
+    #[arg(long)]
+    pub no_trunc: bool,
+}
+
+/// `--json`, of verbs that report.
+#[derive(Args)]
+pub struct Reporting {
+    /// Print one JSON document instead (docs/json.md)
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to do; one file each in `verbs/`.
+#[derive(Subcommand)]
+pub enum Verb {
+    Completions(verbs::completions::Args),
+    Man(verbs::man::Args),
+}

@@ -1,0 +1,63 @@
+//! Where the repository is: `--repo`, `SEALSTONE_REPO`, the booted system's, else one of the user's own.
+//!
+//! The only reader of the environment in this project besides colours; the libraries are given a path.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// The repository of a system that was installed by Sealstone or bootc.
+const OF_THE_BOOTED_SYSTEM: &str = "/sysroot/composefs";
+
+/// The repository's folder, which need not exist yet. `option` is `--repo`.
+pub fn repository(option: Option<&Path>) -> PathBuf {
+    choose(option, |name| env::var_os(name).map(PathBuf::from), Path::new(OF_THE_BOOTED_SYSTEM).is_dir())
+}
+
+fn choose(option: Option<&Path>, variable: impl Fn(&str) -> Option<PathBuf>, booted: bool) -> PathBuf {
+    let set = |name: &str| variable(name).filter(|path| !path.as_os_str().is_empty());
+    if let Some(path) = option {
+        return path.to_owned();
+    }
+    if let Some(path) = set("SEALSTONE_REPO") {
+        return path;
+    }
+    if booted {
+        return PathBuf::from(OF_THE_BOOTED_SYSTEM);
+    }
+    // A relative XDG_DATA_HOME is to be ignored (XDG base directory specification).
+    let data = set("XDG_DATA_HOME").filter(|path| path.is_absolute());
+    let home = || set("HOME").unwrap_or_else(|| PathBuf::from("/root")).join(".local/share");
+    data.unwrap_or_else(home).join("sealstone/repo")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(name: &str) -> Option<PathBuf> {
+        match name {
+            "SEALSTONE_REPO" => Some("/from/env".into()),
+            "XDG_DATA_HOME" => Some("/data".into()),
+            _ => None,
+        }
+    }
+
+    fn only(wanted: &'static str, value: &'static str) -> impl Fn(&str) -> Option<PathBuf> {
+        move |name| (name == wanted).then(|| value.into())
+    }
+
+    #[test]
+    fn the_option_wins_then_the_variable_then_the_booted_system_then_ones_own() {
+        assert_eq!(choose(Some(Path::new("/option")), environment, true), Path::new("/option"));
+        assert_eq!(choose(None, environment, true), Path::new("/from/env"));
+        assert_eq!(choose(None, |_| None, true), Path::new("/sysroot/composefs"));
+        assert_eq!(choose(None, only("XDG_DATA_HOME", "/data"), false), Path::new("/data/sealstone/repo"));
+        assert_eq!(choose(None, only("HOME", "/home/a"), false), Path::new("/home/a/.local/share/sealstone/repo"));
+    }
+
+    #[test]
+    fn an_empty_or_relative_variable_counts_as_unset() {
+        assert_eq!(choose(None, only("SEALSTONE_REPO", ""), true), Path::new("/sysroot/composefs"));
+        assert_eq!(choose(None, only("XDG_DATA_HOME", "data"), false), Path::new("/root/.local/share/sealstone/repo"));
+    }
+}

@@ -1,0 +1,54 @@
+//! A small ext4 file system of its own on a loop device, for tests that fill it up. Needs root.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// A mounted file system of a chosen size; unmounted and gone when dropped.
+pub struct LoopDisk {
+    folder: TempDir,
+}
+
+impl LoopDisk {
+    /// Makes and mounts one of `megabytes`, or says why that cannot be done here.
+    pub fn new(megabytes: u32) -> Result<Self, String> {
+        if !super::is_root() {
+            return Err("needs root".to_owned());
+        }
+        let folder = TempDir::new().expect("a temporary folder");
+        let image = folder.path().join("disk");
+        let mount = folder.path().join("mnt");
+        std::fs::create_dir(&mount).expect("a mount point");
+        run("truncate", &["-s", &format!("{megabytes}M"), &text(&image)])?;
+        run("mkfs.ext4", &["-q", "-m", "0", &text(&image)])?;
+        run("mount", &["-o", "loop", &text(&image), &text(&mount)])?;
+        Ok(Self { folder })
+    }
+
+    /// Where it is mounted.
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("mnt")
+    }
+
+    /// Mounts it again, read-only.
+    pub fn make_read_only(&self) -> Result<(), String> {
+        run("mount", &["-o", "remount,ro", &text(&self.path())])
+    }
+}
+
+impl Drop for LoopDisk {
+    fn drop(&mut self) {
+        let _ = run("umount", &["-l", &text(&self.path())]);
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn run(program: &str, args: &[&str]) -> Result<(), String> {
+    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
+    let output = Command::new(program).args(args).env("PATH", path).output().map_err(|error| format!("{program}: {error}"))?;
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()) }
+}

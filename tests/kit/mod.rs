@@ -1,0 +1,24 @@
+//! The test kit: small OCI images made from code, a repository to put them in, and the command run on it.
+//!
+//! Images are written with the crate `tar` and hashed with `sha2`, independently of the code under test.
+#![allow(dead_code, reason = "each test file is a program of its own and uses a part")]
+#![allow(clippy::disallowed_methods, reason = "fixtures are ordinary files")]
+
+pub mod layer;
+pub mod layout;
+pub mod loop_disk;
+pub mod sandbox;
+
+pub use layer::Layer;
+pub use layout::{Compression, Image};
+pub use sandbox::{Outcome, Sandbox};
+
+/// Says that a test did not run, and why: visible with `--nocapture`, and in CI's log.
+pub fn skip(test: &str, why: &str) {
+    println!("skipped: {test}: {why}");
+}
+
+/// Whether the tests run as root.
+pub fn is_root() -> bool {
+    std::process::Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
+}
