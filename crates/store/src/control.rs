@@ -53,6 +53,14 @@ pub enum Unit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TaskId(u64);
 
+impl TaskId {
+    /// The number, for programs that read events.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// What a long call tells while it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

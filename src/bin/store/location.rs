@@ -52,12 +52,18 @@ mod tests {
         assert_eq!(choose(None, environment, true), Path::new("/from/env"));
         assert_eq!(choose(None, |_| None, true), Path::new("/sysroot/composefs"));
         assert_eq!(choose(None, only("XDG_DATA_HOME", "/data"), false), Path::new("/data/sealstone/repo"));
-        assert_eq!(choose(None, only("HOME", "/home/a"), false), Path::new("/home/a/.local/share/sealstone/repo"));
+        assert_eq!(
+            choose(None, only("HOME", "/home/a"), false),
+            Path::new("/home/a/.local/share/sealstone/repo")
+        );
     }
 
     #[test]
     fn an_empty_or_relative_variable_counts_as_unset() {
         assert_eq!(choose(None, only("SEALSTONE_REPO", ""), true), Path::new("/sysroot/composefs"));
-        assert_eq!(choose(None, only("XDG_DATA_HOME", "data"), false), Path::new("/root/.local/share/sealstone/repo"));
+        assert_eq!(
+            choose(None, only("XDG_DATA_HOME", "data"), false),
+            Path::new("/root/.local/share/sealstone/repo")
+        );
     }
 }

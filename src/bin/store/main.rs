@@ -4,8 +4,12 @@
 //! so is the environment (`SEALSTONE_REPO`, `XDG_DATA_HOME`, `NO_COLOR`), which the libraries never read.
 
 mod args;
+mod context;
 mod exit;
+mod location;
 mod output;
+mod progress;
+mod signal;
 mod verbs;
 
 use std::process::ExitCode;

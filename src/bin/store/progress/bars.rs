@@ -78,7 +78,9 @@ fn style(bounded: bool, unit: Unit) -> ProgressStyle {
         (true, Unit::Bytes) => {
             "{prefix:>10.dim} {msg:14} {bar:30.cyan/dim} {percent:>3}%  {decimal_bytes:>9} of {decimal_total_bytes:9} {decimal_bytes_per_sec:.dim}"
         }
-        (true, _) => "{prefix:>10.dim} {msg:14} {bar:30.cyan/dim} {percent:>3}%  {human_pos:>9} of {human_len:9}",
+        (true, _) => {
+            "{prefix:>10.dim} {msg:14} {bar:30.cyan/dim} {percent:>3}%  {human_pos:>9} of {human_len:9}"
+        }
         (false, Unit::Bytes) => "{prefix:>10.dim} {msg:14} {spinner:.cyan} {decimal_bytes:>9}",
         (false, _) => "{prefix:>10.dim} {msg:14} {spinner:.cyan} {human_pos:>9}",
     };

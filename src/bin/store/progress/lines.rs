@@ -29,7 +29,9 @@ fn line(event: &Event) -> Option<Value> {
         }),
         Event::Advanced { task, done } => json!({ "event": "advanced", "task": number(*task), "done": done }),
         Event::Finished { task } => json!({ "event": "finished", "task": number(*task) }),
-        Event::Skipped { work, name } => json!({ "event": "skipped", "work": work_name(*work), "name": name }),
+        Event::Skipped { work, name } => {
+            json!({ "event": "skipped", "work": work_name(*work), "name": name })
+        }
         Event::Warning(text) => json!({ "event": "warning", "text": text }),
         _ => return None,
     })

@@ -1,0 +1,66 @@
+//! What every verb gets: where the repository is, how to write answers, and the control of long calls.
+
+use std::io::{self, BufWriter, Write};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use sealstone::store::Control;
+
+use crate::args::Global;
+use crate::output::Terminal;
+use crate::progress::{self, Bars};
+use crate::{location, signal};
+
+/// Made once from the global flags.
+pub struct Context {
+    /// The repository's folder; it need not exist.
+    pub repository: PathBuf,
+    control: Control,
+    terminal: Terminal,
+    bars: Option<Arc<Bars>>,
+}
+
+impl Context {
+    /// Reads the environment and the terminal.
+    pub fn new(global: &Global) -> Self {
+        let mut control = Control::new();
+        if let Some(threads) = global.threads {
+            control = control.with_threads(NonZeroUsize::get(threads));
+        }
+        let mut bars = None;
+        if let Some((sink, shown)) = progress::sink(global.progress) {
+            control = control.with_progress(sink);
+            bars = shown;
+        }
+        let repository = location::repository(global.repo.as_deref());
+        Self { repository, control, terminal: Terminal::of_stdout(), bars }
+    }
+
+    /// Progress, cancelling and threads for a long call. From here on Ctrl-C cancels instead of killing, so verbs that
+    /// only read and print do not ask for it.
+    pub fn control(&self) -> anyhow::Result<&Control> {
+        signal::cancel_on_signal(self.control.cancel_token()).context("take over Ctrl-C")?;
+        Ok(&self.control)
+    }
+
+    /// Writes an answer to standard output, after taking the progress bars off the screen.
+    pub fn print(
+        &self,
+        write: impl FnOnce(&mut dyn Write, Terminal) -> io::Result<()>,
+    ) -> anyhow::Result<()> {
+        self.clear_bars();
+        let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+        write(&mut out, self.terminal)?;
+        out.flush()?;
+        Ok(())
+    }
+
+    /// Takes the progress bars off the screen.
+    pub fn clear_bars(&self) {
+        if let Some(bars) = &self.bars {
+            bars.clear();
+        }
+    }
+}
