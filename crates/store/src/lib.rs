@@ -6,11 +6,14 @@
 
 mod algorithm;
 pub mod control;
+pub mod disk;
+mod error;
 mod object_id;
 mod raw;
 pub mod verity;
 
 pub use algorithm::{Algorithm, BLOCK_SIZE, ParseAlgorithmError};
 pub use control::{CancelToken, Cancelled, Control};
+pub use error::{Error, Optional, Result};
 pub use object_id::{ObjectId, ParseObjectIdError};
 pub use raw::map::{Access, Map};

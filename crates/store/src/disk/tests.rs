@@ -1,0 +1,176 @@
+//! The handles against the real file system, and the wrappers against the handles.
+
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+use super::*;
+use crate::error::Optional;
+
+fn scratch() -> (tempfile::TempDir, Dir) {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = Dir::open(&RealDisk::shared(), folder.path()).unwrap();
+    (folder, dir)
+}
+
+#[test]
+fn what_is_written_reads_back_at_its_offset() {
+    let (_folder, dir) = scratch();
+    let file = dir.create_new("a", 0o644).unwrap();
+    file.write_all_at(0, b"hello world").unwrap();
+    file.write_all_at(6, b"there").unwrap();
+    assert_eq!(dir.open_file("a").unwrap().read_all(100).unwrap(), b"hello there");
+    assert!(matches!(file.read_all(10), Err(Error::TooBig { limit: 10, .. })));
+    let mut past = [0; 4];
+    assert!(matches!(file.read_exact_at(9, &mut past), Err(Error::Corrupt { .. })));
+}
+
+#[test]
+fn an_unnamed_file_appears_when_linked_and_never_over_another() {
+    let (_folder, dir) = scratch();
+    let file = dir.create_temp(0o644).unwrap();
+    file.write_all_at(0, b"x").unwrap();
+    assert!(dir.read_dir().unwrap().is_empty());
+    dir.link(&file, "named").unwrap();
+    assert_eq!(dir.metadata("named").unwrap().size, 1);
+    let error = dir.link(&file, "named").unwrap_err();
+    assert_eq!(error.errno(), Some(Errno::EXIST));
+    assert!(
+        error.to_string().starts_with("cannot link ") && error.to_string().contains("/named: "),
+        "{error}"
+    );
+}
+
+#[test]
+fn no_symlink_is_followed_unless_asked() {
+    let (_folder, dir) = scratch();
+    dir.create_dir("d", 0o755).unwrap();
+    dir.create_new("d/file", 0o644).unwrap();
+    dir.symlink("d/file", "inside").unwrap();
+    dir.symlink("/etc/passwd", "outside").unwrap();
+    assert_eq!(dir.open_file("inside").unwrap_err().errno(), Some(Errno::LOOP));
+    assert!(dir.open_file_with("inside", Access::Read, Resolve::Beneath).is_ok());
+    assert_eq!(
+        dir.open_file_with("outside", Access::Read, Resolve::Beneath).unwrap_err().errno(),
+        Some(Errno::XDEV)
+    );
+    assert!(dir.open_file_with("outside", Access::Read, Resolve::InRoot).unwrap_err().is_missing());
+    assert_eq!(dir.open_dir("..").unwrap_err().errno(), Some(Errno::XDEV));
+    assert_eq!(dir.create_new("outside", 0o644).unwrap_err().errno(), Some(Errno::EXIST));
+    assert_eq!(dir.read_link("outside").unwrap().as_os_str(), "/etc/passwd");
+    assert_eq!(dir.set_mode("outside", 0o600).unwrap_err().errno(), Some(Errno::OPNOTSUPP));
+}
+
+#[test]
+fn renames_replace_refuse_or_exchange() {
+    let (_folder, dir) = scratch();
+    for (name, text) in [("a", b"a"), ("b", b"b")] {
+        dir.create_new(name, 0o644).unwrap().write_all_at(0, text).unwrap();
+    }
+    assert_eq!(dir.rename("a", &dir, "b", Rename::NoReplace).unwrap_err().errno(), Some(Errno::EXIST));
+    dir.rename("a", &dir, "b", Rename::Exchange).unwrap();
+    assert_eq!(dir.open_file("a").unwrap().read_all(9).unwrap(), b"b");
+    dir.rename("a", &dir, "b", Rename::Replace).unwrap();
+    assert_eq!(dir.open_file("b").unwrap().read_all(9).unwrap(), b"b");
+    assert!(dir.metadata("a").optional().unwrap().is_none());
+}
+
+#[test]
+fn attributes_are_set_and_told() {
+    let (_folder, dir) = scratch();
+    dir.create_new("f", 0o600).unwrap();
+    dir.set_mode("f", 0o4711).unwrap();
+    dir.set_mtime("f", Timestamp { sec: -5, nsec: 7 }).unwrap();
+    let metadata = dir.metadata("f").unwrap();
+    assert_eq!((metadata.mode, metadata.mtime), (0o4711, Timestamp { sec: -5, nsec: 7 }));
+    dir.set_owner("f", metadata.uid, metadata.gid).unwrap();
+    dir.make_node("pipe", Node::Fifo, 0o644).unwrap();
+    assert_eq!(dir.metadata("pipe").unwrap().kind, FileType::Other);
+    if let Err(error) = dir.set_xattr("f", b"user.k", b"value") {
+        assert_eq!(error.errno(), Some(Errno::OPNOTSUPP), "only a file system without attributes may refuse");
+        return;
+    }
+    assert_eq!(dir.xattr("f", b"user.k").unwrap(), b"value");
+    assert!(dir.xattr_keys("f").unwrap().contains(&b"user.k".to_vec()));
+    dir.remove_xattr("f", b"user.k").unwrap();
+    assert_eq!(dir.xattr("f", b"user.k").unwrap_err().errno(), Some(Errno::NODATA));
+}
+
+#[test]
+fn a_whole_tree_is_removed_but_nothing_behind_its_symlinks() {
+    let (_folder, dir) = scratch();
+    dir.create_dir("keep", 0o755).unwrap();
+    dir.create_new("keep/file", 0o644).unwrap();
+    dir.create_dir("tree", 0o755).unwrap();
+    let mut deep = dir.open_dir("tree").unwrap();
+    for level in 0..50 {
+        deep.symlink("../keep", format!("link{level}")).unwrap();
+        deep.create_new("file", 0o644).unwrap();
+        deep = deep.ensure_dir("d", 0o755).unwrap();
+    }
+    dir.remove_dir_all("tree").unwrap();
+    let names: Vec<_> = dir.read_dir().unwrap().into_iter().map(|entry| entry.name).collect();
+    assert_eq!(names, ["keep"]);
+    assert!(dir.exists("keep/file").unwrap());
+}
+
+#[test]
+fn a_lock_excludes_another_open_directory() {
+    let (folder, first) = scratch();
+    let second = Dir::open(first.disk(), folder.path()).unwrap();
+    first.lock(Lock::Shared, Wait::Block).unwrap();
+    second.lock(Lock::Shared, Wait::Try).unwrap();
+    assert_eq!(second.lock(Lock::Exclusive, Wait::Try).unwrap_err().errno(), Some(Errno::WOULDBLOCK));
+    drop(first);
+    second.lock(Lock::Exclusive, Wait::Try).unwrap();
+}
+
+#[test]
+fn a_copy_is_equal_and_the_space_adds_up() {
+    let (_folder, dir) = scratch();
+    let from = dir.create_new("from", 0o644).unwrap();
+    let content: Vec<u8> = (0..1_000_003_u32).map(|i| (i % 251) as u8).collect();
+    from.write_all_at(0, &content).unwrap();
+    let to = dir.create_temp(0o644).unwrap();
+    assert_eq!(to.copy_from(&from).unwrap(), 1_000_003);
+    to.start_writeback(0, 1_000_003).unwrap();
+    assert_eq!(to.reopen_read_only().unwrap().read_all(u64::MAX).unwrap(), content);
+    let space = dir.space().unwrap();
+    assert!(space.available <= space.free && space.free <= space.total);
+}
+
+#[test]
+fn a_recording_disk_tells_calls_in_order_with_their_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let recording = RecordingDisk::new(RealDisk::shared());
+    let disk: Arc<dyn Disk> = recording.clone();
+    let dir = Dir::open(&disk, folder.path()).unwrap();
+    recording.clear();
+    dir.create_dir("a", 0o755).unwrap();
+    dir.create_dir("a", 0o755).unwrap_err();
+    dir.rename("a", &dir, "b", Rename::Replace).unwrap();
+    dir.sync().unwrap();
+    let log = recording.log();
+    let names: Vec<_> = log.iter().map(|call| call.name).collect();
+    assert_eq!(names, ["CreateDir", "CreateDir", "Rename", "SyncDir"]);
+    assert_eq!(log[1].error, Some(Errno::EXIST));
+    assert_eq!(log[2].other, Some(folder.path().join("a")));
+    assert_eq!(recording.position("Rename", "b"), Some(2));
+}
+
+#[test]
+fn a_failing_disk_fails_the_nth_call_once_or_for_good() {
+    for sticky in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let failing = FailingDisk::new(RealDisk::shared(), 1, sticky, Errno::NOSPC, |call| {
+            matches!(call, Call::CreateDir { .. })
+        });
+        let disk: Arc<dyn Disk> = failing.clone();
+        let dir = Dir::open(&disk, folder.path()).unwrap();
+        dir.create_dir("0", 0o755).unwrap();
+        assert!(!failing.has_failed());
+        assert!(matches!(dir.create_dir("1", 0o755), Err(Error::NoSpace { .. })));
+        assert!(failing.has_failed());
+        assert_eq!(dir.create_dir("2", 0o755).is_ok(), !sticky);
+    }
+}
