@@ -8,8 +8,10 @@ mod algorithm;
 pub mod control;
 pub mod disk;
 mod error;
+mod id_table;
 mod object_id;
 mod raw;
+pub mod tree;
 pub mod verity;
 
 pub use algorithm::{Algorithm, BLOCK_SIZE, ParseAlgorithmError};
