@@ -6,6 +6,7 @@
 //! is a tree of directories (each has one name), with any number of links to everything else.
 
 mod content;
+mod diff;
 mod error;
 mod metadata;
 mod resolve;
@@ -16,6 +17,7 @@ mod xattrs;
 mod tests;
 
 pub use content::{Content, FileType, INLINE_MAX};
+pub use diff::{Attribute, Change, Diff, Difference};
 pub use error::TreeError;
 pub use metadata::{Metadata, Timestamp};
 pub use walk::Walk;
