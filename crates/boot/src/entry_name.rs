@@ -6,7 +6,7 @@
 //! version and release and sorts descending, ignoring the sort key; systemd-boot sorts `sort-key` ascending.
 //! Invariant: in both orders the primary comes first, then the secondary, then what is older, newest first.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use crate::{BlsEntry, BootError, OsRelease, compare_versions};
 
@@ -73,11 +73,13 @@ impl EntryName {
         if !name.chars().all(fat) {
             return refuse("it has a character that FAT does not allow");
         }
-        match name.strip_suffix(".conf") {
-            None | Some("") => refuse("it does not end in .conf"),
-            Some(stem) if stem.starts_with('.') => refuse("it begins with a dot"),
-            Some(_) => Ok(Self(name.to_owned())),
+        if name.starts_with('.') {
+            return refuse("it begins with a dot");
         }
+        if !has_conf_suffix(name) {
+            return refuse("it does not end in .conf");
+        }
+        Ok(Self(name.to_owned()))
     }
 
     /// The name as text.
@@ -92,6 +94,11 @@ impl EntryName {
         let stem = self.0.strip_suffix(".conf").and_then(|stem| stem.strip_prefix("bootc_"));
         stem.is_some_and(|stem| stem.ends_with("-1") || stem.ends_with("-0"))
     }
+}
+
+/// Whether a boot loader takes a file of this name for an entry. FAT has no case.
+pub(crate) fn has_conf_suffix(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("conf"))
 }
 
 impl fmt::Display for EntryName {

@@ -58,6 +58,15 @@ pub enum BootError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A name is taken by another bootable entry, which is never overwritten.
+    #[error("the boot entry {name} is there already, and is another")]
+    Occupied {
+        /// The entry's file name.
+        name: String,
+    },
+    /// The store or the disk failed.
+    #[error(transparent)]
+    Store(#[from] sealstone_store::Error),
 }
 
 impl BootError {

@@ -1,0 +1,244 @@
+//! A boot partition: the ESP (or XBOOTLDR) as a directory, and every write to it.
+//!
+//! What lives here: where kernels and entries are, and the durable steps of rule D9. What does not: which of them are
+//! wanted, whose entries are whose, mounting.
+//! Invariants: nothing is overwritten; a file counts only after it was synced, its directory was, and its bytes were
+//! read back; an entry fits one cluster; no name is longer or stranger than FAT takes.
+
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use sealstone_store::{
+    Optional,
+    disk::{Dir, FileType, Space},
+};
+
+use crate::{
+    Blob, BlsEntry, BootDigest, BootError, ENTRY_MAX, EntryName, KernelSizes, entry_name::has_conf_suffix,
+};
+use write::{ensure_dir, put_file};
+
+/// Where boot loaders look for entries.
+const ENTRIES: &str = "loader/entries";
+
+/// Where kernels go.
+const KERNELS: &str = "EFI/Linux";
+
+/// A kernel's folder is this and the pair's digest: bootc's name for what it manages.
+const KERNEL_PREFIX: &str = "bootc_composefs-";
+
+const VMLINUZ: &str = "vmlinuz";
+const INITRD: &str = "initrd";
+
+/// What a file in `loader/entries` turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FoundEntry {
+    /// An entry, ours or foreign.
+    Entry(EntryName, BlsEntry),
+    /// Something that we cannot read as an entry: reported, never touched, never fatal.
+    Broken {
+        /// The file's name.
+        file: String,
+        /// Why it is none.
+        reason: String,
+    },
+}
+
+/// A boot partition.
+#[derive(Clone, Debug)]
+pub struct Esp {
+    root: Dir,
+}
+
+impl Esp {
+    /// The boot partition mounted at (or built in) this directory.
+    #[must_use]
+    pub const fn new(root: Dir) -> Self {
+        Self { root }
+    }
+
+    /// The name for messages: its path.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.root.label().display().to_string()
+    }
+
+    /// The space there is; `block` is the cluster.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn space(&self) -> Result<Space, BootError> {
+        Ok(self.root.space()?)
+    }
+
+    /// Everything in `loader/entries` that ends in `.conf`, sorted by name.
+    ///
+    /// # Errors
+    /// When the directory cannot be listed. A file that cannot be read is reported as broken.
+    pub fn entries(&self) -> Result<Vec<FoundEntry>, BootError> {
+        let Some(folder) = self.root.open_dir(ENTRIES).optional()? else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        let mut listed = folder.read_dir()?;
+        listed.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        for file in listed {
+            let name = file.name.to_string_lossy().into_owned();
+            if file.kind != FileType::File || !has_conf_suffix(&name) {
+                continue;
+            }
+            let read = read_entry(&folder, &name);
+            found.push(
+                read.unwrap_or_else(|error| FoundEntry::Broken { file: name, reason: error.to_string() }),
+            );
+        }
+        Ok(found)
+    }
+
+    /// The path by which an entry names the kernel of this digest, and the one of its initramfs.
+    #[must_use]
+    pub fn kernel_paths(digest: &BootDigest) -> (String, String) {
+        let folder = format!("/{KERNELS}/{KERNEL_PREFIX}{digest}");
+        (format!("{folder}/{VMLINUZ}"), format!("{folder}/{INITRD}"))
+    }
+
+    /// The kernels in folders of our naming, whole or not.
+    ///
+    /// # Errors
+    /// When the directory cannot be listed.
+    pub fn kernels(&self) -> Result<Vec<BootDigest>, BootError> {
+        let Some(folder) = self.root.open_dir(KERNELS).optional()? else { return Ok(Vec::new()) };
+        let digest = |name: &str| name.strip_prefix(KERNEL_PREFIX)?.parse().ok();
+        let mut kernels: Vec<BootDigest> = folder
+            .read_dir()?
+            .into_iter()
+            .filter(|entry| entry.kind == FileType::Directory)
+            .filter_map(|entry| digest(entry.name.to_str()?))
+            .collect();
+        kernels.sort_unstable();
+        Ok(kernels)
+    }
+
+    /// The bytes that writing this kernel and one entry would take, in whole clusters: 0 for what is there.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn bytes_needed(&self, kernel: &KernelSizes) -> Result<u64, BootError> {
+        let cluster = self.space()?.block.max(1);
+        let folder = format!("{KERNELS}/{KERNEL_PREFIX}{}", kernel.digest);
+        let mut needed = cluster;
+        // A new folder takes one cluster, and may make its parent grow by one; so may the new entry.
+        let folders = 3 * cluster;
+        let folder = self.root.open_dir(&folder).optional()?;
+        for (name, size) in [(VMLINUZ, kernel.vmlinuz), (INITRD, kernel.initramfs)] {
+            let there = match &folder {
+                Some(folder) => folder.metadata(name).optional()?.is_some_and(|there| there.size == size),
+                None => false,
+            };
+            if !there {
+                needed += size.next_multiple_of(cluster);
+            }
+        }
+        Ok(needed + folders)
+    }
+
+    /// Checks that so many bytes can be written, before anything is (rule D9 (6)).
+    ///
+    /// # Errors
+    /// [`BootError::NoSpace`].
+    pub fn check_space(&self, needed: u64) -> Result<(), BootError> {
+        let free = self.space()?.available;
+        if free < needed { Err(BootError::NoSpace { place: self.name(), needed, free }) } else { Ok(()) }
+    }
+
+    /// Writes a kernel and its initramfs, unless whole copies are there; what is there is read and compared.
+    ///
+    /// # Errors
+    /// [`BootError::Corrupt`] when the bytes do not read back or are not those of the digest, and the disk's errors.
+    pub fn write_kernel(
+        &self,
+        digest: &BootDigest,
+        vmlinuz: &Blob,
+        initramfs: &Blob,
+    ) -> Result<(), BootError> {
+        let linux = self.ensure_path(KERNELS)?;
+        let folder = ensure_dir(&linux, &format!("{KERNEL_PREFIX}{digest}"))?;
+        // D9 (1): kernels before the entry that names them.
+        let mut hasher = sha2::Sha256::default();
+        put_file(&folder, VMLINUZ, vmlinuz, &mut hasher)?;
+        put_file(&folder, INITRD, initramfs, &mut hasher)?;
+        let written = BootDigest::finish(hasher);
+        if written == *digest {
+            return Ok(());
+        }
+        let reason = format!("kernel and initramfs have the digest {written}");
+        Err(BootError::Corrupt { what: folder.label().display().to_string(), reason })
+    }
+
+    /// Writes an entry under its final name, which must be free: an entry of these bytes is taken for written, and one
+    /// that no boot loader would boot (torn by a power cut) makes way.
+    ///
+    /// # Errors
+    /// [`BootError::TooBig`] when it does not fit one cluster, [`BootError::Occupied`] when another bootable entry has
+    /// the name, [`BootError::Corrupt`] when it does not read back.
+    pub fn write_entry(&self, name: &EntryName, entry: &BlsEntry) -> Result<(), BootError> {
+        let text = entry.to_string();
+        let (size, limit) = (text.len() as u64, self.space()?.block);
+        if size > limit {
+            let what = format!("boot entry {name} (which must fit one cluster of {})", self.name());
+            return Err(BootError::TooBig { what, size, limit });
+        }
+        let folder = self.ensure_path(ENTRIES)?;
+        if let Some(taken) = name_in(&folder, name)? {
+            let there = folder.open_file(&taken)?.read_all(ENTRY_MAX as u64);
+            let there = there.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+            let bootable = |text: &String| text.parse::<BlsEntry>().is_ok_and(|entry| entry.is_bootable());
+            if there.is_ok_and(|there| there != text && bootable(&there)) {
+                return Err(BootError::Occupied { name: taken });
+            }
+        }
+        // D9 (2): under its final name from the start; the loader key is on the last line.
+        put_file(&folder, name.as_str(), &Blob::Bytes(text.into_bytes()), &mut sha2::Sha256::default())
+    }
+
+    /// Removes an entry, if it is there.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn remove_entry(&self, name: &EntryName) -> Result<(), BootError> {
+        let Some(folder) = self.root.open_dir(ENTRIES).optional()? else { return Ok(()) };
+        folder.remove_file(name.as_str()).optional()?;
+        // D9 (3): the entry is gone for good before its kernel goes.
+        Ok(folder.sync()?)
+    }
+
+    /// Removes a kernel's folder, if it is there. No entry may name it any more.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn remove_kernel(&self, digest: &BootDigest) -> Result<(), BootError> {
+        let Some(folder) = self.root.open_dir(KERNELS).optional()? else { return Ok(()) };
+        folder.remove_dir_all(format!("{KERNEL_PREFIX}{digest}")).optional()?;
+        Ok(folder.sync()?)
+    }
+
+    /// Opens a folder below the root; each level that is missing is made and its parent synced.
+    fn ensure_path(&self, path: &str) -> Result<Dir, BootError> {
+        path.split('/').try_fold(self.root.clone(), |parent, name| ensure_dir(&parent, name))
+    }
+}
+
+fn read_entry(folder: &Dir, name: &str) -> Result<FoundEntry, BootError> {
+    let bytes = folder.open_file(name)?.read_all(ENTRY_MAX as u64)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        BootError::invalid("boot entry", &String::from_utf8_lossy(error.as_bytes()), "it is not UTF-8")
+    })?;
+    Ok(FoundEntry::Entry(EntryName::parse(name)?, text.parse()?))
+}
+
+/// The name in the folder that FAT takes for this one.
+fn name_in(folder: &Dir, name: &EntryName) -> Result<Option<String>, BootError> {
+    let same = |other: &str| other.eq_ignore_ascii_case(name.as_str());
+    let listed = folder.read_dir()?;
+    Ok(listed.iter().filter_map(|entry| entry.name.to_str()).find(|other| same(other)).map(str::to_owned))
+}
