@@ -1,5 +1,6 @@
 //! Sealstone import.
 
+pub mod decompress;
 mod digest;
 mod ids;
 
