@@ -2,7 +2,13 @@
 
 pub mod decompress;
 mod digest;
+mod error;
 mod ids;
+mod limits;
+pub mod oci;
+pub mod source;
 
 pub use digest::{Digest, DigestAlgorithm, DigestHasher, ParseDigestError};
+pub use error::{ImportError, Result};
 pub use ids::{BlobDigest, ConfigDigest, DiffId, ManifestDigest};
+pub use limits::Limits;

@@ -10,6 +10,7 @@ mod zstd;
 
 pub use window::WindowGate;
 
+use crate::Limits;
 use gzip::Members;
 use zstd::Frames;
 
@@ -101,10 +102,21 @@ pub struct DecodeLimits {
     pub window_bytes: u64,
 }
 
+impl From<&Limits> for DecodeLimits {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            output_bytes: limits.layer_bytes,
+            ratio: limits.layer_ratio,
+            ratio_after: limits.layer_ratio_after,
+            window_bytes: limits.zstd_window_bytes,
+        }
+    }
+}
+
 impl Default for DecodeLimits {
-    /// 64 GiB; 1,100 to 1 (deflate cannot exceed 1,032) after 64 MiB; windows of 128 MiB (libzstd's own default).
+    /// Those of the default [`Limits`].
     fn default() -> Self {
-        Self { output_bytes: 64 << 30, ratio: 1100, ratio_after: 64 << 20, window_bytes: 128 << 20 }
+        Self::from(&Limits::default())
     }
 }
 
@@ -204,7 +216,7 @@ impl Decoder {
         if self.made > output_bytes {
             return Err(DecodeError::TooLong(output_bytes));
         }
-        if self.made > ratio_after && self.made / ratio > self.taken {
+        if self.made > ratio_after && self.made / ratio.max(1) > self.taken {
             return Err(DecodeError::Ratio(ratio));
         }
         Ok(())

@@ -1,0 +1,144 @@
+//! The one error type of the crate: each variant is a decision that the caller can take.
+//!
+//! Errors name the thing (`layer sha256:…`, `manifest sha256:…`) and the reason. Those that say "the source lies or is
+//! damaged" answer [`ImportError::is_untrusted`]; nothing was published when any of them comes.
+
+use sealstone_store::{Cancelled, Error as StoreError};
+
+use crate::{Digest, decompress::DecodeError};
+
+/// What went wrong with an import.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// The text names no source that we know how to read.
+    #[error("{text:?} is no image reference: {reason}")]
+    Reference {
+        /// What was given.
+        text: String,
+        /// The rule it breaks.
+        reason: String,
+    },
+    /// The source has no such image, or lacks a file that its own documents name.
+    #[error("{place} has no {what}")]
+    Missing {
+        /// What was looked for.
+        what: String,
+        /// Where.
+        place: String,
+    },
+    /// The reference fits several images: say which one.
+    #[error("{place} has several images, choose one of: {}", .choices.join(", "))]
+    Ambiguous {
+        /// Where.
+        place: String,
+        /// What can be asked for.
+        choices: Vec<String>,
+    },
+    /// The image exists, for other platforms only.
+    #[error("{place} has nothing for {wanted}, only for: {}", .offered.join(", "))]
+    NoPlatform {
+        /// Where.
+        place: String,
+        /// The platform asked for.
+        wanted: String,
+        /// Those that are there.
+        offered: Vec<String>,
+    },
+    /// A document breaks its format, or can be read in two ways.
+    #[error("{what} is malformed: {reason}")]
+    Malformed {
+        /// The document.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Well-formed, and of a kind that is not imported.
+    #[error("{what} is not supported: {reason}")]
+    Unsupported {
+        /// The thing.
+        what: String,
+        /// The kind, and a way out if there is one.
+        reason: String,
+    },
+    /// The bytes are not those that were promised.
+    #[error("{what} is not what it should be: expected {expected}, its bytes have {actual}")]
+    Digest {
+        /// The thing.
+        what: String,
+        /// The digest that named it.
+        expected: Box<Digest>,
+        /// The digest that we computed.
+        actual: Box<Digest>,
+    },
+    /// There are more or fewer bytes than were promised.
+    #[error("{what} has the wrong size: expected {expected} bytes, found {actual}{}", if *.actual > *.expected { " or more" } else { "" })]
+    Size {
+        /// The thing.
+        what: String,
+        /// The promised size, in bytes.
+        expected: u64,
+        /// How many bytes there were when reading stopped.
+        actual: u64,
+    },
+    /// The blob cannot be decompressed.
+    #[error("{what}: {source}")]
+    Decode {
+        /// The blob.
+        what: String,
+        /// Why.
+        source: DecodeError,
+    },
+    /// A bound of [`Limits`](crate::Limits) was passed.
+    #[error("{what} is over the limit of {limit}")]
+    TooBig {
+        /// What was measured, with its unit.
+        what: String,
+        /// The limit, in the same unit.
+        limit: u64,
+    },
+    /// The store, or reading the source's files, failed.
+    #[error(transparent)]
+    Store(StoreError),
+    /// The caller asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// A result of this crate.
+pub type Result<T, E = ImportError> = std::result::Result<T, E>;
+
+impl ImportError {
+    /// Whether the source is damaged or lies: its bytes are not those that it promised.
+    #[must_use]
+    pub const fn is_untrusted(&self) -> bool {
+        matches!(self, Self::Digest { .. } | Self::Size { .. } | Self::Decode { .. })
+    }
+
+    pub(crate) fn digest(what: impl Into<String>, expected: &Digest, actual: &Digest) -> Self {
+        Self::Digest { what: what.into(), expected: Box::new(*expected), actual: Box::new(*actual) }
+    }
+
+    pub(crate) fn malformed(what: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Malformed { what: what.into(), reason: reason.into() }
+    }
+
+    pub(crate) fn unsupported(what: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Unsupported { what: what.into(), reason: reason.into() }
+    }
+}
+
+impl From<StoreError> for ImportError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Cancelled => Self::Cancelled,
+            other => Self::Store(other),
+        }
+    }
+}
+
+impl From<Cancelled> for ImportError {
+    fn from(_: Cancelled) -> Self {
+        Self::Cancelled
+    }
+}

@@ -1,0 +1,98 @@
+//! Every bound of the importer, in one table.
+//!
+//! What lives here: the numbers, each with its unit and its reason. What does not: the code that enforces them, which
+//! answers with a typed refusal that names the bound.
+//!
+//! Invariant: none is unlimited. Each can be set by the caller; a raised one costs what its line says.
+
+/// The importer's bounds. Start from [`Limits::default`] and change what you must.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of an index, a manifest, or an image's configuration: 4 MiB each, containers/image's bound (CVE-2020-1702).
+    pub document_bytes: u64,
+    /// Indexes within indexes: 4.
+    pub index_depth: usize,
+    /// Documents read while an image is chosen: 256.
+    pub documents: usize,
+    /// Layers of one image: 1,024.
+    pub layers: usize,
+    /// Entries of an `oci-archive:` file: 64 Ki, all of them indexed in memory.
+    pub archive_entries: usize,
+    /// Bytes of one layer's tar: 64 GiB.
+    pub layer_bytes: u64,
+    /// Bytes out for one byte in, of a compressed layer: 1,100. Deflate cannot exceed 1,032; zstd can.
+    pub layer_ratio: u64,
+    /// Bytes that may come out before the ratio counts: 64 MiB.
+    pub layer_ratio_after: u64,
+    /// Bytes of a zstd window: 128 MiB, libzstd's own default. Above 8 MiB one decoder at a time.
+    pub zstd_window_bytes: u64,
+    /// Entries of one layer, implicit parents and whiteouts included: 4 Mi. A layer tree takes up to 200 bytes each.
+    pub entries: u32,
+    /// Bytes of one path, without a leading or trailing slash: 4,095, the kernel's `PATH_MAX` less its NUL.
+    pub path_bytes: usize,
+    /// Bytes of one path component: 255, the kernel's `NAME_MAX` and EROFS's longest name.
+    pub name_bytes: usize,
+    /// Components of one path: 1,024. Trees are walked with a stack of this depth.
+    pub path_depth: usize,
+    /// Bytes of a symlink's target: 4,095. EROFS stores more, but `readlink` then fails.
+    pub symlink_bytes: usize,
+    /// Symlinks of its own layer that one path may lead through: 40, as in the kernel.
+    pub symlinks_followed: usize,
+    /// Components that one path may visit while symlinks are followed: 4,096. Bounds the work of a hostile entry.
+    pub components_visited: usize,
+    /// Bytes of one extended header (PAX `x`, `g`, GNU `L`, `K`): 1 MiB, Go's bound. Held in memory, four at most.
+    pub extended_header_bytes: u64,
+    /// Bytes of an extended attribute's name: 255, the kernel's `XATTR_NAME_MAX`.
+    pub xattr_name_bytes: usize,
+    /// Bytes of an extended attribute's value: 64 KiB, the kernel's `XATTR_SIZE_MAX`.
+    pub xattr_value_bytes: usize,
+    /// Bytes of all names and values of one inode: 64 KiB, the kernel's `XATTR_LIST_MAX` and what EROFS can count.
+    pub xattrs_bytes: usize,
+    /// Data segments of one sparse file: 64 Ki, 16 bytes of memory each (CVE-2025-58183 had no bound).
+    pub sparse_segments: usize,
+    /// Bytes of one file, holes expanded: 16 TiB, ext4's largest.
+    pub file_bytes: u64,
+    /// Bytes after the end of the archive, counted from the first that is not zero: 64 MiB. Zero padding is bounded by
+    /// the layer's own size alone; it is streamed, never gathered (moby#35075).
+    pub trailing_bytes: u64,
+    /// Warnings kept for one layer: 1,024. Later ones are counted only.
+    pub warnings: usize,
+    /// Bytes of names, symlink targets, inline bodies and attributes of one layer's tree: 512 MiB, held in memory.
+    pub tree_heap_bytes: usize,
+    /// Bytes of a stored layer tree that is decoded: 1 GiB.
+    pub tree_record_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            document_bytes: 4 << 20,
+            index_depth: 4,
+            documents: 256,
+            layers: 1024,
+            archive_entries: 64 << 10,
+            layer_bytes: 64 << 30,
+            layer_ratio: 1100,
+            layer_ratio_after: 64 << 20,
+            zstd_window_bytes: 128 << 20,
+            entries: 4 << 20,
+            path_bytes: 4095,
+            name_bytes: 255,
+            path_depth: 1024,
+            symlink_bytes: 4095,
+            symlinks_followed: 40,
+            components_visited: 4096,
+            extended_header_bytes: 1 << 20,
+            xattr_name_bytes: 255,
+            xattr_value_bytes: 64 << 10,
+            xattrs_bytes: 64 << 10,
+            sparse_segments: 64 << 10,
+            file_bytes: 16 << 40,
+            trailing_bytes: 64 << 20,
+            warnings: 1024,
+            tree_heap_bytes: 512 << 20,
+            tree_record_bytes: 1 << 30,
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Sources: where an image's documents and blobs come from.
+//!
+//! What lives here: the trait [`Source`], which an installer may implement for a place of its own, and the local ones:
+//! an OCI layout as a directory ([`OciLayout`]) or as a tar of one ([`OciArchive`]). What never does: trust. Whatever a
+//! source hands out is checked against the digest that named it, by the caller, while it streams.
+
+mod layout;
+mod reference;
+mod select;
+
+use std::fmt;
+
+pub use layout::OciLayout;
+pub use reference::{Choice, Reference};
+
+use crate::{
+    Digest, Limits,
+    error::{ImportError, Result},
+    oci::Descriptor,
+};
+
+/// A place that has the documents and blobs of an image.
+pub trait Source: Send + Sync + fmt::Debug {
+    /// The place, for messages: `oci:/images/base`.
+    fn label(&self) -> String;
+
+    /// What the reference names: usually one descriptor; several when they differ by platform.
+    ///
+    /// # Errors
+    /// When there is nothing by that name, or more than one thing.
+    fn roots(&self, limits: &Limits) -> Result<Vec<Descriptor>>;
+
+    /// Opens a blob for reading from its start. Nobody believes its bytes before they are hashed.
+    ///
+    /// # Errors
+    /// [`ImportError::Missing`] when the place lacks it.
+    fn open_blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Blob + '_>>;
+}
+
+/// An open blob.
+pub trait Blob: Send {
+    /// Reads some of what follows; 0 is the end.
+    ///
+    /// # Errors
+    /// When the place fails.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize>;
+}
+
+/// Reads until `buffer` is full or the blob ends; says how much was read.
+pub(crate) fn fill(blob: &mut dyn Blob, buffer: &mut [u8]) -> Result<usize> {
+    let mut filled = 0;
+    while let Some(room) = buffer.get_mut(filled..)
+        && !room.is_empty()
+    {
+        match blob.read(room)? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    Ok(filled)
+}
+
+/// Reads a document whole, and checks its size and digest. `kind` is its name in errors.
+pub(crate) fn read_document(
+    source: &dyn Source,
+    descriptor: &Descriptor,
+    kind: &str,
+    limits: &Limits,
+) -> Result<Vec<u8>> {
+    let what = || format!("{kind} {}", descriptor.digest());
+    if descriptor.size() > limits.document_bytes {
+        return Err(ImportError::TooBig {
+            what: format!("{} ({} bytes)", what(), descriptor.size()),
+            limit: limits.document_bytes,
+        });
+    }
+    let size = usize::try_from(descriptor.size()).unwrap_or(usize::MAX);
+    // One byte more than promised, so that a longer document is seen.
+    let mut bytes = vec![0; size.saturating_add(1)];
+    let found = fill(&mut *source.open_blob(descriptor)?, &mut bytes)?;
+    if found != size {
+        return Err(ImportError::Size { what: what(), expected: descriptor.size(), actual: found as u64 });
+    }
+    bytes.truncate(size);
+    let actual = Digest::of(descriptor.digest().algorithm(), &bytes);
+    if actual != *descriptor.digest() {
+        return Err(ImportError::digest(what(), descriptor.digest(), &actual));
+    }
+    Ok(bytes)
+}
