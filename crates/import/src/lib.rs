@@ -7,6 +7,7 @@ mod ids;
 mod limits;
 pub mod oci;
 pub mod source;
+pub mod tar;
 
 pub use digest::{Digest, DigestAlgorithm, DigestHasher, ParseDigestError};
 pub use error::{ImportError, Result};
