@@ -1,0 +1,55 @@
+//! The one error type of the crate: each variant is a decision that the caller can take.
+
+use sealstone_boot::BootError;
+use sealstone_store::tree::TreeError;
+
+/// What went wrong, sorted by what the caller can do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeployError {
+    /// The image cannot be made with this profile, or cannot boot: choose another profile or another image.
+    #[error("the image is not {profile}: {reason}")]
+    Unfit {
+        /// What it should have been, as a word: `bootable`.
+        profile: &'static str,
+        /// What it lacks.
+        reason: String,
+    },
+    /// A layer does not fit on those below it: the image is wrong.
+    #[error("layer {layer} of the image cannot be applied: {path:?}: {reason}")]
+    Layer {
+        /// The layer's number, from 0.
+        layer: usize,
+        /// The path in the image.
+        path: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The image's SELinux policy cannot be read, so its labels cannot be computed.
+    #[error("the image's SELinux policy: {place}: {reason}")]
+    Policy {
+        /// File and line, or pattern.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A limit was passed.
+    #[error("the {what} has {size} bytes, and the limit is {limit}")]
+    TooBig {
+        /// What was measured.
+        what: String,
+        /// Its size in bytes.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The tree of the image outgrows its format.
+    #[error("the image's tree: {0}")]
+    Tree(#[from] TreeError),
+    /// The boot partition or an entry.
+    #[error(transparent)]
+    Boot(#[from] BootError),
+    /// The store or the disk.
+    #[error(transparent)]
+    Store(#[from] sealstone_store::Error),
+}
