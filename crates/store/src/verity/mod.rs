@@ -11,6 +11,8 @@
 //! Blocks are independent, so they are hashed several at a time in the lanes of one processor (`lanes.rs`).
 
 mod descriptor;
+#[cfg(target_arch = "x86_64")]
+mod group;
 mod hasher;
 mod lanes;
 mod levels;

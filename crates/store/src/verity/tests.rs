@@ -5,7 +5,7 @@ use std::{io::Write as _, process::Command};
 use fs_verity::InnerHashAlgorithm;
 use proptest::{collection::vec, prelude::*};
 
-use super::*;
+use super::{lanes::Processor, *};
 
 const BOTH: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Sha512];
 
@@ -84,6 +84,43 @@ fn ten_thousand_random_sizes_give_the_digest_of_the_crate_fs_verity() {
                 let expected = oracle(algorithm, body);
                 assert_eq!(digest(algorithm, body), expected, "{algorithm} {}", body.len());
                 assert_eq!(id, expected, "in a batch: {algorithm} {}", body.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_kind_of_lanes_gives_the_digests_of_the_portable_hash() {
+    let found = Processor::detect();
+    println!("this processor: {found:?}");
+    let none = Processor::default();
+    #[cfg(target_arch = "x86_64")]
+    let kinds = [
+        found,
+        Processor { sha_ni: found.sha_ni, ..none },
+        Processor { avx512: found.avx512, ..none },
+        Processor { avx2: found.avx2, ..none },
+    ];
+    #[cfg(not(target_arch = "x86_64"))]
+    let kinds = [found];
+    let data = bytes(40 * BLOCK_SIZE, 6);
+    let lengths: Vec<usize> =
+        bytes(80, 7).as_chunks::<2>().0.iter().map(|pair| usize::from(u16::from_le_bytes(*pair))).collect();
+    for (algorithm, frame) in BOTH.into_iter().flat_map(|a| [(a, Frame::Block), (a, Frame::Descriptor)]) {
+        for count in 0..=40 {
+            // Whole ones, each a byte short, and all lengths.
+            let whole: Vec<&[u8]> = data.chunks(frame.len()).take(count).collect();
+            let short: Vec<&[u8]> = whole.iter().map(|body| &body[1..]).collect();
+            let mixed: Vec<&[u8]> =
+                whole.iter().zip(&lengths).map(|(body, n)| &body[..n % (body.len() + 1)]).collect();
+            for bodies in [whole, short, mixed] {
+                let mut expected = vec![0; count * algorithm.digest_len()];
+                none.hash_all(algorithm, frame, &bodies, &mut expected);
+                for kind in kinds {
+                    let mut digests = vec![0; expected.len()];
+                    kind.hash_all(algorithm, frame, &bodies, &mut digests);
+                    assert!(digests == expected, "{algorithm} {frame:?} {count} in {kind:?}");
+                }
             }
         }
     }
