@@ -12,4 +12,6 @@ pub(crate) mod sha2_avx;
 pub(crate) mod sha2_tables;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod sha_ni;
+#[cfg(target_arch = "x86_64")]
+mod vectors;
 pub(crate) mod verity_ioctl;
