@@ -49,28 +49,25 @@ impl ObjectId {
     /// The id in lower-case hexadecimal: 64 or 128 digits.
     #[must_use]
     pub fn to_hex(&self) -> String {
-        let mut hex = String::with_capacity(self.algorithm.digest_len() * 2);
-        self.push_hex(&mut hex);
-        hex
+        self.hex_into(&mut [0; 128]).to_owned()
     }
 
     /// The object's path below `objects/`: `XX/` and the rest of the hexadecimal digits.
     #[must_use]
     pub fn object_path(&self) -> String {
-        let mut path = String::with_capacity(self.algorithm.digest_len() * 2 + 1);
-        self.push_hex(&mut path);
+        let mut path = self.to_hex();
         path.insert(2, '/');
         path
     }
 
-    fn push_hex(&self, out: &mut String) {
-        const DIGITS: [char; 16] =
-            ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-        for byte in self.as_bytes() {
-            for nibble in [byte >> 4, byte & 15] {
-                out.push(DIGITS.get(usize::from(nibble)).copied().unwrap_or('0'));
-            }
+    /// The id in hexadecimal, without an allocation.
+    pub(crate) fn hex_into<'a>(&self, digits: &'a mut [u8; 128]) -> &'a str {
+        let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
+        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(self.bytes) {
+            *pair = [digit(byte >> 4), digit(byte & 15)];
         }
+        let used = digits.get(..self.algorithm.digest_len() * 2).unwrap_or_default();
+        std::str::from_utf8(used).unwrap_or_default()
     }
 }
 

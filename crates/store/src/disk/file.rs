@@ -66,22 +66,29 @@ impl File {
         Ok(())
     }
 
-    /// The whole content.
+    /// The whole content, also of a file that tells no size (as in `/proc`).
     ///
     /// # Errors
     /// [`Error::TooBig`] when there are more than `limit` bytes.
     pub fn read_all(&self, limit: u64) -> Result<Vec<u8>> {
-        let size = self.metadata()?.size;
         let too_big = || Error::TooBig { what: format!("{} (bytes)", self.label.display()), limit };
+        let size = self.metadata()?.size;
         if size > limit {
             return Err(too_big());
         }
-        let mut content = vec![0; usize::try_from(size).map_err(|_| too_big())?];
+        // One more than the size, so that the read that finds the end needs no second buffer.
+        let mut content = vec![0; usize::try_from(size).map_err(|_| too_big())?.saturating_add(1)];
         let mut done = 0;
-        while let Some(rest) = content.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            match self.read_at(done as u64, rest)? {
+        loop {
+            if done == content.len() {
+                content.resize(done.saturating_mul(2).max(4096), 0);
+            }
+            match self.read_at(done as u64, content.get_mut(done..).unwrap_or_default())? {
                 0 => break,
                 count => done += count,
+            }
+            if done as u64 > limit {
+                return Err(too_big());
             }
         }
         content.truncate(done);

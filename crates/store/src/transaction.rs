@@ -1,0 +1,274 @@
+//! [`Transaction`]: the only way to write into a repository.
+//!
+//! Objects go to their places at once, where nothing names them; names are collected. The commit makes one barrier for
+//! all objects, new and reused (rules D2 and D6), then publishes the names (D3, in `publish.rs`), and only then hands out
+//! a [`Durable`]. A failed write poisons the transaction (D5). A dropped transaction leaves nothing that can be seen:
+//! at most objects that no name reaches, which gc removes.
+
+use std::{
+    fmt,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use crate::{
+    Durable, Error, ObjectId, ObjectWriter, RefName, RefTarget, Repository, Result, StreamName, layout,
+    lock::SharedGuard,
+    objects::Found,
+    publish::Names,
+    seen::Seen,
+    temporary::{Published, Temporary},
+    verity,
+};
+
+/// An object that is in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its id.
+    pub id: ObjectId,
+    /// Whether this call wrote it.
+    pub is_new: bool,
+}
+
+/// What a transaction has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TransactionStats {
+    /// Objects written.
+    pub new_objects: u64,
+    /// The content of those, in bytes.
+    pub new_bytes: u64,
+    /// Objects that were there already; each counts once.
+    pub reused_objects: u64,
+    /// The content of those, in bytes.
+    pub reused_bytes: u64,
+    /// Damaged objects that were written anew; also counted as new.
+    pub healed_objects: u64,
+}
+
+/// A set of writes that becomes visible and durable as one. Its methods may be called from many threads.
+#[must_use = "nothing is published before the commit"]
+pub struct Transaction {
+    repository: Repository,
+    _lock: SharedGuard,
+    seen: Seen,
+    names: Mutex<Names>,
+    verify_existing: bool,
+    poisoned: AtomicBool,
+    touched: AtomicBool,
+    counts: Counts,
+}
+
+#[derive(Default)]
+struct Counts {
+    new_objects: AtomicU64,
+    new_bytes: AtomicU64,
+    reused_objects: AtomicU64,
+    reused_bytes: AtomicU64,
+    healed_objects: AtomicU64,
+}
+
+impl Transaction {
+    pub(crate) fn new(repository: Repository, lock: SharedGuard) -> Self {
+        Self {
+            repository,
+            _lock: lock,
+            seen: Seen::new(),
+            names: Mutex::default(),
+            verify_existing: false,
+            poisoned: AtomicBool::new(false),
+            touched: AtomicBool::new(false),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Reads each existing object before it counts as there, and replaces it when its content is damaged.
+    pub fn verify_existing(mut self, yes: bool) -> Self {
+        self.verify_existing = yes;
+        self
+    }
+
+    /// The repository that this writes to.
+    #[must_use]
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// What has been done so far.
+    #[must_use]
+    pub fn stats(&self) -> TransactionStats {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        TransactionStats {
+            new_objects: read(&self.counts.new_objects),
+            new_bytes: read(&self.counts.new_bytes),
+            reused_objects: read(&self.counts.reused_objects),
+            reused_bytes: read(&self.counts.reused_bytes),
+            healed_objects: read(&self.counts.healed_objects),
+        }
+    }
+
+    /// Stores a content: hashed first, written only if it is new.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`], [`Error::ReadOnly`], [`Error::Verity`], or when the disk fails; the transaction is of no use
+    /// then.
+    pub fn put(&self, content: &[u8]) -> Result<Stored> {
+        self.put_known(verity::digest(self.repository.algorithm(), content), content)
+    }
+
+    /// Stores a content whose digest **the caller computed from these very bytes**: one system call if it is there,
+    /// none if this transaction had it before.
+    ///
+    /// # Errors
+    /// As [`Transaction::put`].
+    pub fn put_known(&self, id: ObjectId, content: &[u8]) -> Result<Stored> {
+        if !self.seen.insert(&id) {
+            return Ok(Stored { id, is_new: false });
+        }
+        self.poisoning(|| {
+            let size = content.len() as u64;
+            let found = self.find(&id, size)?;
+            let published = match found {
+                Found::Good => Published::Exists,
+                _ => self.repository.objects().write(&id, content, found, self.repository.staging()?)?,
+            };
+            Ok(self.count(id, size, published, found))
+        })
+    }
+
+    /// Begins an object that is too big to be held; `expected_size` in bytes is a hint.
+    ///
+    /// # Errors
+    /// As [`Transaction::put`].
+    pub fn object_writer(&self, expected_size: u64) -> Result<ObjectWriter<'_>> {
+        let file = self.poisoning(|| {
+            let staging = self.repository.staging()?;
+            staging.create(&staging.dir, layout::OBJECT_MODE)
+        })?;
+        Ok(ObjectWriter::new(self, file, expected_size))
+    }
+
+    /// Publishes what an [`ObjectWriter`] wrote.
+    pub(crate) fn finish_object(&self, id: ObjectId, size: u64, file: Temporary) -> Result<Stored> {
+        if !self.seen.insert(&id) {
+            return Ok(Stored { id, is_new: false });
+        }
+        self.poisoning(|| {
+            let found = self.find(&id, size)?;
+            let published = match found {
+                Found::Good => Published::Exists,
+                _ => self.repository.objects().place(file, &id, size, found, self.repository.staging()?)?,
+            };
+            Ok(self.count(id, size, published, found))
+        })
+    }
+
+    /// Looks an object up; with `verify_existing` also into it.
+    fn find(&self, id: &ObjectId, size: u64) -> Result<Found> {
+        let found = self.repository.objects().find(id, size)?;
+        if found == Found::Good && self.verify_existing {
+            return match self.repository.copy_object(id, |_| Ok(())) {
+                Ok(_) => Ok(Found::Good),
+                Err(Error::Corrupt { .. } | Error::Verity { .. } | Error::Io { .. }) => Ok(Found::Damaged),
+                Err(error) => Err(error),
+            };
+        }
+        Ok(found)
+    }
+
+    fn count(&self, id: ObjectId, size: u64, published: Published, found: Found) -> Stored {
+        let is_new = published == Published::New;
+        let (objects, bytes) = if is_new {
+            (&self.counts.new_objects, &self.counts.new_bytes)
+        } else {
+            (&self.counts.reused_objects, &self.counts.reused_bytes)
+        };
+        objects.fetch_add(1, Ordering::Relaxed);
+        bytes.fetch_add(size, Ordering::Relaxed);
+        if is_new {
+            self.touched.store(true, Ordering::Relaxed);
+            self.counts.healed_objects.fetch_add(u64::from(found == Found::Damaged), Ordering::Relaxed);
+        }
+        Stored { id, is_new }
+    }
+
+    /// D5: what failed once is not tried again, and nothing of it is published.
+    pub(crate) fn poisoning<T>(&self, write: impl FnOnce() -> Result<T>) -> Result<T> {
+        let result = write();
+        if result.is_err() {
+            self.poisoned.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+
+    fn names(&self) -> std::sync::MutexGuard<'_, Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Will name a stream: `streams/<name>`, in place of what has the name now.
+    pub fn name_stream(&self, name: StreamName, stream: ObjectId) {
+        self.names().streams.insert(name, stream);
+    }
+
+    /// Will name an image, so that it may be mounted: `images/<id>`.
+    pub fn name_image(&self, image: ObjectId) {
+        self.names().images.insert(image);
+    }
+
+    /// Will keep an image or a stream: a ref below `images/refs` or `streams/refs`, in place of what has the name now.
+    /// What it names must be there, or be named by this transaction.
+    pub fn set_ref(&self, name: RefName, target: RefTarget) {
+        self.names().refs.insert((target.place(), name), target);
+    }
+
+    /// Will put a record into the cache of decoded layers under this file name, in place of what has the name now.
+    /// It is written at once, and durable with the names.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a name that is no plain file name; otherwise as [`Transaction::put`].
+    pub fn cache_layer(&self, name: &str, record: &[u8]) -> Result<()> {
+        if let Some(reason) = crate::stream_name::component_fault(name) {
+            return Err(Error::Invalid { what: "layer record name", value: name.to_owned(), reason });
+        }
+        self.poisoning(|| {
+            let staging = self.repository.staging()?;
+            let temporary = staging.create(&staging.dir, layout::OBJECT_MODE)?;
+            temporary.file.write_all_at(0, record)?;
+            self.names().records.insert(name.to_owned(), temporary);
+            Ok(())
+        })
+    }
+
+    /// Makes everything durable and publishes the names. `value` is what the caller wants to have durable: it is given
+    /// back as proof.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] after a failed write; otherwise when the disk fails. Some of the names may be visible then,
+    /// each of them whole.
+    pub fn commit<T>(self, value: T) -> Result<Durable<T>> {
+        if self.poisoned.load(Ordering::Relaxed) {
+            return Err(Error::Poisoned);
+        }
+        let names = std::mem::take(&mut *self.names());
+        if self.touched.load(Ordering::Relaxed) || !names.is_empty() {
+            // D2: the one barrier. It covers reused objects too, whoever wrote them (D6). The folder was opened before
+            // the first write, so the kernel tells us of writes that failed meanwhile.
+            self.repository.dir().sync_file_system()?;
+        }
+        names.publish(&self.repository)?;
+        Ok(Durable::after_sync(value))
+    }
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction")
+            .field("repository", &self.repository)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
