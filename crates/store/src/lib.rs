@@ -8,6 +8,7 @@ mod algorithm;
 pub mod control;
 pub mod disk;
 mod durable;
+pub mod erofs;
 mod error;
 mod id_table;
 mod init;
