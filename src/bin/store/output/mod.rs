@@ -6,12 +6,15 @@
 pub mod bar;
 mod document;
 mod facts;
+pub mod file;
+mod name;
 mod table;
 mod terminal;
 mod units;
 
 pub use document::write_document;
 pub use facts::Facts;
+pub use name::escape;
 pub use table::Table;
 pub use terminal::Terminal;
 pub use units::{Bytes, Count, Elapsed, plural};
