@@ -6,33 +6,52 @@
 mod args;
 mod context;
 mod exit;
+mod failure;
 mod location;
 mod output;
 mod progress;
 mod signal;
 mod verbs;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use console::Style;
 
 use args::{Cli, Verb};
+use context::Context;
 use exit::Exit;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match run(&cli) {
-        Ok(exit) => exit.into(),
-        Err(error) => {
-            let _ = error;
-            Exit::Failed.into()
-        }
-    }
+    let context = Context::new(&cli.global);
+    let exit = run(&cli.verb, &context).unwrap_or_else(|error| {
+        context.clear_bars();
+        report(&error)
+    });
+    exit.into()
 }
 
-fn run(cli: &Cli) -> anyhow::Result<Exit> {
-    match &cli.verb {
+fn run(verb: &Verb, context: &Context) -> anyhow::Result<Exit> {
+    match verb {
         Verb::Completions(args) => verbs::completions::run(args),
         Verb::Man(args) => verbs::man::run(args),
     }
+}
+
+/// Says what went wrong, on standard error, and what to do next.
+fn report(error: &anyhow::Error) -> Exit {
+    if failure::is_closed_pipe(error) {
+        return Exit::Done;
+    }
+    let (exit, hint) = failure::explain(error);
+    let mut err = io::stderr().lock();
+    let red = Style::new().for_stderr().red().bold();
+    let dim = Style::new().for_stderr().dim();
+    let _ = writeln!(err, "{} {error:#}", red.apply_to("error:"));
+    if let Some(hint) = hint {
+        let _ = writeln!(err, "{} {hint}", dim.apply_to(" hint:"));
+    }
+    exit
 }

@@ -1,0 +1,114 @@
+//! What an error means to whoever typed the command: an exit code, and what to do next.
+//!
+//! The libraries' errors are typed by what a caller can decide; here each becomes a code and, where there is one, a hint.
+
+use std::io;
+
+use sealstone::boot::BootError;
+use sealstone::import::ImportError;
+use sealstone::store::Error as StoreError;
+
+use crate::exit::Exit;
+
+/// The exit code of an error, and what to try.
+pub fn explain(error: &anyhow::Error) -> (Exit, Option<String>) {
+    for cause in error.chain() {
+        if let Some(cause) = cause.downcast_ref::<StoreError>() {
+            return of_store(cause);
+        }
+        if let Some(cause) = cause.downcast_ref::<ImportError>() {
+            return of_import(cause);
+        }
+        if let Some(cause) = cause.downcast_ref::<BootError>() {
+            return of_boot(cause);
+        }
+        if let Some(cause) = cause.downcast_ref::<io::Error>() {
+            return of_io(cause);
+        }
+    }
+    (Exit::Failed, None)
+}
+
+/// Whether standard output went away, which ends the command well: `store ls IMAGE | head`.
+pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn hint(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+fn of_store(error: &StoreError) -> (Exit, Option<String>) {
+    match error {
+        StoreError::NoSpace { .. } => (Exit::NoSpace, hint("free some space, for instance with `store gc`, and run it again; nothing was published")),
+        StoreError::Missing { what } if what.starts_with("repository") => {
+            (Exit::NotFound, hint("`store init` makes one; `--repo DIR` or SEALSTONE_REPO names another"))
+        }
+        StoreError::Missing { .. } => (Exit::NotFound, hint("`store images` lists what is there")),
+        StoreError::Foreign { .. } => (Exit::Failed, hint("`--repo DIR` names another folder; `store init` fills an empty one")),
+        StoreError::Unsupported { .. } => (Exit::Unsupported, hint("use the version of `store` that wrote it, or a newer one")),
+        StoreError::Verity { .. } => (Exit::Untrusted, hint("`store fsck` says what else is damaged; `store doctor` what the file system can do")),
+        StoreError::Corrupt { .. } => (Exit::Failed, hint("`store fsck --repair` mends what it can; importing the image again brings objects back")),
+        StoreError::Busy { .. } => (Exit::Busy, hint("wait for it to end, and run it again")),
+        StoreError::Invalid { .. } => (Exit::Usage, None),
+        StoreError::ReadOnly { .. } => (Exit::Failed, hint("reading still works; to write, mount it read-write or name another repository with --repo")),
+        StoreError::Cancelled => (Exit::Cancelled, None),
+        StoreError::Io { source, .. } => of_io(source),
+        _ => (Exit::Failed, None),
+    }
+}
+
+fn of_io(error: &io::Error) -> (Exit, Option<String>) {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => (Exit::NoSpace, hint("free some space and run it again")),
+        io::ErrorKind::NotFound => (Exit::NotFound, None),
+        io::ErrorKind::PermissionDenied => (Exit::Failed, hint("this needs other permissions, perhaps root")),
+        io::ErrorKind::Unsupported => (Exit::Unsupported, hint("`store doctor` says what works here")),
+        _ => (Exit::Failed, None),
+    }
+}
+
+fn of_import(error: &ImportError) -> (Exit, Option<String>) {
+    match error {
+        ImportError::Store(error) => of_store(error),
+        ImportError::Reference { .. } => (Exit::Usage, hint("write oci:DIR, oci:DIR:TAG or oci-archive:FILE")),
+        ImportError::Ambiguous { .. } => (Exit::Usage, hint("add the tag, as in oci:DIR:TAG")),
+        ImportError::Missing { .. } | ImportError::NoPlatform { .. } => (Exit::NotFound, None),
+        ImportError::Unsupported { .. } => (Exit::Unsupported, None),
+        ImportError::Cancelled => (Exit::Cancelled, None),
+        // Everything else says that the input is not what it says it is, or more than we take.
+        _ => (Exit::Untrusted, hint("nothing was published; get the image from its source again")),
+    }
+}
+
+fn of_boot(error: &BootError) -> (Exit, Option<String>) {
+    match error {
+        BootError::Store(error) => of_store(error),
+        BootError::NoSpace { .. } => (Exit::NoSpace, hint("remove deployments that are not needed, or give the boot partition more room")),
+        BootError::Invalid { .. } => (Exit::Usage, None),
+        BootError::Missing { .. } => (Exit::NotFound, None),
+        _ => (Exit::Failed, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn a_wrapped_error_keeps_its_code() {
+        let full = StoreError::NoSpace { op: "write", path: "/x".into() };
+        let error = Err::<(), _>(ImportError::Store(full)).context("import oci:x").unwrap_err();
+        assert_eq!(explain(&error).0, Exit::NoSpace);
+        assert_eq!(explain(&anyhow::anyhow!("plain")), (Exit::Failed, None));
+    }
+
+    #[test]
+    fn a_reader_that_leaves_is_not_an_error() {
+        let closed = anyhow::Error::new(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert!(is_closed_pipe(&closed));
+        assert!(!is_closed_pipe(&anyhow::anyhow!("other")));
+    }
+}
