@@ -22,7 +22,10 @@ impl Layer {
     pub fn system(version: &str) -> Self {
         let modules = format!("usr/lib/modules/{version}");
         let mut layer = Self::new();
-        for folder in ["boot", "etc", "proc", "run", "sys", "sysroot", "tmp", "usr", "usr/bin", "usr/lib", "var", "var/lib"] {
+        for folder in [
+            "boot", "etc", "proc", "run", "sys", "sysroot", "tmp", "usr", "usr/bin", "usr/lib", "var",
+            "var/lib",
+        ] {
             layer = layer.dir(folder);
         }
         layer

@@ -37,7 +37,10 @@ impl Image {
     /// One layer with a kernel, and one on top.
     pub fn bootable(version: &str) -> Self {
         Self::new().layer(Layer::system(version)).layer(
-            Layer::new().dir("usr/share").file("usr/share/doc.txt", version.as_bytes()).file("etc/issue", b"hello\n"),
+            Layer::new()
+                .dir("usr/share")
+                .file("usr/share/doc.txt", version.as_bytes())
+                .file("etc/issue", b"hello\n"),
         )
     }
 
@@ -109,7 +112,8 @@ impl Image {
 
 /// Flips one bit in the middle of the biggest blob of the layout in `folder`.
 pub fn flip_a_bit(folder: &Path) {
-    let blobs = fs::read_dir(folder.join("blobs/sha256")).expect("blobs").map(|entry| entry.expect("blob").path());
+    let blobs =
+        fs::read_dir(folder.join("blobs/sha256")).expect("blobs").map(|entry| entry.expect("blob").path());
     let biggest = blobs.max_by_key(|path| path.metadata().expect("metadata").len()).expect("a blob");
     let mut bytes = fs::read(&biggest).expect("read");
     let middle = bytes.len() / 2;

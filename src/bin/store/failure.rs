@@ -31,7 +31,10 @@ pub fn explain(error: &anyhow::Error) -> (Exit, Option<String>) {
 
 /// Whether standard output went away, which ends the command well: `store ls IMAGE | head`.
 pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn hint(text: &str) -> Option<String> {
@@ -40,18 +43,34 @@ fn hint(text: &str) -> Option<String> {
 
 fn of_store(error: &StoreError) -> (Exit, Option<String>) {
     match error {
-        StoreError::NoSpace { .. } => (Exit::NoSpace, hint("free some space, for instance with `store gc`, and run it again; nothing was published")),
+        StoreError::NoSpace { .. } => (
+            Exit::NoSpace,
+            hint("free some space, for instance with `store gc`, and run it again; nothing was published"),
+        ),
         StoreError::Missing { what } if what.starts_with("repository") => {
             (Exit::NotFound, hint("`store init` makes one; `--repo DIR` or SEALSTONE_REPO names another"))
         }
         StoreError::Missing { .. } => (Exit::NotFound, hint("`store images` lists what is there")),
-        StoreError::Foreign { .. } => (Exit::Failed, hint("`--repo DIR` names another folder; `store init` fills an empty one")),
-        StoreError::Unsupported { .. } => (Exit::Unsupported, hint("use the version of `store` that wrote it, or a newer one")),
-        StoreError::Verity { .. } => (Exit::Untrusted, hint("`store fsck` says what else is damaged; `store doctor` what the file system can do")),
-        StoreError::Corrupt { .. } => (Exit::Failed, hint("`store fsck --repair` mends what it can; importing the image again brings objects back")),
+        StoreError::Foreign { .. } => {
+            (Exit::Failed, hint("`--repo DIR` names another folder; `store init` fills an empty one"))
+        }
+        StoreError::Unsupported { .. } => {
+            (Exit::Unsupported, hint("use the version of `store` that wrote it, or a newer one"))
+        }
+        StoreError::Verity { .. } => (
+            Exit::Untrusted,
+            hint("`store fsck` says what else is damaged; `store doctor` what the file system can do"),
+        ),
+        StoreError::Corrupt { .. } => (
+            Exit::Failed,
+            hint("`store fsck --repair` mends what it can; importing the image again brings objects back"),
+        ),
         StoreError::Busy { .. } => (Exit::Busy, hint("wait for it to end, and run it again")),
         StoreError::Invalid { .. } => (Exit::Usage, None),
-        StoreError::ReadOnly { .. } => (Exit::Failed, hint("reading still works; to write, mount it read-write or name another repository with --repo")),
+        StoreError::ReadOnly { .. } => (
+            Exit::Failed,
+            hint("reading still works; to write, mount it read-write or name another repository with --repo"),
+        ),
         StoreError::Cancelled => (Exit::Cancelled, None),
         StoreError::Io { source, .. } => of_io(source),
         _ => (Exit::Failed, None),
@@ -60,7 +79,9 @@ fn of_store(error: &StoreError) -> (Exit, Option<String>) {
 
 fn of_io(error: &io::Error) -> (Exit, Option<String>) {
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => (Exit::NoSpace, hint("free some space and run it again")),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            (Exit::NoSpace, hint("free some space and run it again"))
+        }
         io::ErrorKind::NotFound => (Exit::NotFound, None),
         io::ErrorKind::PermissionDenied => (Exit::Failed, hint("this needs other permissions, perhaps root")),
         io::ErrorKind::Unsupported => (Exit::Unsupported, hint("`store doctor` says what works here")),
@@ -71,7 +92,9 @@ fn of_io(error: &io::Error) -> (Exit, Option<String>) {
 fn of_import(error: &ImportError) -> (Exit, Option<String>) {
     match error {
         ImportError::Store(error) => of_store(error),
-        ImportError::Reference { .. } => (Exit::Usage, hint("write oci:DIR, oci:DIR:TAG or oci-archive:FILE")),
+        ImportError::Reference { .. } => {
+            (Exit::Usage, hint("write oci:DIR, oci:DIR:TAG or oci-archive:FILE"))
+        }
         ImportError::Ambiguous { .. } => (Exit::Usage, hint("add the tag, as in oci:DIR:TAG")),
         ImportError::Missing { .. } | ImportError::NoPlatform { .. } => (Exit::NotFound, None),
         ImportError::Unsupported { .. } => (Exit::Unsupported, None),
@@ -84,7 +107,10 @@ fn of_import(error: &ImportError) -> (Exit, Option<String>) {
 fn of_boot(error: &BootError) -> (Exit, Option<String>) {
     match error {
         BootError::Store(error) => of_store(error),
-        BootError::NoSpace { .. } => (Exit::NoSpace, hint("remove deployments that are not needed, or give the boot partition more room")),
+        BootError::NoSpace { .. } => (
+            Exit::NoSpace,
+            hint("remove deployments that are not needed, or give the boot partition more room"),
+        ),
         BootError::Invalid { .. } => (Exit::Usage, None),
         BootError::Missing { .. } => (Exit::NotFound, None),
         _ => (Exit::Failed, None),

@@ -1,0 +1,138 @@
+//! What the documents claim about the command is what the command does.
+//!
+//! The commands in README.md are run as they stand there; exit codes and verbs in docs/cli.md and `--help` agree; links
+//! between documents lead somewhere.
+#![allow(clippy::disallowed_methods, reason = "documents are ordinary files")]
+
+mod kit;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use kit::{Image, Outcome, Sandbox};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn documents() -> Vec<PathBuf> {
+    let mut found = vec![root().join("README.md"), root().join("ARCHITECTURE.md")];
+    for entry in std::fs::read_dir(root().join("docs")).expect("docs") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The verbs that `store --help` lists.
+fn verbs() -> BTreeSet<String> {
+    let help = Sandbox::new().store(["--help"]).succeeds();
+    let listed = help.lines().take_while(|line| !line.starts_with("Options:"));
+    let names = listed.filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next());
+    names.filter(|name| name.chars().all(|letter| letter.is_ascii_lowercase())).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_verb_that_help_lists_exists_and_shows_an_example() {
+    let verbs = verbs();
+    assert!(verbs.len() >= 18, "{verbs:?}");
+    let sandbox = Sandbox::new();
+    for verb in verbs {
+        let help = sandbox.store(["help", &verb]).succeeds();
+        assert!(help.contains(&format!("store {verb}")), "{verb} has no usage:\n{help}");
+        assert!(help.contains("Examples:"), "{verb} has no example:\n{help}");
+    }
+}
+
+#[test]
+fn help_lists_every_verb_that_exists() {
+    let sandbox = Sandbox::new();
+    let script = sandbox.store(["completions", "fish"]).succeeds();
+    let known: BTreeSet<String> = script
+        .lines()
+        .filter(|line| line.contains("__fish_store_needs_command"))
+        .filter_map(|line| line.split(" -f -a \"").nth(1)?.split('"').next())
+        .filter(|name| *name != "help")
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(known, verbs());
+}
+
+#[test]
+fn exit_codes_of_help_and_document_agree() {
+    let table: BTreeSet<u32> = read("docs/cli.md")
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" | ").next()?.parse().ok())
+        .collect();
+    let help = Sandbox::new().store(["--help"]).succeeds();
+    let codes = help.split("Exit codes:").nth(1).expect("exit codes in help");
+    let codes = codes.split("\n\n").next().expect("a paragraph");
+    let listed: BTreeSet<u32> = codes.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    assert_eq!(table, listed);
+    assert_eq!(table, [0, 1, 2, 3, 4, 5, 6, 7, 130].into());
+}
+
+#[test]
+fn the_commands_in_the_readme_run() {
+    let sandbox = Sandbox::new();
+    Image::bootable("6.1.0").write(&sandbox.path("image"));
+    for folder in ["mnt", "mnt/boot"] {
+        std::fs::create_dir(sandbox.path(folder)).expect("a folder");
+    }
+    let readme = read("README.md");
+    let commands: Vec<&str> = readme
+        .split("```sh\n")
+        .skip(1)
+        .flat_map(|block| block.split("```").next().unwrap_or_default().lines())
+        .filter(|line| line.starts_with("store "))
+        .collect();
+    assert!(commands.len() >= 5, "the README shows only {commands:?}");
+    for line in commands {
+        let words = line.split('#').next().unwrap_or_default().split_whitespace().skip(1);
+        if line.starts_with("store mount") || line.starts_with("store umount") {
+            continue; // needs root and a kernel with overlayfs data-only layers; tests/mount.rs
+        }
+        let outcome = Outcome::of(sandbox.command(words).env_remove("SEALSTONE_REPO"));
+        assert_eq!(outcome.code, 0, "{line}\n{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let mut broken = String::new();
+    for document in documents() {
+        let text = std::fs::read_to_string(&document).expect("a document");
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let target = link.split('#').next().unwrap_or_default();
+            if target.is_empty() || target.contains("://") {
+                continue;
+            }
+            if !document.parent().unwrap_or(Path::new("/")).join(target).exists() {
+                broken.push_str(&format!("{}: {link}\n", document.display()));
+            }
+        }
+    }
+    assert_eq!(broken, "");
+}
+
+#[test]
+fn files_that_documents_name_exist() {
+    let mut missing = String::new();
+    for document in documents() {
+        let text = std::fs::read_to_string(&document).expect("a document");
+        for name in text.split('`').skip(1).step_by(2) {
+            let is_ours =
+                ["crates/", "src/", "tests/", "docs/", "benches/"].iter().any(|top| name.starts_with(top));
+            if is_ours && !name.contains(['*', ' ', '<']) && !root().join(name).exists() {
+                missing.push_str(&format!("{}: {name}\n", document.display()));
+            }
+        }
+    }
+    assert_eq!(missing, "");
+}
