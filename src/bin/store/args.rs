@@ -3,6 +3,8 @@
 //! Parsing is dumb: it knows shapes, not meanings. Each verb's own file holds its arguments and turns them into
 //! validated options; nothing here opens a file.
 
+#![allow(clippy::doc_markdown, reason = "these comments are help texts, shown as they are")]
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -17,7 +19,7 @@ const HELP: &str = "\
 
 Bring images in:
   init         Make a repository
-  import       Import an OCI image, verify every byte of it, and build its file-system image
+  import       Import an OCI image: verify every byte, store what is new
 
 Look:
   images       List the images
@@ -45,25 +47,23 @@ Shell:
   man          Write the man pages
 
 Options:
-{options}
-
-{after-help}";
+{options}{after-help}";
 
 const FIRST_STEPS: &str = "\
 First steps:
   store init
-  store import oci:./image                     # a folder in OCI layout, as skopeo and buildah write it
-  store ls ./image /usr/bin
-  store deploy ./image --sysroot /mnt --esp /mnt/boot
+  store import --name os:1 oci:image      # a folder in OCI layout
+  store ls os:1 /usr/bin
+  store deploy os:1 --sysroot /mnt --esp /mnt/boot
 
-An IMAGE is the name given at import, a manifest digest, or an image id; digests and ids may be shortened
-as long as they are unique.
+An IMAGE is the name given at import, a manifest digest, or an image id.
+Digests and ids may be shortened as long as they are unique.
 
 Exit codes:
-  0 done  1 failed, or damage found  2 usage  3 not trusted: verification failed  4 no space
-  5 not found  6 busy  7 not supported here  130 cancelled
+  0 done       1 failed, or damage found   2 usage   3 verification failed
+  4 no space   5 not found   6 busy   7 not supported here   130 cancelled
 
-`store help VERB` explains one verb, with examples.";
+store help VERB explains one verb, with examples.";
 
 /// OCI images in, verified bootable systems out.
 #[derive(Parser)]
@@ -77,12 +77,14 @@ pub struct Cli {
 
 /// Flags that every verb takes.
 #[derive(Args)]
+#[command(next_help_heading = "Common options")]
 pub struct Global {
-    /// The repository [env: `SEALSTONE_REPO`] [default: `/sysroot/composefs` of the booted system, else your own]
+    /// The repository [env: SEALSTONE_REPO] [default: /sysroot/composefs, else your own]
     #[arg(long, global = true, value_name = "DIR")]
     pub repo: Option<PathBuf>,
-    /// How to report progress, always on standard error
-    #[arg(long, global = true, value_name = "HOW", value_enum, default_value_t = ProgressMode::Auto, hide_possible_values = false)]
+    /// Progress on standard error: bar, json, none, or auto (bars on a terminal)
+    #[arg(long, global = true, value_name = "HOW", value_enum, default_value_t = ProgressMode::Auto)]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
     pub progress: ProgressMode,
     /// Threads to use [default: all processors]
     #[arg(long, global = true, value_name = "N")]
@@ -92,13 +94,9 @@ pub struct Global {
 /// `--progress`.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ProgressMode {
-    /// Bars on a terminal, nothing otherwise
     Auto,
-    /// Bars
     Bar,
-    /// JSON lines for programs (docs/json.md)
     Json,
-    /// Nothing
     None,
 }
 
@@ -124,6 +122,7 @@ pub struct Reporting {
 /// What to do; one file each in `verbs/`.
 #[derive(Subcommand)]
 pub enum Verb {
+    Init(verbs::init::Args),
     Completions(verbs::completions::Args),
     Man(verbs::man::Args),
 }

@@ -54,9 +54,7 @@ fn of_store(error: &StoreError) -> (Exit, Option<String>) {
         StoreError::Foreign { .. } => {
             (Exit::Failed, hint("`--repo DIR` names another folder; `store init` fills an empty one"))
         }
-        StoreError::Unsupported { .. } => {
-            (Exit::Unsupported, hint("use the version of `store` that wrote it, or a newer one"))
-        }
+        StoreError::Unsupported { .. } => (Exit::Unsupported, None),
         StoreError::Verity { .. } => (
             Exit::Untrusted,
             hint("`store fsck` says what else is damaged; `store doctor` what the file system can do"),

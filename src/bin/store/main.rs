@@ -35,6 +35,7 @@ fn main() -> ExitCode {
 
 fn run(verb: &Verb, context: &Context) -> anyhow::Result<Exit> {
     match verb {
+        Verb::Init(args) => verbs::init::run(args, context),
         Verb::Completions(args) => verbs::completions::run(args),
         Verb::Man(args) => verbs::man::run(args),
     }

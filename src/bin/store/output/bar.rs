@@ -12,11 +12,11 @@ pub fn bar(own: u64, shared: u64, most: u64, width: usize, terminal: Terminal) -
     let cells = |bytes: u64| cells_of(bytes, most, width);
     let total = cells(own.saturating_add(shared));
     // Something that is there is never drawn as nothing.
-    let solid = cells(own).max(usize::from(own > 0)).min(total.max(usize::from(own > 0)));
-    let shaded = total.saturating_sub(solid).max(usize::from(shared > 0 && total < width));
-    let solid_text: String = std::iter::repeat_n(FULL, solid).collect();
+    let filled = cells(own).max(usize::from(own > 0)).min(total.max(usize::from(own > 0)));
+    let shaded = total.saturating_sub(filled).max(usize::from(shared > 0 && total < width));
+    let solid_text: String = std::iter::repeat_n(FULL, filled).collect();
     let shaded_text: String = std::iter::repeat_n(SHADE, shaded).collect();
-    let rest = " ".repeat(width.saturating_sub(solid + shaded));
+    let rest = " ".repeat(width.saturating_sub(filled + shaded));
     format!("{}{}{rest}", terminal.accent(&solid_text), terminal.dim(&shaded_text))
 }
 

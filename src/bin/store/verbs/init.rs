@@ -20,15 +20,15 @@ use crate::output::{Facts, write_document};
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  store init                                   # where --repo, SEALSTONE_REPO or the defaults say
-  store --repo /mnt/composefs init             # of a system to be installed on /mnt: sha512, as bootc reads it
-  store --repo ./repo init --algorithm sha256 --verity offline")]
+  store init                          # one of your own
+  store init --repo /mnt/composefs    # of a system to be installed on /mnt
+  store init --algorithm sha512 --verity offline")]
 pub struct Args {
-    /// The hash of object ids [default: sha512 for a folder named `composefs`, as a sysroot has it; else sha256]
-    #[arg(long, value_enum)]
+    /// The hash of object ids [default: sha512 for a folder named composefs, as a sysroot has it; else sha256]
+    #[arg(long, value_enum, value_name = "HASH")]
     algorithm: Option<Hash>,
     /// Who guards objects against change [default: the kernel where it can, else computed]
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, value_name = "BY")]
     verity: Option<Guard>,
     #[command(flatten)]
     reporting: Reporting,
@@ -63,7 +63,8 @@ struct Document<'a> {
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let folder = &context.repository;
-    let options = InitOptions { algorithm: algorithm(args.algorithm, folder), verity: args.verity.map(Verity::from) };
+    let options =
+        InitOptions { algorithm: algorithm(args.algorithm, folder), verity: args.verity.map(Verity::from) };
     make_parents(folder)?;
     let (repository, created) = Repository::init(&RealDisk::shared(), folder, &options)?;
     let document = Document {
@@ -96,7 +97,7 @@ fn algorithm(wanted: Option<Hash>, folder: &Path) -> Algorithm {
 }
 
 /// Makes the folders above the repository: the user's own data folder need not exist yet.
-#[expect(clippy::disallowed_methods, reason = "folders above the repository are not the store's")]
+#[allow(clippy::disallowed_methods, reason = "folders above the repository are not the store's")]
 fn make_parents(folder: &Path) -> anyhow::Result<()> {
     let Some(parent) = folder.parent() else { return Ok(()) };
     std::fs::create_dir_all(parent).with_context(|| format!("make the folder {}", parent.display()))

@@ -3,4 +3,5 @@
 //! No verb holds logic that a program linking the libraries would miss.
 
 pub mod completions;
+pub mod init;
 pub mod man;
