@@ -1,22 +1,20 @@
-//! A file to be copied to a boot partition: bytes that the image holds itself, or an open object.
+//! A file to be copied to a boot partition: bytes that the image holds itself, or an object of the repository.
 //!
 //! What lives here: reading in pieces, so that no kernel is ever held whole. What does not: which file (the kernel) and
-//! where it goes (the ESP).
+//! where it goes (the ESP). Invariant: an object's bytes are checked against its id, by the kernel or by the store.
 
-use sealstone_store::disk::File;
+use sealstone_store::{ObjectId, Repository, Result, disk::File};
 
-use crate::BootError;
-
-/// How much is read at a time, in bytes.
+/// How much of a file is read at a time, in bytes.
 const CHUNK: usize = 256 << 10;
 
 /// The content of a boot file, ready to be read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Blob {
     /// A small file whose bytes are in the image.
     Bytes(Vec<u8>),
-    /// An object of the repository, and how many bytes it must have.
-    Object(File, u64),
+    /// An object, and how many bytes the image says that it has.
+    Object(Repository, ObjectId, u64),
 }
 
 impl Blob {
@@ -25,40 +23,43 @@ impl Blob {
     pub fn size(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Object(_, size) => *size,
+            Self::Object(_, _, size) => *size,
         }
     }
 
-    /// Hands the content to `take` piece by piece, each with its offset.
+    /// Hands the content to `take` piece by piece, each with its offset. An error about the content as a whole comes
+    /// after the pieces.
     ///
     /// # Errors
-    /// [`BootError::Corrupt`] when an object has another size than the image says, and what `take` returns.
-    pub fn read(&self, mut take: impl FnMut(u64, &[u8]) -> Result<(), BootError>) -> Result<(), BootError> {
+    /// [`sealstone_store::Error::Corrupt`] when an object is not what its id and the image say, and what `take` returns.
+    pub fn read(&self, mut take: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
         match self {
             Self::Bytes(bytes) => take(0, bytes),
-            Self::Object(file, size) => {
-                let read = read_file(file, &mut take)?;
+            Self::Object(repository, id, size) => {
+                let mut offset = 0;
+                let read = repository.copy_object(id, |piece| {
+                    take(offset, piece)?;
+                    offset += piece.len() as u64;
+                    Ok(())
+                })?;
                 if read == *size {
                     return Ok(());
                 }
                 let reason = format!("it has {read} bytes, and the image says {size}");
-                Err(BootError::Corrupt { what: file.label().display().to_string(), reason })
+                Err(sealstone_store::Error::corrupt(format!("object {id}"), reason))
             }
         }
     }
 }
 
-/// Reads a file to its end, piece by piece, and returns its size in bytes.
-pub(crate) fn read_file(
-    file: &File,
-    mut take: impl FnMut(u64, &[u8]) -> Result<(), BootError>,
-) -> Result<u64, BootError> {
+/// Hands a file's bytes to `take` piece by piece.
+pub(crate) fn read_file(file: &File, mut take: impl FnMut(&[u8])) -> Result<()> {
     let mut buffer = vec![0; CHUNK];
     let mut offset = 0;
     loop {
         let count = file.read_at(offset, &mut buffer)?;
-        let Some(read) = buffer.get(..count).filter(|read| !read.is_empty()) else { return Ok(offset) };
-        take(offset, read)?;
+        let Some(read) = buffer.get(..count).filter(|read| !read.is_empty()) else { return Ok(()) };
+        take(read);
         offset += count as u64;
     }
 }

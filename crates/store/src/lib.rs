@@ -16,6 +16,7 @@ pub mod layout;
 #[allow(dead_code, reason = "the exclusive half is gc's")]
 mod lock;
 pub mod meta;
+mod mount;
 mod names;
 mod object_id;
 mod object_writer;
@@ -37,6 +38,7 @@ pub use control::{CancelToken, Cancelled, Control};
 pub use durable::Durable;
 pub use error::{Error, Optional, Result};
 pub use init::InitOptions;
+pub use mount::{mount_image, unmount_image};
 pub use names::{Place, RefTarget};
 pub use object_id::{ObjectId, ParseObjectIdError};
 pub use object_writer::ObjectWriter;

@@ -1,0 +1,171 @@
+//! The kernel of an image: found in its tree, with its initramfs.
+//!
+//! What lives here: where an image keeps kernels (`/usr/lib/modules/<version>/{vmlinuz,initramfs.img}`, one version) and
+//! that it has unified kernel images. What does not: the ESP, UKIs' content, kernel arguments.
+//! Invariant: everything comes from the image's tree and the repository's objects, nothing from this machine.
+
+use sealstone_store::{
+    Repository,
+    tree::{Content, FileType, InodeId, Tree},
+};
+use sha2::{Digest, Sha256};
+
+use crate::{Blob, BootDigest, BootError, KernelSizes};
+
+const MODULES: &str = "/usr/lib/modules";
+
+/// Where an image may keep unified kernel images (type 2 of the Boot Loader Specification).
+const UKI_DIR: &str = "/boot/EFI/Linux";
+
+/// A kernel in an image's tree, with its initramfs.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    version: String,
+    vmlinuz: InodeId,
+    initramfs: InodeId,
+}
+
+impl Kernel {
+    /// The one kernel of an image.
+    ///
+    /// # Errors
+    /// [`BootError::Missing`] without a kernel or an initramfs beside it, [`BootError::Ambiguous`] with more than one,
+    /// [`BootError::Invalid`] when the version is no text.
+    pub fn find(tree: &Tree) -> Result<Self, BootError> {
+        let missing = |what: &str| BootError::Missing { what: format!("{what} in the image") };
+        let modules = tree.resolve(MODULES.as_bytes()).map_err(|_| missing("kernel (/usr/lib/modules)"))?;
+        let mut found = Vec::new();
+        for (version, folder) in tree.entries(modules) {
+            if let Some(vmlinuz) = regular(tree, folder, b"vmlinuz") {
+                found.push((version, folder, vmlinuz));
+            }
+        }
+        let (version, folder, vmlinuz) = match found.as_slice() {
+            [] => return Err(missing("kernel (/usr/lib/modules/*/vmlinuz)")),
+            [one] => *one,
+            more => {
+                let found =
+                    more.iter().map(|(version, ..)| String::from_utf8_lossy(version).into_owned()).collect();
+                return Err(BootError::Ambiguous { what: "kernel in the image", found });
+            }
+        };
+        let version = String::from_utf8(version.to_vec()).map_err(|error| {
+            BootError::invalid(
+                "kernel version",
+                &String::from_utf8_lossy(error.as_bytes()),
+                "it is not UTF-8",
+            )
+        })?;
+        let initramfs = regular(tree, folder, b"initramfs.img")
+            .ok_or_else(|| missing(&format!("initramfs ({MODULES}/{version}/initramfs.img)")))?;
+        Ok(Self { version, vmlinuz, initramfs })
+    }
+
+    /// The kernel's version: the name of its folder, as `uname -r` would print it.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The content of the kernel, and of its initramfs.
+    ///
+    /// # Errors
+    /// None that a tree from [`Kernel::find`] gives.
+    pub fn blobs(&self, tree: &Tree, repository: &Repository) -> Result<(Blob, Blob), BootError> {
+        Ok((blob(tree, self.vmlinuz, repository)?, blob(tree, self.initramfs, repository)?))
+    }
+
+    /// The digest of the pair, and the sizes of kernel and initramfs in bytes. Reads both.
+    ///
+    /// # Errors
+    /// [`BootError::Store`] or [`BootError::Corrupt`] when an object cannot be read.
+    pub fn measure(&self, tree: &Tree, repository: &Repository) -> Result<KernelSizes, BootError> {
+        let (vmlinuz, initramfs) = self.blobs(tree, repository)?;
+        let mut hasher = Sha256::new();
+        for blob in [&vmlinuz, &initramfs] {
+            blob.read(|_, piece| {
+                hasher.update(piece);
+                Ok(())
+            })?;
+        }
+        let digest = BootDigest::finish(hasher);
+        Ok(KernelSizes { digest, vmlinuz: vmlinuz.size(), initramfs: initramfs.size() })
+    }
+}
+
+/// The unified kernel images of an image: paths from its root.
+#[must_use]
+pub fn find_ukis(tree: &Tree) -> Vec<String> {
+    let Ok(folder) = tree.resolve(UKI_DIR.as_bytes()) else { return Vec::new() };
+    tree.entries(folder)
+        .filter(|(name, inode)| {
+            name.to_ascii_lowercase().ends_with(b".efi") && tree.file_type(*inode) == FileType::Regular
+        })
+        .map(|(name, _)| format!("{UKI_DIR}/{}", String::from_utf8_lossy(name)))
+        .collect()
+}
+
+fn regular(tree: &Tree, folder: InodeId, name: &[u8]) -> Option<InodeId> {
+    tree.lookup(folder, name).filter(|inode| tree.file_type(*inode) == FileType::Regular)
+}
+
+fn blob(tree: &Tree, inode: InodeId, repository: &Repository) -> Result<Blob, BootError> {
+    match tree.content(inode) {
+        Content::Inline(bytes) => Ok(Blob::Bytes(bytes.to_vec())),
+        Content::External { object, size } => Ok(Blob::Object(repository.clone(), object, size)),
+        // `find` takes regular files only.
+        _ => Err(BootError::Missing { what: "regular file for the kernel".into() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sealstone_store::tree::{Metadata, Timestamp, XattrSet};
+
+    use super::*;
+
+    fn tree(files: &[&str]) -> Tree {
+        let metadata = Metadata { mode: 0o755, uid: 0, gid: 0, mtime: Timestamp::default() };
+        let mut tree = Tree::new(metadata);
+        for path in files {
+            let mut folder = tree.root();
+            let (parent, name) = path.rsplit_once('/').unwrap();
+            for part in parent.split('/') {
+                folder = tree.lookup(folder, part.as_bytes()).unwrap_or_else(|| {
+                    let new = tree.add(metadata, Content::Directory, XattrSet::EMPTY).unwrap();
+                    tree.link(folder, part.as_bytes(), new).unwrap();
+                    new
+                });
+            }
+            let file = tree.add(metadata, Content::Inline(name.as_bytes()), XattrSet::EMPTY).unwrap();
+            tree.link(folder, name.as_bytes(), file).unwrap();
+        }
+        tree
+    }
+
+    #[test]
+    fn the_one_kernel_is_found_with_its_initramfs() {
+        let tree = tree(&[
+            "usr/lib/modules/6.12.1/vmlinuz",
+            "usr/lib/modules/6.12.1/initramfs.img",
+            "usr/lib/modules/6.11.0/kernel/left.ko",
+        ]);
+        assert_eq!(Kernel::find(&tree).unwrap().version(), "6.12.1");
+    }
+
+    #[test]
+    fn none_two_and_one_without_initramfs_are_told_apart() {
+        let missing = |files: &[&str]| Kernel::find(&tree(files)).unwrap_err().to_string();
+        assert!(missing(&["etc/x"]).contains("/usr/lib/modules"));
+        assert!(missing(&["usr/lib/modules/6/vmlinuz"]).contains("6/initramfs.img"));
+        let two =
+            Kernel::find(&tree(&["usr/lib/modules/6/vmlinuz", "usr/lib/modules/7/vmlinuz"])).unwrap_err();
+        assert!(matches!(two, BootError::Ambiguous { found, .. } if found == ["6", "7"]));
+    }
+
+    #[test]
+    fn unified_kernel_images_are_noticed() {
+        let tree = tree(&["boot/EFI/Linux/a.efi", "boot/EFI/Linux/readme", "boot/EFI/Linux/B.EFI"]);
+        assert_eq!(find_ukis(&tree), ["/boot/EFI/Linux/B.EFI", "/boot/EFI/Linux/a.efi"]);
+    }
+}
