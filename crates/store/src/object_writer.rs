@@ -51,6 +51,18 @@ impl<'a> ObjectWriter<'a> {
         Ok(())
     }
 
+    /// Appends zeros, as a hole where the file system has holes.
+    ///
+    /// # Errors
+    /// As [`ObjectWriter::write`].
+    pub fn write_zeros(&mut self, len: u64) -> Result<()> {
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update_zeros(len);
+        }
+        self.size += len;
+        self.transaction.poisoning(|| self.file.file.set_len(self.size))
+    }
+
     /// How many bytes were written.
     #[must_use]
     pub const fn size(&self) -> u64 {

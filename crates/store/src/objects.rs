@@ -145,17 +145,21 @@ impl Objects {
         Ok(file)
     }
 
-    /// Writes a whole object that was not found, or was found damaged.
+    /// Writes a whole object that was not found, or was found damaged: its parts, in order.
     pub(crate) fn write(
         &self,
         id: &ObjectId,
-        content: &[u8],
+        parts: &[&[u8]],
         found: Found,
         staging: &Arc<Staging>,
     ) -> Result<Published> {
         let temporary = staging.create(&staging.dir, layout::OBJECT_MODE)?;
-        temporary.file.write_all_at(0, content)?;
-        self.place(temporary, id, content.len() as u64, found, staging)
+        let mut size = 0;
+        for part in parts {
+            temporary.file.write_all_at(size, part)?;
+            size += part.len() as u64;
+        }
+        self.place(temporary, id, size, found, staging)
     }
 
     /// Puts a written file in an object's place.

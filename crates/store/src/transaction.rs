@@ -123,15 +123,23 @@ impl Transaction {
     /// # Errors
     /// As [`Transaction::put`].
     pub fn put_known(&self, id: ObjectId, content: &[u8]) -> Result<Stored> {
+        self.put_known_parts(id, &[content])
+    }
+
+    /// The same for a content that lies in several places: `parts` in order are the bytes.
+    ///
+    /// # Errors
+    /// As [`Transaction::put`].
+    pub fn put_known_parts(&self, id: ObjectId, parts: &[&[u8]]) -> Result<Stored> {
         if !self.seen.insert(&id) {
             return Ok(Stored { id, is_new: false });
         }
         self.poisoning(|| {
-            let size = content.len() as u64;
+            let size = parts.iter().map(|part| part.len() as u64).sum();
             let found = self.find(&id, size)?;
             let published = match found {
                 Found::Good => Published::Exists,
-                _ => self.repository.objects().write(&id, content, found, self.repository.staging()?)?,
+                _ => self.repository.objects().write(&id, parts, found, self.repository.staging()?)?,
             };
             Ok(self.count(id, size, published, found))
         })

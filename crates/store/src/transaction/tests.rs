@@ -221,6 +221,27 @@ fn a_streamed_object_is_the_same_as_a_whole_one() {
 }
 
 #[test]
+fn an_object_in_parts_or_with_holes_is_the_same_as_a_whole_one() {
+    let fixture = Fixture::new();
+    let repository = fixture.open();
+    let transaction = repository.transaction().unwrap();
+    let whole = [vec![7; 9000], vec![0; 20_000], vec![8; 100], vec![0; 5]].concat();
+    let mut writer = transaction.object_writer(0).unwrap();
+    writer.write(&whole[..9000]).unwrap();
+    writer.write_zeros(20_000).unwrap();
+    writer.write(&whole[29_000..29_100]).unwrap();
+    writer.write_zeros(5).unwrap();
+    let id = writer.finish().unwrap().id;
+    assert_eq!(id, verity::digest(repository.algorithm(), &whole));
+    assert_eq!(repository.read_object(&id, 1 << 20).unwrap(), whole);
+
+    let (left, right) = (&b"one half"[..], &b" and the other"[..]);
+    let id = verity::digest(repository.algorithm(), b"one half and the other");
+    assert!(transaction.put_known_parts(id, &[left, right]).unwrap().is_new);
+    assert_eq!(repository.read_object(&id, 100).unwrap(), b"one half and the other");
+}
+
+#[test]
 fn d4_a_truncated_object_is_healed_and_one_of_the_same_size_when_asked() {
     let fixture = Fixture::new();
     let repository = fixture.open();

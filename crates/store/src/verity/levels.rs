@@ -34,6 +34,30 @@ impl Levels {
         self.settle(level);
     }
 
+    /// Adds so many blocks of zeros to the data, at the cost of a few for any count.
+    pub(super) fn add_zero_blocks(&mut self, count: u64) {
+        let zeros = lanes::hash_one(self.algorithm, Frame::Block, &[]);
+        self.add_equal(0, zeros, count);
+    }
+
+    /// Adds one digest many times. What would fill whole groups of the level is added above it, once a parent.
+    fn add_equal(&mut self, level: usize, digest: [u8; 64], mut count: u64) {
+        let len = self.algorithm.digest_len();
+        let own = digest.get(..len).unwrap_or(&digest);
+        while count > 0 && !self.level(level).is_empty() {
+            self.add_digest(level, own);
+            count -= 1;
+        }
+        let full = (FULL / len) as u64;
+        if count >= full {
+            let parent = lanes::hash_one(self.algorithm, Frame::Block, &own.repeat(BLOCK_SIZE / len));
+            self.add_equal(level + 1, parent, count / full * GROUP as u64);
+        }
+        for _ in 0..count % full {
+            self.add_digest(level, own);
+        }
+    }
+
     /// The root hash (zeros after its digest); all zeros when nothing was added.
     pub(super) fn root(mut self) -> [u8; 64] {
         let mut index = 0;

@@ -158,6 +158,36 @@ fn debians_fsverity_gives_the_same_digests() {
 }
 
 #[test]
+fn zeros_that_are_counted_have_the_digest_of_zeros_that_are_there() {
+    for algorithm in BOTH {
+        // Up to several full groups of the second level, from aligned and odd places, with data around.
+        for (before, zeros, after) in [
+            (0, 0, 0),
+            (0, 1, 0),
+            (0, 4096, 0),
+            (0, 9 << 20, 0),
+            (5000, 8 << 20, 3),
+            (12_288, 24_000_001, 70_000),
+        ] {
+            let (before, after) = (bytes(before, 5), bytes(after, 6));
+            let mut hasher = Hasher::new(algorithm);
+            hasher.update(&before);
+            hasher.update_zeros(zeros as u64);
+            hasher.update(&after);
+            let whole = [before, vec![0; zeros], after].concat();
+            assert_eq!(hasher.finish(), digest(algorithm, &whole), "{algorithm} {zeros}");
+        }
+    }
+}
+
+#[test]
+fn a_hole_of_sixteen_tebibytes_costs_no_more_than_a_small_one() {
+    let mut hasher = Hasher::new(Algorithm::Sha256);
+    hasher.update_zeros(16 << 40);
+    assert_ne!(hasher.finish(), digest(Algorithm::Sha256, b""));
+}
+
+#[test]
 fn a_big_body_on_many_threads_has_the_digest_of_one_thread() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
     for algorithm in BOTH {
