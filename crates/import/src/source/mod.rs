@@ -4,12 +4,16 @@
 //! an OCI layout as a directory ([`OciLayout`]) or as a tar of one ([`OciArchive`]). What never does: trust. Whatever a
 //! source hands out is checked against the digest that named it, by the caller, while it streams.
 
+mod archive;
 mod layout;
 mod reference;
 mod select;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
+use sealstone_store::disk::Disk;
+
+pub use archive::OciArchive;
 pub use layout::OciLayout;
 pub use reference::{Choice, Reference};
 
@@ -44,6 +48,18 @@ pub trait Blob: Send {
     /// # Errors
     /// When the place fails.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize>;
+}
+
+/// Opens the source that a reference names.
+///
+/// # Errors
+/// When it is not there, or not what the reference says.
+pub fn open(disk: &Arc<dyn Disk>, reference: &Reference, limits: &Limits) -> Result<Box<dyn Source>> {
+    let choice = reference.choice().clone();
+    Ok(match reference {
+        Reference::Layout { path, .. } => Box::new(OciLayout::open(disk, path, choice)?),
+        Reference::Archive { path, .. } => Box::new(OciArchive::open(disk, path, choice, limits)?),
+    })
 }
 
 /// Reads until `buffer` is full or the blob ends; says how much was read.
