@@ -4,6 +4,7 @@ pub mod decompress;
 mod digest;
 mod error;
 mod ids;
+pub mod layer_tree;
 mod limits;
 pub mod oci;
 pub mod source;

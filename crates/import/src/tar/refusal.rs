@@ -113,12 +113,9 @@ pub enum Reason {
         /// What is wrong with it, as the end of a sentence.
         problem: &'static str,
     },
-    /// A stored layer tree that is damaged or not one of ours.
-    #[error("layer tree: {0}")]
-    Record(&'static str),
-    /// A file that was never given its content: an error of the caller.
-    #[error("the file was never given its content")]
-    Unresolved,
+    /// A file's content that is missing or not one it can have: an error of the caller.
+    #[error("its content {0}")]
+    Content(&'static str),
     /// Refused because [`Strictness::Strict`](super::Strictness::Strict) was asked for.
     #[error("refused in strict mode: {0}")]
     Strict(Warning),
