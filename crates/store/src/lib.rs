@@ -24,6 +24,7 @@ mod raw;
 mod ref_name;
 mod repository;
 mod seen;
+pub mod splitstream;
 mod stream_name;
 mod temporary;
 mod transaction;

@@ -12,8 +12,10 @@ use std::{
     time::Duration,
 };
 
+use rustix::io::Errno;
+
 use crate::{
-    Algorithm, Error, ObjectId, Result, Transaction, Verity,
+    Access, Algorithm, Error, Map, ObjectId, Result, Transaction, Verity,
     disk::{Dir, Disk, File},
     error::Optional,
     layout,
@@ -195,6 +197,21 @@ impl Repository {
             check(id, verity::digest(id.algorithm(), &content))?;
         }
         Ok(content)
+    }
+
+    /// The checked content of an object, mapped: for images and streams, which may be too big to be copied.
+    ///
+    /// # Errors
+    /// As [`Repository::read_object`].
+    pub fn map_object(&self, id: &ObjectId) -> Result<Map> {
+        let file = self.open_object(id)?;
+        let map = Map::of(&file, Access::Sequential).map_err(|error| {
+            Error::at("map", file.label(), Errno::from_io_error(&error).unwrap_or(Errno::INVAL))
+        })?;
+        if self.verity() != Verity::Required {
+            check(id, verity::digest(id.algorithm(), &map))?;
+        }
+        Ok(map)
     }
 
     /// Passes the content of an object on, piece by piece, and checks it: the error comes after the pieces.
