@@ -110,6 +110,22 @@ pub enum Error {
         /// The rule that it breaks.
         reason: &'static str,
     },
+    /// The process lacks a privilege.
+    #[error("cannot {what}: this needs {needs}")]
+    NotPermitted {
+        /// What was tried.
+        what: String,
+        /// Who may.
+        needs: &'static str,
+    },
+    /// The kernel refuses to mount an image: it is too old, or lacks EROFS or overlayfs as it was built.
+    #[error("cannot mount {what}: {reason}")]
+    Mount {
+        /// What, and where.
+        what: String,
+        /// What the kernel says.
+        reason: String,
+    },
     /// The caller asked to stop.
     #[error("cancelled")]
     Cancelled,

@@ -4,7 +4,7 @@
 //! does not: keys and their comparison; the caller passes both. Hashes are keyed at random, so that a hostile image
 //! cannot line up collisions. Nothing that is written depends on the table's order.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 
 /// A slot without an id.
 const EMPTY: u64 = u64::MAX;
@@ -20,7 +20,7 @@ pub(crate) struct IdTable {
 
 impl IdTable {
     /// The hash of a key, for [`find_or_insert`](Self::find_or_insert) on this table.
-    pub(crate) fn hash(&self, key: &[u8]) -> u32 {
+    pub(crate) fn hash(&self, key: impl Hash) -> u32 {
         let hash = self.keys.hash_one(key);
         // The halves of a SipHash are equally good: fold them.
         u32::try_from((hash ^ (hash >> 32)) & 0xffff_ffff).unwrap_or_default()

@@ -16,7 +16,7 @@ mod xattrs;
 #[cfg(test)]
 mod tests;
 
-pub use content::{Content, FileType, INLINE_MAX};
+pub use content::{Content, FileType, INLINE_MAX, OBJECT_MAX, TARGET_MAX};
 pub use diff::{Attribute, Change, Diff, Difference};
 pub use error::TreeError;
 pub use metadata::{Metadata, Timestamp};
@@ -26,7 +26,7 @@ pub use xattrs::{XattrSet, Xattrs};
 use content::Kind;
 use xattrs::XattrTable;
 
-use crate::ObjectId;
+use crate::{Algorithm, ObjectId};
 
 /// The longest name of a directory entry in bytes (`NAME_MAX` of `linux/limits.h`).
 pub const NAME_MAX: usize = 255;
@@ -126,7 +126,9 @@ impl Tree {
     /// A new file, without a name yet.
     ///
     /// # Errors
-    /// [`TreeError::TooBig`] when inodes or bytes outgrow 32 bits (4 GiB of names, targets and digests).
+    /// [`TreeError::TooBig`] for an object above [`OBJECT_MAX`] bytes, a symlink's target above [`TARGET_MAX`], or
+    /// when inodes or bytes outgrow 32 bits (4 GiB of names, targets and digests). [`TreeError::Target`] for a target
+    /// that is empty or holds NUL.
     pub fn add(
         &mut self,
         metadata: Metadata,
@@ -140,8 +142,20 @@ impl Tree {
                 (Kind::Directory, offset("directories", self.directories.len() - 1)?, 0)
             }
             Content::Inline(bytes) => (Kind::Inline, self.keep(bytes)?, bytes.len() as u64),
+            Content::External { size, .. } if size > OBJECT_MAX => {
+                return Err(TreeError::TooBig { what: "bytes of a file", limit: OBJECT_MAX });
+            }
             Content::External { object, size } => {
                 (Kind::External(object.algorithm()), self.keep(object.as_bytes())?, size)
+            }
+            Content::Symlink(target) if target.len() > TARGET_MAX => {
+                return Err(TreeError::TooBig {
+                    what: "bytes of a symlink's target",
+                    limit: TARGET_MAX as u64,
+                });
+            }
+            Content::Symlink(target) if target.is_empty() || target.contains(&0) => {
+                return Err(TreeError::Target(quoted(target)));
             }
             Content::Symlink(target) => (Kind::Symlink, self.keep(target)?, target.len() as u64),
             Content::CharDevice(number) => (Kind::CharDevice, number, 0),
@@ -256,6 +270,26 @@ impl Tree {
         }
     }
 
+    /// Whether this is what overlayfs takes for a whiteout: a character device with number 0.
+    #[must_use]
+    pub fn is_whiteout(&self, inode: InodeId) -> bool {
+        let inode = self.inode(inode);
+        inode.kind == Kind::CharDevice && inode.data == 0
+    }
+
+    /// The digest of a file that is an object, without making an id of it.
+    pub(crate) fn digest(&self, inode: InodeId) -> Option<(Algorithm, &[u8])> {
+        let inode = self.inode(inode);
+        let Kind::External(algorithm) = inode.kind else { return None };
+        Some((algorithm, self.kept(inode.data, algorithm.digest_len() as u64)))
+    }
+
+    /// The size of the content in bytes; 0 for what has none.
+    #[must_use]
+    pub fn size(&self, inode: InodeId) -> u64 {
+        self.inode(inode).size
+    }
+
     /// A set of extended attributes for [`add`](Self::add): equal sets are kept once and get the same value.
     ///
     /// # Errors
@@ -281,6 +315,11 @@ impl Tree {
     #[must_use]
     pub fn xattrs_of(&self, set: XattrSet) -> Xattrs<'_> {
         self.xattrs.get(set)
+    }
+
+    /// All different sets in the order of their indexes, the empty one first.
+    pub(crate) fn xattr_sets(&self) -> impl Iterator<Item = Xattrs<'_>> {
+        self.xattrs.iter()
     }
 
     /// How many different sets there are, the empty one included.

@@ -5,6 +5,7 @@
 //! all no policy. A change in this folder deserves a second reader.
 #![allow(unsafe_code, reason = "this is the place for it, see above")]
 
+pub(crate) mod loop_device;
 pub(crate) mod map;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod sha2_avx;

@@ -8,6 +8,14 @@ use crate::{Algorithm, ObjectId};
 /// another value gives other image digests (composefs: `INLINE_CONTENT_MAX_V0`).
 pub const INLINE_MAX: usize = 64;
 
+/// The largest file that an image can name, in bytes: 8 PiB, since its chunk table is at most one block of 1,024
+/// entries and a chunk at most 8 TiB (EROFS: `EROFS_CHUNK_FORMAT_BLKBITS_MASK`; C composefs: its
+/// `LCFS_MAX_NONINLINE_CHUNKS`).
+pub const OBJECT_MAX: u64 = 1 << 53;
+
+/// The longest target of a symbolic link, in bytes (`PATH_MAX` of `linux/limits.h`, less its NUL).
+pub const TARGET_MAX: usize = 4095;
+
 /// The content of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content<'a> {

@@ -7,6 +7,9 @@ pub enum TreeError {
     /// Empty, `.`, `..`, or with a slash or NUL in it.
     #[error("{0:?} is not a file name")]
     Name(String),
+    /// Empty or with NUL in it.
+    #[error("{0:?} is not a target of a symbolic link")]
+    Target(String),
     /// The directory has an entry of this name.
     #[error("the directory has an entry {0:?} already")]
     Duplicate(String),

@@ -83,7 +83,7 @@ fn content_metadata_and_attributes_read_back() {
     for content in [
         Content::Directory,
         Content::Inline(b"small"),
-        Content::External { object: objects[0], size: u64::MAX },
+        Content::External { object: objects[0], size: OBJECT_MAX },
         Content::External { object: objects[1], size: 0 },
         Content::Symlink(b"../there"),
         Content::CharDevice(0),
@@ -130,6 +130,18 @@ fn names_that_are_no_names_are_refused() {
         tree.intern_xattrs(&[(b"a", &value[1..]), (b"bcd", &value[1..])]),
         Err(TreeError::TooBig { .. })
     ));
+}
+
+#[test]
+fn contents_that_no_image_can_hold_are_refused() {
+    let mut tree = tree(&[]);
+    let object = ObjectId::from_digest(Algorithm::Sha256, &[1; 32]).unwrap();
+    let mut add = |content| tree.add(plain(0), content, XattrSet::EMPTY);
+    assert!(matches!(add(Content::External { object, size: OBJECT_MAX + 1 }), Err(TreeError::TooBig { .. })));
+    assert!(matches!(add(Content::Symlink(&[b'x'; TARGET_MAX + 1])), Err(TreeError::TooBig { .. })));
+    assert!(add(Content::Symlink(&[b'x'; TARGET_MAX])).is_ok());
+    assert!(matches!(add(Content::Symlink(b"")), Err(TreeError::Target(_))));
+    assert!(matches!(add(Content::Symlink(b"a\0")), Err(TreeError::Target(_))));
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! The digest of a stream, in constant memory.
 
-use super::{descriptor, levels::Levels};
+use super::{descriptor, lanes::Processor, levels::Levels};
 use crate::{Algorithm, BLOCK_SIZE, ObjectId};
 
 /// Computes the fs-verity digest of bytes that come in pieces of any size.
 ///
-/// Whole blocks are hashed where they lie in the caller's slice; pieces of 64 KiB and more fill the lanes best.
-/// Memory: under 64 KiB a level of the tree (sha256: two levels up to 64 MiB, three up to 8 GiB).
+/// As many blocks as fill the processor's lanes (64 KiB at most) are hashed where they lie in the caller's slice; less
+/// is gathered first. Memory: that, and under 64 KiB a level of the tree (with SHA-256 two levels up to 64 MiB, three
+/// up to 8 GiB).
 ///
 /// ```
 /// use sealstone_store::{Algorithm, verity};
@@ -21,7 +22,9 @@ pub struct Hasher {
     algorithm: Algorithm,
     /// Bytes so far.
     size: u64,
-    /// The begun block: never a whole one between calls.
+    /// The bytes that fill the lanes.
+    group: usize,
+    /// Less than a group that waits for more.
     begun: Vec<u8>,
     levels: Levels,
 }
@@ -29,8 +32,9 @@ pub struct Hasher {
 impl Hasher {
     /// A hasher that has seen nothing yet.
     #[must_use]
-    pub const fn new(algorithm: Algorithm) -> Self {
-        Self { algorithm, size: 0, begun: Vec::new(), levels: Levels::new(algorithm) }
+    pub fn new(algorithm: Algorithm) -> Self {
+        let group = Processor::detect().width(algorithm) * BLOCK_SIZE;
+        Self { algorithm, size: 0, group, begun: Vec::new(), levels: Levels::new(algorithm) }
     }
 
     /// Bytes seen so far.
@@ -43,17 +47,17 @@ impl Hasher {
     pub fn update(&mut self, mut data: &[u8]) {
         self.size = self.size.saturating_add(data.len() as u64);
         if !self.begun.is_empty() {
-            let (fill, rest) = data.split_at(data.len().min(BLOCK_SIZE - self.begun.len()));
+            let (fill, rest) = data.split_at(data.len().min(self.group - self.begun.len()));
             self.begun.extend_from_slice(fill);
             data = rest;
-            if self.begun.len() < BLOCK_SIZE {
+            if self.begun.len() < self.group {
                 return;
             }
             self.levels.add_blocks(&self.begun);
             self.begun.clear();
         }
-        let (whole, rest) = data.split_at(data.len() - data.len() % BLOCK_SIZE);
-        self.levels.add_blocks(whole);
+        let (groups, rest) = data.split_at(data.len() - data.len() % self.group);
+        self.levels.add_blocks(groups);
         self.begun.extend_from_slice(rest);
     }
 

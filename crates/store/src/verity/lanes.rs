@@ -47,7 +47,42 @@ pub(super) fn hash_one(algorithm: Algorithm, frame: Frame, body: &[u8]) -> [u8; 
 /// A body is never longer than the frame, and `out` has room for exactly one digest a body.
 pub(super) fn hash_all(algorithm: Algorithm, frame: Frame, bodies: &[&[u8]], out: &mut [u8]) {
     debug_assert_eq!(out.len(), bodies.len() * algorithm.digest_len());
-    Processor::detect().hash_all(algorithm, frame, bodies, out);
+    let processor = Processor::detect();
+    let len = bodies.first().map_or(0, |body| body.len());
+    if bodies.len() > GROUP && bodies.iter().any(|body| body.len() != len) {
+        hash_by_length(processor, algorithm, frame, bodies, out);
+    } else {
+        processor.hash_all(algorithm, frame, bodies, out);
+    }
+}
+
+/// Groups bodies of like length, since lanes that come to their zeros together save those blocks' schedules.
+fn hash_by_length(
+    processor: Processor,
+    algorithm: Algorithm,
+    frame: Frame,
+    bodies: &[&[u8]],
+    out: &mut [u8],
+) {
+    let mut order: Vec<(usize, usize)> = bodies.iter().map(|body| body.len()).zip(0..).collect();
+    order.sort_unstable();
+    let len = algorithm.digest_len();
+    for group in order.chunks(GROUP) {
+        let mut lanes: [&[u8]; GROUP] = [&[]; GROUP];
+        for (lane, (_, index)) in lanes.iter_mut().zip(group) {
+            *lane = bodies.get(*index).copied().unwrap_or_default();
+        }
+        let mut digests = [0; GROUP * 64];
+        if let (Some(lanes), Some(digests)) = (lanes.get(..group.len()), digests.get_mut(..group.len() * len))
+        {
+            processor.hash_all(algorithm, frame, lanes, digests);
+        }
+        for ((_, index), digest) in group.iter().zip(digests.chunks_exact(len)) {
+            if let Some(place) = out.get_mut(index * len..(index + 1) * len) {
+                place.copy_from_slice(digest);
+            }
+        }
+    }
 }
 
 /// What this processor has for hashing, or what a test wants to be used.
@@ -74,6 +109,25 @@ impl Processor {
     #[cfg(not(target_arch = "x86_64"))]
     pub(super) fn detect() -> Self {
         Self::default()
+    }
+
+    /// How many bodies it takes to fill the lanes.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn width(self, algorithm: Algorithm) -> usize {
+        match algorithm {
+            Algorithm::Sha256 if self.avx512.is_some() => 16,
+            Algorithm::Sha256 if self.sha_ni.is_some() => 2,
+            Algorithm::Sha512 if self.avx512.is_some() => 8,
+            Algorithm::Sha512 if self.avx2.is_some() => 4,
+            _ => 1,
+        }
+    }
+
+    /// How many bodies it takes to fill the lanes.
+    #[cfg(not(target_arch = "x86_64"))]
+    #[allow(clippy::unused_self, reason = "the signature of the other architecture")]
+    pub(super) fn width(self, _: Algorithm) -> usize {
+        1
     }
 
     pub(super) fn hash_all(self, algorithm: Algorithm, frame: Frame, bodies: &[&[u8]], out: &mut [u8]) {

@@ -23,6 +23,7 @@ mod parallel;
 mod tests;
 
 use lanes::Frame;
+use levels::Levels;
 
 pub use hasher::Hasher;
 pub use many::digest_many;
@@ -46,7 +47,7 @@ pub fn digest(algorithm: Algorithm, data: &[u8]) -> ObjectId {
         let root = if data.is_empty() { [0; 64] } else { lanes::hash_one(algorithm, Frame::Block, data) };
         return descriptor::digest(algorithm, data.len() as u64, &root);
     }
-    let mut hasher = Hasher::new(algorithm);
-    hasher.update(data);
-    hasher.finish()
+    let mut levels = Levels::new(algorithm);
+    levels.add_blocks(data);
+    descriptor::digest(algorithm, data.len() as u64, &levels.root())
 }
