@@ -10,12 +10,22 @@
 //! zeros up to a block, and blocks of 4,096 bytes with what is no tail.
 
 mod attributes;
+mod dirents;
 mod emit;
+mod error;
 mod format;
+mod image;
+mod inode;
 mod layout;
+mod objects;
 mod order;
+mod read_tree;
 mod sharing;
+mod stored_xattrs;
 mod xattr_name;
+
+pub use error::ImageError;
+pub use image::{Format, Image};
 
 use crate::tree::{Tree, TreeError};
 

@@ -322,6 +322,11 @@ impl Tree {
         self.xattrs.iter()
     }
 
+    /// The bytes that all different sets take.
+    pub(crate) fn xattr_bytes(&self) -> usize {
+        self.xattrs.bytes_len()
+    }
+
     /// How many different sets there are, the empty one included.
     #[must_use]
     pub fn xattr_set_count(&self) -> usize {

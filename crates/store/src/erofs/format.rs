@@ -24,6 +24,10 @@ pub(super) const SUPERBLOCK_LEN: u64 = 128;
 pub(super) const SUPERBLOCK_MAGIC: u32 = 0xe0f5_e1e2;
 /// `feature_compat`: inodes have mtimes (2) and attributes a name filter (4).
 pub(super) const FEATURE_COMPAT: u32 = 2 | 4;
+/// The compatible features that readers of composefs images know: a checksum (1) as well.
+pub(super) const FEATURE_COMPAT_KNOWN: u32 = 1 | FEATURE_COMPAT;
+/// `feature_incompat`: some file has chunks. composefs' writers use them without saying so.
+pub(super) const FEATURE_CHUNKED: u32 = 4;
 /// Where inodes start: right after the superblock.
 pub(super) const INODES_START: u64 = SUPERBLOCK_START + SUPERBLOCK_LEN;
 

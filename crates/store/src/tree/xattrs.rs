@@ -77,6 +77,10 @@ impl XattrTable {
         Xattrs { encoded: encoded(&self.sets, &self.bytes, set.0) }
     }
 
+    pub(super) fn bytes_len(&self) -> usize {
+        self.bytes.len()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = Xattrs<'_>> {
         (0..).take(self.sets.len()).map(|set| self.get(XattrSet(set)))
     }
