@@ -48,8 +48,13 @@ impl Image {
         self.compressed_layer(layer, Compression::Gzip)
     }
 
-    pub fn compressed_layer(mut self, layer: Layer, compression: Compression) -> Self {
-        self.layers.push((layer.finish(), compression));
+    pub fn compressed_layer(self, layer: Layer, compression: Compression) -> Self {
+        self.tar(layer.finish(), compression)
+    }
+
+    /// A layer of any bytes, a tar or not.
+    pub fn tar(mut self, tar: Vec<u8>, compression: Compression) -> Self {
+        self.layers.push((tar, compression));
         self
     }
 
