@@ -71,7 +71,10 @@ fn json_listing_has_every_attribute() {
     let expected = json!([{ "name": "security.capability", "value": "\\x01\\x00\\x00\\x02" }]);
     assert_eq!(find(files, "/opt/with-xattr").expect("a file")["xattrs"], expected);
     assert_eq!(find(files, "/etc/link").expect("a link")["target"], "../usr/lib/os-release");
-    assert_eq!(find(files, "/etc/hostname").expect("a file")["mtime"], json!({ "sec": 1_700_000_000, "nsec": 0 }));
+    assert_eq!(
+        find(files, "/etc/hostname").expect("a file")["mtime"],
+        json!({ "sec": 1_700_000_000, "nsec": 0 })
+    );
 }
 
 #[test]
@@ -98,7 +101,9 @@ fn dump_is_composefs_dump() {
     let line = dump.lines().find(|line| line.starts_with("/etc/hostname ")).expect("a line");
     // PATH SIZE MODE NLINK UID GID RDEV MTIME PAYLOAD CONTENT DIGEST, composefs-dump(5).
     assert_eq!(line, "/etc/hostname 8 100644 1 0 0 0 1700000000.0 - changed\\n -");
-    assert!(dump.lines().any(|line| line.starts_with("/usr/bin/tool ") || line.starts_with("/usr/bin/alias @")));
+    assert!(
+        dump.lines().any(|line| line.starts_with("/usr/bin/tool ") || line.starts_with("/usr/bin/alias @"))
+    );
 }
 
 #[test]
@@ -128,7 +133,10 @@ fn diff_names_paths_and_reasons() {
     sandbox.import("changed", &changed, "changed").succeeds();
     let text = sandbox.store(["diff", "example", "changed"]).succeeds();
     assert!(text.contains("D  /opt"), "{text}");
-    assert!(text.lines().any(|line| line.starts_with("M  /usr/bin/hello") && line.contains("mode 0644 to 0755")), "{text}");
+    assert!(
+        text.lines().any(|line| line.starts_with("M  /usr/bin/hello") && line.contains("mode 0644 to 0755")),
+        "{text}"
+    );
     let document = sandbox.store(["diff", "--json", "example", "changed"]).json();
     let hello = find(&document["differences"], "/usr/bin/hello").expect("a difference");
     assert_eq!(hello["change"], "changed");
@@ -140,7 +148,8 @@ fn diff_names_paths_and_reasons() {
 #[test]
 fn du_counts_as_own_exactly_what_rm_and_gc_free() {
     let sandbox = Sandbox::with_image(&sample());
-    let other = Image::new().layer(Layer::system("6.1.0")).layer(Layer::new().file("usr/own", &noise(70_000, 77)));
+    let other =
+        Image::new().layer(Layer::system("6.1.0")).layer(Layer::new().file("usr/own", &noise(70_000, 77)));
     sandbox.import("other", &other, "other").succeeds();
     let before = sandbox.store(["du", "--json"]).json();
     let own = before["images"].as_array().expect("images").iter().find(|image| image["name"] == "other");
@@ -150,5 +159,8 @@ fn du_counts_as_own_exactly_what_rm_and_gc_free() {
     let gc = sandbox.store(["gc", "--json"]).json();
     assert_eq!(gc["bytes"].as_u64(), Some(own));
     let after = sandbox.store(["du", "--json"]).json();
-    assert_eq!(after["total_bytes"].as_u64().expect("bytes") + own, before["total_bytes"].as_u64().expect("bytes"));
+    assert_eq!(
+        after["total_bytes"].as_u64().expect("bytes") + own,
+        before["total_bytes"].as_u64().expect("bytes")
+    );
 }

@@ -1,0 +1,139 @@
+//! JSON output has the shape that docs/json.md documents: the same keys with the same types, no more and no fewer.
+//!
+//! Each `## sealstone.NAME/VERSION` of the document has an example; real output is compared with it key by key. Keys named
+//! in an `Optional:` line may be absent or null. Arrays and their first example element describe every element.
+
+mod kit;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kit::{Image, Sandbox};
+use serde_json::Value;
+
+struct Schema {
+    example: Value,
+    optional: BTreeSet<String>,
+}
+
+fn schemas() -> BTreeMap<String, Schema> {
+    let path = format!("{}/docs/json.md", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).expect("docs/json.md");
+    let mut schemas = BTreeMap::new();
+    for section in text.split("\n## ").filter(|section| section.starts_with("sealstone.")) {
+        let name = section.lines().next().unwrap_or_default().trim().to_owned();
+        let block = section.split("```json\n").nth(1).and_then(|rest| rest.split("```").next());
+        let block = block.unwrap_or_else(|| panic!("{name} has no example"));
+        let example = serde_json::from_str(block).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let lines = section.lines().filter_map(|line| line.strip_prefix("Optional: "));
+        let optional = lines.flat_map(|line| line.split('`').skip(1).step_by(2).map(str::to_owned)).collect();
+        schemas.insert(name, Schema { example, optional });
+    }
+    schemas
+}
+
+fn compare(
+    path: &str,
+    found: &Value,
+    example: &Value,
+    optional: &BTreeSet<String>,
+    faults: &mut Vec<String>,
+) {
+    match (found, example) {
+        (Value::Object(found), Value::Object(example)) => {
+            for (key, value) in found {
+                let here = format!("{path}.{key}");
+                match example.get(key) {
+                    Some(_) if value.is_null() && optional.contains(key) => {}
+                    Some(example) => compare(&here, value, example, optional, faults),
+                    None => faults.push(format!("{here} is not documented")),
+                }
+            }
+            let absent = example.keys().filter(|key| !found.contains_key(*key) && !optional.contains(*key));
+            faults.extend(absent.map(|key| format!("{path}.{key} is documented and absent")));
+        }
+        (Value::Array(found), Value::Array(example)) => {
+            for (position, value) in found.iter().enumerate() {
+                match example.first() {
+                    Some(example) => {
+                        compare(&format!("{path}[{position}]"), value, example, optional, faults)
+                    }
+                    None => faults.push(format!("{path} is documented as empty")),
+                }
+            }
+        }
+        (found, example) if std::mem::discriminant(found) == std::mem::discriminant(example) => {}
+        (found, example) => faults.push(format!("{path} is {found}, documented as {example}")),
+    }
+}
+
+#[track_caller]
+fn check(document: &Value) -> String {
+    let name = document["schema"].as_str().expect("a schema").to_owned();
+    let schemas = schemas();
+    let schema = schemas.get(&name).unwrap_or_else(|| panic!("{name} is not in docs/json.md"));
+    let mut faults = Vec::new();
+    compare(&name, document, &schema.example, &schema.optional, &mut faults);
+    assert_eq!(faults, Vec::<String>::new(), "\n{document:#}");
+    name
+}
+
+#[test]
+fn every_document_has_its_documented_shape_and_every_documented_one_is_checked() {
+    let sandbox = Sandbox::new();
+    let mut seen = BTreeSet::new();
+    let mut run = |args: &[&str]| {
+        let outcome = sandbox.store(args);
+        assert!([0, 1].contains(&outcome.code), "{args:?}\n{}", outcome.stderr);
+        let document =
+            serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}"));
+        seen.insert(check(&document));
+    };
+    run(&["init", "--json", "--algorithm", "sha512"]);
+    Image::bootable("6.1.0").write(&sandbox.path("one"));
+    Image::bootable("6.2.0").write(&sandbox.path("two"));
+    run(&["import", "--json", "--name", "one", "oci:one"]);
+    run(&["import", "--json", "--name", "two", "oci:two"]);
+    for args in [
+        &["images", "--json"][..],
+        &["inspect", "--json", "one"],
+        &["ls", "-R", "--json", "one"],
+        &["diff", "--json", "one", "two"],
+        &["du", "--json"],
+        &["fsck", "--json"],
+        &["doctor", "--json"],
+        &["gc", "--json", "--dry-run"],
+        &["rm", "--json", "two"],
+        &["gc", "--json"],
+    ] {
+        run(args);
+    }
+    let sysroot = sandbox.path("sysroot");
+    std::fs::create_dir_all(sandbox.path("esp")).expect("an ESP");
+    std::fs::create_dir_all(&sysroot).expect("a sysroot");
+    let repository = sysroot.join("composefs").display().to_string();
+    run(&["init", "--json", "--repo", &repository]);
+    run(&["import", "--json", "--repo", &repository, "--name", "one", "oci:one"]);
+    for args in [
+        &[
+            "deploy",
+            "--json",
+            "--dry-run",
+            "one",
+            "--sysroot",
+            "sysroot",
+            "--esp",
+            "esp",
+            "--repo",
+            &repository,
+        ][..],
+        &["deploy", "--json", "one", "--sysroot", "sysroot", "--esp", "esp", "--repo", &repository],
+        &["status", "--json", "--sysroot", "sysroot", "--esp", "esp", "--repo", &repository],
+    ] {
+        run(args);
+    }
+    let progress = sandbox.store(["--progress=json", "fsck"]).stderr;
+    let first = progress.lines().next().expect("a line");
+    let first: Value = serde_json::from_str(first).expect("JSON");
+    seen.insert(check(&first));
+    assert_eq!(seen, schemas().into_keys().collect());
+}
