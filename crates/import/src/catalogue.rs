@@ -1,0 +1,250 @@
+//! The images that a repository holds, found again by name, by manifest digest or by image id.
+//!
+//! What lives here: reading back what an import recorded: refs, manifests, configurations, and the ids of the images that
+//! were made of them. What does not: layers' content, deployments, writing. Invariant: a damaged image is listed with its
+//! problem and hides no other.
+
+use sealstone_store::{ObjectId, Place, RefName, RefTarget, Repository, SplitStreamReader, StreamName};
+
+use crate::{ConfigDigest, DiffId, ImportError, ManifestDigest, Result, oci};
+
+/// What the names of manifests' streams begin with (composefs' convention).
+pub const MANIFEST_STREAM: &str = "oci-manifest-";
+/// In a manifest's stream, what the reference to the configuration begins with.
+pub const CONFIG_REFERENCE: &str = "config:";
+/// In a configuration's stream, the reference to the image of the profile `oci` or `oci-plain`, in EROFS format V1.
+pub const IMAGE_REFERENCE: &str = "composefs.image.v1";
+/// The same for the profile `bootable`.
+pub const BOOTABLE_REFERENCE: &str = "composefs.image.boot.v1";
+
+/// The fewest digits of a digest or an id that name an image.
+const SHORTEST_PREFIX: usize = 4;
+
+/// The most bytes of a manifest or a configuration that are read back.
+const DOCUMENT_MAX: usize = 16 << 20;
+
+/// One imported image under one name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredImage {
+    /// The name given at import.
+    pub name: String,
+    /// The manifest that it names.
+    pub manifest: ManifestDigest,
+    /// What the manifest and its configuration say, or why they cannot be read.
+    pub content: Result<StoredContent, String>,
+}
+
+/// What an image's documents say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoredContent {
+    /// The configuration.
+    pub config: ConfigDigest,
+    /// The platform and creation time that it states.
+    pub platform: Option<oci::Platform>,
+    /// When the image was made, RFC 3339, as it stands there.
+    pub created: Option<String>,
+    /// The layers' tars, lowest first.
+    pub diff_ids: Vec<DiffId>,
+    /// The image of the profile `oci` or `oci-plain`.
+    pub image: Option<ObjectId>,
+    /// The image of the profile `bootable`, of an image with a kernel.
+    pub bootable: Option<ObjectId>,
+}
+
+/// What a text names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundImage {
+    /// The file-system image: the bootable one if its id was given, else the plain one.
+    pub image: ObjectId,
+    /// The imported image that it belongs to; `None` for one that only a deployment still keeps.
+    pub stored: Option<StoredImage>,
+}
+
+/// All imported images of a repository, by name.
+#[derive(Clone, Debug)]
+pub struct Catalogue {
+    images: Vec<StoredImage>,
+    /// Every image that has a name in `images/`.
+    ids: Vec<ObjectId>,
+    place: String,
+}
+
+impl Catalogue {
+    /// Reads the names and documents of a repository.
+    ///
+    /// # Errors
+    /// When the disk fails, or a ref is unreadable. A damaged manifest is no error: see [`StoredImage::content`].
+    pub fn read(repository: &Repository) -> Result<Self> {
+        let mut images = Vec::new();
+        for (name, target) in repository.refs(Place::Streams)? {
+            let (Some(name), RefTarget::Stream(stream)) = (name.to_oci(), target) else { continue };
+            let digest = stream.as_str().strip_prefix(MANIFEST_STREAM);
+            let Some(manifest) = digest.and_then(|digest| digest.parse().ok()) else { continue };
+            let content = read_content(repository, &stream).map_err(|error| error.to_string());
+            images.push(StoredImage { name, manifest, content });
+        }
+        images.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Self { images, ids: repository.images()?, place: repository.dir().label().display().to_string() })
+    }
+
+    /// The images, sorted by name.
+    #[must_use]
+    pub fn images(&self) -> &[StoredImage] {
+        &self.images
+    }
+
+    /// The ref of the image with exactly this name.
+    ///
+    /// # Errors
+    /// [`ImportError::Missing`] when no image is called so.
+    pub fn ref_of(&self, name: &str) -> Result<RefName> {
+        match self.images.iter().any(|image| image.name == name) {
+            true => Ok(RefName::oci(name)?),
+            false => Err(self.missing(name)),
+        }
+    }
+
+    /// The image that a text names: a name, or at least four digits of a manifest digest or an image id, whose algorithm
+    /// (`sha256:`) may be left out.
+    ///
+    /// # Errors
+    /// [`ImportError::Missing`] when it names nothing, [`ImportError::Ambiguous`] when it fits several images,
+    /// [`ImportError::Malformed`] when the image is there and its documents cannot be read.
+    pub fn find(&self, text: &str) -> Result<FoundImage> {
+        if let Some(image) = self.images.iter().find(|image| image.name == text) {
+            return found(image, None);
+        }
+        let digits = text.strip_prefix("sha256:").or_else(|| text.strip_prefix("sha512:")).unwrap_or(text);
+        if digits.len() < SHORTEST_PREFIX || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(self.missing(text));
+        }
+        let mut candidates: Vec<(String, Result<FoundImage>)> = Vec::new();
+        for stored in &self.images {
+            if stored.manifest.digest().to_hex().starts_with(digits) {
+                candidates.push((stored.manifest.to_string(), found(stored, None)));
+            }
+        }
+        for id in self.ids.iter().filter(|id| id.to_hex().starts_with(digits)) {
+            let owner = self.images.iter().find(|stored| stored.has(id));
+            let image = FoundImage { image: *id, stored: owner.cloned() };
+            candidates.push((id.to_hex(), Ok(image)));
+        }
+        candidates.dedup_by(|a, b| a.0 == b.0);
+        if candidates.len() > 1 {
+            let choices = candidates.into_iter().map(|(id, _)| id).collect();
+            return Err(ImportError::Ambiguous { place: format!("{text:?}"), choices });
+        }
+        candidates.pop().map_or_else(|| Err(self.missing(text)), |(_, image)| image)
+    }
+
+    fn missing(&self, text: &str) -> ImportError {
+        ImportError::Missing { what: format!("image {text:?}"), place: self.place.clone() }
+    }
+}
+
+impl StoredImage {
+    fn has(&self, id: &ObjectId) -> bool {
+        self.content.as_ref().is_ok_and(|content| [content.image, content.bootable].contains(&Some(*id)))
+    }
+}
+
+fn found(stored: &StoredImage, selected: Option<ObjectId>) -> Result<FoundImage> {
+    let what = || format!("image {:?}", stored.name);
+    let content = stored.content.as_ref().map_err(|reason| ImportError::malformed(what(), reason.clone()))?;
+    let image = selected.or(content.image).or(content.bootable);
+    let image = image.ok_or_else(|| ImportError::malformed(what(), "its import did not end: import it again"))?;
+    Ok(FoundImage { image, stored: Some(stored.clone()) })
+}
+
+fn read_content(repository: &Repository, manifest: &StreamName) -> Result<StoredContent> {
+    let damaged = |reason: &str| ImportError::malformed(manifest.to_string(), reason);
+    let stream = repository.map_stream(manifest)?;
+    let stream = SplitStreamReader::new(&stream, repository.algorithm())?;
+    let mut references = stream.named_refs().iter();
+    let config = references.find_map(|(name, id)| Some((name.strip_prefix(CONFIG_REFERENCE)?, id)));
+    let (digest, config_stream) = config.ok_or_else(|| damaged("it names no configuration"))?;
+    let digest: ConfigDigest = digest.parse().map_err(|_| damaged("its configuration has no digest"))?;
+    let bytes = read_document(repository, config_stream)?;
+    let config = oci::Config::parse(&bytes).map_err(|reason| ImportError::malformed(digest.to_string(), reason))?;
+    let stream = repository.map_object(config_stream)?;
+    let stream = SplitStreamReader::new(&stream, repository.algorithm())?;
+    Ok(StoredContent {
+        config: digest,
+        platform: config.platform,
+        created: config.created,
+        diff_ids: config.diff_ids,
+        image: stream.named_ref(IMAGE_REFERENCE).copied(),
+        bootable: stream.named_ref(BOOTABLE_REFERENCE).copied(),
+    })
+}
+
+fn read_document(repository: &Repository, stream: &ObjectId) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    repository.cat_stream(stream, |piece| {
+        if bytes.len() + piece.len() > DOCUMENT_MAX {
+            let limit = DOCUMENT_MAX as u64;
+            return Err(sealstone_store::Error::TooBig { what: "a configuration, in bytes".to_owned(), limit });
+        }
+        bytes.extend_from_slice(piece);
+        Ok(())
+    })?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(byte: u8) -> ObjectId {
+        format!("{byte:02x}").repeat(32).parse().unwrap()
+    }
+
+    fn stored(name: &str, byte: u8) -> StoredImage {
+        let digest = format!("sha256:{}", format!("{byte:02x}").repeat(32));
+        let content = StoredContent {
+            config: digest.parse().unwrap(),
+            platform: None,
+            created: None,
+            diff_ids: Vec::new(),
+            image: Some(id(byte + 1)),
+            bootable: Some(id(byte + 2)),
+        };
+        StoredImage { name: name.to_owned(), manifest: digest.parse().unwrap(), content: Ok(content) }
+    }
+
+    fn catalogue() -> Catalogue {
+        let broken = StoredImage { content: Err("gone".to_owned()), ..stored("broken", 0xe0) };
+        let images = vec![broken, stored("one", 0x10), stored("one-again", 0x10), stored("two", 0x20)];
+        let ids = vec![id(0x11), id(0x12), id(0x21), id(0x22), id(0x20), id(0x99)];
+        Catalogue { images, ids, place: "/repo".to_owned() }
+    }
+
+    fn image(text: &str) -> ObjectId {
+        catalogue().find(text).unwrap().image
+    }
+
+    #[test]
+    fn names_digests_ids_and_prefixes_find_images() {
+        assert_eq!(image("one"), id(0x11));
+        assert_eq!(image("sha256:1010"), id(0x11), "two names of one manifest are one image");
+        assert_eq!(image("1111"), id(0x11));
+        assert_eq!(image("1212"), id(0x12), "the bootable image, by its own id");
+        assert_eq!(catalogue().find("9999").unwrap().stored, None, "kept by a deployment alone");
+    }
+
+    #[test]
+    fn what_names_nothing_or_two_things_is_an_error() {
+        for text in ["", "three", "111", "3333", "sha256:", "zzzz"] {
+            assert!(matches!(catalogue().find(text), Err(ImportError::Missing { .. })), "{text}");
+        }
+        let Err(ImportError::Ambiguous { choices, .. }) = catalogue().find("2020") else { panic!("not ambiguous") };
+        assert_eq!(choices.len(), 2);
+    }
+
+    #[test]
+    fn a_damaged_image_is_listed_and_hides_no_other() {
+        assert!(matches!(catalogue().find("broken"), Err(ImportError::Malformed { .. })));
+        assert!(catalogue().ref_of("broken").is_ok(), "it can be removed");
+    }
+}
