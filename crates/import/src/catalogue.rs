@@ -4,7 +4,9 @@
 //! were made of them. What does not: layers' content, deployments, writing. Invariant: a damaged image is listed with its
 //! problem and hides no other.
 
-use sealstone_store::{ObjectId, Place, RefName, RefTarget, Repository, SplitStreamReader, StreamName};
+use sealstone_store::{
+    ObjectId, Place, RefName, RefTarget, Repository, StreamName, splitstream::SplitStreamReader,
+};
 
 use crate::{ConfigDigest, DiffId, ImportError, ManifestDigest, Result, oci};
 
@@ -153,7 +155,8 @@ fn found(stored: &StoredImage, selected: Option<ObjectId>) -> Result<FoundImage>
     let what = || format!("image {:?}", stored.name);
     let content = stored.content.as_ref().map_err(|reason| ImportError::malformed(what(), reason.clone()))?;
     let image = selected.or(content.image).or(content.bootable);
-    let image = image.ok_or_else(|| ImportError::malformed(what(), "its import did not end: import it again"))?;
+    let image =
+        image.ok_or_else(|| ImportError::malformed(what(), "its import did not end: import it again"))?;
     Ok(FoundImage { image, stored: Some(stored.clone()) })
 }
 
@@ -166,7 +169,8 @@ fn read_content(repository: &Repository, manifest: &StreamName) -> Result<Stored
     let (digest, config_stream) = config.ok_or_else(|| damaged("it names no configuration"))?;
     let digest: ConfigDigest = digest.parse().map_err(|_| damaged("its configuration has no digest"))?;
     let bytes = read_document(repository, config_stream)?;
-    let config = oci::Config::parse(&bytes).map_err(|reason| ImportError::malformed(digest.to_string(), reason))?;
+    let config =
+        oci::Config::parse(&bytes).map_err(|reason| ImportError::malformed(digest.to_string(), reason))?;
     let stream = repository.map_object(config_stream)?;
     let stream = SplitStreamReader::new(&stream, repository.algorithm())?;
     Ok(StoredContent {
@@ -184,7 +188,10 @@ fn read_document(repository: &Repository, stream: &ObjectId) -> Result<Vec<u8>> 
     repository.cat_stream(stream, |piece| {
         if bytes.len() + piece.len() > DOCUMENT_MAX {
             let limit = DOCUMENT_MAX as u64;
-            return Err(sealstone_store::Error::TooBig { what: "a configuration, in bytes".to_owned(), limit });
+            return Err(sealstone_store::Error::TooBig {
+                what: "a configuration, in bytes".to_owned(),
+                limit,
+            });
         }
         bytes.extend_from_slice(piece);
         Ok(())
@@ -238,7 +245,9 @@ mod tests {
         for text in ["", "three", "111", "3333", "sha256:", "zzzz"] {
             assert!(matches!(catalogue().find(text), Err(ImportError::Missing { .. })), "{text}");
         }
-        let Err(ImportError::Ambiguous { choices, .. }) = catalogue().find("2020") else { panic!("not ambiguous") };
+        let Err(ImportError::Ambiguous { choices, .. }) = catalogue().find("2020") else {
+            panic!("not ambiguous")
+        };
         assert_eq!(choices.len(), 2);
     }
 

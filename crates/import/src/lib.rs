@@ -1,5 +1,6 @@
 //! Sealstone import.
 
+pub mod catalogue;
 pub mod decompress;
 mod digest;
 mod error;
