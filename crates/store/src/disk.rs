@@ -15,6 +15,8 @@ mod dir;
 #[cfg(any(test, feature = "testing"))]
 mod failing;
 mod file;
+#[cfg(any(test, feature = "testing"))]
+mod power_cut;
 mod real;
 #[cfg(any(test, feature = "testing"))]
 mod recording;
@@ -31,6 +33,8 @@ pub use dir::Dir;
 #[cfg(any(test, feature = "testing"))]
 pub use failing::FailingDisk;
 pub use file::File;
+#[cfg(any(test, feature = "testing"))]
+pub use power_cut::{Fate, PowerCutDisk};
 pub use real::RealDisk;
 #[cfg(any(test, feature = "testing"))]
 pub use recording::{Recorded, RecordingDisk};

@@ -174,3 +174,105 @@ fn a_failing_disk_fails_the_nth_call_once_or_for_good() {
         assert_eq!(dir.create_dir("2", 0o755).is_ok(), !sticky);
     }
 }
+
+/// Watches a folder, lets `write` change it, and gives every folder that a power cut could leave.
+fn states(fat: bool, write: impl Fn(&Dir), mut look: impl FnMut(usize, &std::path::Path)) -> usize {
+    // Thousands of small folders: in memory, where there is such a place.
+    let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let root = folder.path().join("root");
+    std::fs::create_dir(&root).unwrap();
+    let power_cut = if fat {
+        PowerCutDisk::on_fat(RealDisk::shared(), &root)
+    } else {
+        PowerCutDisk::new(RealDisk::shared(), &root)
+    };
+    let disk: Arc<dyn Disk> = power_cut.clone();
+    write(&Dir::open(&disk, &root).unwrap());
+    let mut count = 0;
+    for point in 0..=power_cut.len() {
+        for fate in [Fate::AllLand, Fate::NoneLands].into_iter().chain((0..20).map(Fate::Seeded)) {
+            let into = folder.path().join(format!("state{count}"));
+            power_cut.materialise(point, fate, &into);
+            look(point, &into);
+            std::fs::remove_dir_all(&into).unwrap();
+            count += 1;
+        }
+    }
+    count
+}
+
+/// The usual atomic write, with or without its two syncs.
+fn atomic_write(dir: &Dir, sync_file: bool, sync_dir: bool) {
+    let file = dir.create_new("temporary", 0o644).unwrap();
+    file.write_all_at(0, &[7; 2000]).unwrap();
+    if sync_file {
+        file.sync().unwrap();
+    }
+    dir.rename("temporary", dir, "record", Rename::Replace).unwrap();
+    if sync_dir {
+        dir.sync().unwrap();
+    }
+}
+
+/// How many states show a broken record, and how many have lost one that was acknowledged.
+fn broken_and_lost(fat: bool, write: impl Fn(&Dir)) -> (usize, usize) {
+    let (mut broken, mut lost) = (0, 0);
+    let mut end = 0;
+    let mut records = Vec::new();
+    states(fat, write, |point, path| {
+        let record = std::fs::read(path.join("record")).ok();
+        broken += usize::from(record.as_deref().is_some_and(|content| content != [7; 2000]));
+        end = end.max(point);
+        records.push((point, record.is_none() || record.as_deref() == Some(&[])));
+    });
+    lost += records.iter().filter(|(point, gone)| *point == end && *gone).count();
+    (broken, lost)
+}
+
+#[test]
+fn a_power_cut_breaks_every_protocol_that_leaves_a_sync_out_and_not_the_right_one() {
+    assert_eq!(broken_and_lost(false, |dir| atomic_write(dir, true, true)), (0, 0));
+    let (broken, _) = broken_and_lost(false, |dir| atomic_write(dir, false, true));
+    assert!(broken > 0, "without a sync of the file");
+    let (broken, lost) = broken_and_lost(false, |dir| atomic_write(dir, true, false));
+    assert!(broken == 0 && lost > 0, "without a sync of the directory");
+}
+
+#[test]
+fn on_fat_only_a_sync_of_the_file_after_its_name_keeps_it() {
+    let (broken, lost) = broken_and_lost(true, |dir| atomic_write(dir, true, true));
+    assert!(broken > 0 && lost > 0, "the usual atomic write loses on FAT");
+    let (_, lost) = broken_and_lost(true, |dir| {
+        atomic_write(dir, true, true);
+        dir.sync_file_system().unwrap();
+    });
+    assert!(lost > 0, "syncfs reaches no FAT");
+    let (_, lost) = broken_and_lost(true, |dir| {
+        let file = dir.create_new("record", 0o644).unwrap();
+        file.write_all_at(0, &[7; 2000]).unwrap();
+        file.sync().unwrap();
+        dir.sync().unwrap();
+    });
+    assert_eq!(lost, 0, "the final name first, then the file, then the directory");
+}
+
+#[test]
+fn an_unnamed_file_never_survives_and_a_synced_file_system_always_does() {
+    let write = |dir: &Dir| {
+        dir.create_dir("d", 0o755).unwrap();
+        let file = dir.create_temp(0o644).unwrap();
+        file.write_all_at(0, b"content").unwrap();
+        dir.open_dir("d").unwrap().link(&file, "file").unwrap();
+        dir.symlink("d/file", "link").unwrap();
+        let gone = dir.create_temp(0o644).unwrap();
+        gone.write_all_at(0, b"gone").unwrap();
+        dir.sync_file_system().unwrap();
+    };
+    let mut whole = 0;
+    let count = states(false, write, |_, path| {
+        let names = std::fs::read_dir(path).unwrap().count();
+        assert!(names <= 2, "the unnamed file has a name");
+        whole += usize::from(std::fs::read(path.join("link")).is_ok_and(|content| content == b"content"));
+    });
+    assert!(whole >= 22 && whole < count, "all states after the sync, and not all before");
+}
