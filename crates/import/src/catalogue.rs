@@ -101,9 +101,10 @@ impl Catalogue {
     /// # Errors
     /// [`ImportError::Missing`] when no image is called so.
     pub fn ref_of(&self, name: &str) -> Result<RefName> {
-        match self.images.iter().any(|image| image.name == name) {
-            true => Ok(RefName::oci(name)?),
-            false => Err(self.missing(name)),
+        if self.images.iter().any(|image| image.name == name) {
+            Ok(RefName::oci(name)?)
+        } else {
+            Err(self.missing(name))
         }
     }
 

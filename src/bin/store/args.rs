@@ -123,6 +123,13 @@ pub struct Reporting {
 #[derive(Subcommand)]
 pub enum Verb {
     Init(verbs::init::Args),
+    Images(verbs::images::Args),
+    Ls(verbs::ls::Args),
+    Cat(verbs::cat::Args),
+    Diff(verbs::diff::Args),
+    Mount(verbs::mount::Args),
+    Umount(verbs::umount::Args),
+    Rm(verbs::rm::Args),
     Completions(verbs::completions::Args),
     Man(verbs::man::Args),
 }

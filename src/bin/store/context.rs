@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use sealstone::store::Control;
+use sealstone::store::disk::RealDisk;
+use sealstone::store::{Control, Repository};
 
 use crate::args::Global;
 use crate::output::Terminal;
@@ -36,6 +37,11 @@ impl Context {
         }
         let repository = location::repository(global.repo.as_deref());
         Self { repository, control, terminal: Terminal::of_stdout(), bars }
+    }
+
+    /// Opens the repository.
+    pub fn open_repository(&self) -> anyhow::Result<Repository> {
+        Ok(Repository::open(&RealDisk::shared(), &self.repository)?)
     }
 
     /// Progress, cancelling and threads for a long call. From here on Ctrl-C cancels instead of killing, so verbs that

@@ -7,6 +7,8 @@ use std::io;
 use sealstone::boot::BootError;
 use sealstone::import::ImportError;
 use sealstone::store::Error as StoreError;
+use sealstone::store::erofs::ImageError;
+use sealstone::store::tree::TreeError;
 
 use crate::exit::Exit;
 
@@ -21,6 +23,12 @@ pub fn explain(error: &anyhow::Error) -> (Exit, Option<String>) {
         }
         if let Some(cause) = cause.downcast_ref::<BootError>() {
             return of_boot(cause);
+        }
+        if let Some(cause) = cause.downcast_ref::<TreeError>() {
+            return of_tree(cause);
+        }
+        if cause.is::<ImageError>() {
+            return (Exit::Failed, hint("`store fsck` says what else is damaged"));
         }
         if let Some(cause) = cause.downcast_ref::<io::Error>() {
             return of_io(cause);
@@ -69,6 +77,8 @@ fn of_store(error: &StoreError) -> (Exit, Option<String>) {
             Exit::Failed,
             hint("reading still works; to write, mount it read-write or name another repository with --repo"),
         ),
+        StoreError::NotPermitted { .. } => (Exit::Failed, None),
+        StoreError::Mount { .. } => (Exit::Unsupported, hint("`store doctor` says what this kernel offers")),
         StoreError::Cancelled => (Exit::Cancelled, None),
         StoreError::Io { source, .. } => of_io(source),
         _ => (Exit::Failed, None),
@@ -99,6 +109,15 @@ fn of_import(error: &ImportError) -> (Exit, Option<String>) {
         ImportError::Cancelled => (Exit::Cancelled, None),
         // Everything else says that the input is not what it says it is, or more than we take.
         _ => (Exit::Untrusted, hint("nothing was published; get the image from its source again")),
+    }
+}
+
+fn of_tree(error: &TreeError) -> (Exit, Option<String>) {
+    match error {
+        TreeError::Missing(_) | TreeError::NotADirectory(_) => {
+            (Exit::NotFound, hint("`store ls IMAGE` lists what is there"))
+        }
+        _ => (Exit::Failed, None),
     }
 }
 

@@ -7,6 +7,7 @@ mod args;
 mod context;
 mod exit;
 mod failure;
+mod image;
 mod location;
 mod output;
 mod progress;
@@ -36,6 +37,13 @@ fn main() -> ExitCode {
 fn run(verb: &Verb, context: &Context) -> anyhow::Result<Exit> {
     match verb {
         Verb::Init(args) => verbs::init::run(args, context),
+        Verb::Images(args) => verbs::images::run(args, context),
+        Verb::Ls(args) => verbs::ls::run(args, context),
+        Verb::Cat(args) => verbs::cat::run(args, context),
+        Verb::Diff(args) => verbs::diff::run(args, context),
+        Verb::Mount(args) => verbs::mount::run(args, context),
+        Verb::Umount(args) => verbs::umount::run(args),
+        Verb::Rm(args) => verbs::rm::run(args, context),
         Verb::Completions(args) => verbs::completions::run(args),
         Verb::Man(args) => verbs::man::run(args),
     }

@@ -13,11 +13,11 @@ pub fn bar(own: u64, shared: u64, most: u64, width: usize, terminal: Terminal) -
     let total = cells(own.saturating_add(shared));
     // Something that is there is never drawn as nothing.
     let filled = cells(own).max(usize::from(own > 0)).min(total.max(usize::from(own > 0)));
-    let shaded = total.saturating_sub(filled).max(usize::from(shared > 0 && total < width));
+    let rest = total.saturating_sub(filled).max(usize::from(shared > 0 && total < width));
     let solid_text: String = std::iter::repeat_n(FULL, filled).collect();
-    let shaded_text: String = std::iter::repeat_n(SHADE, shaded).collect();
-    let rest = " ".repeat(width.saturating_sub(filled + shaded));
-    format!("{}{}{rest}", terminal.accent(&solid_text), terminal.dim(&shaded_text))
+    let rest_text: String = std::iter::repeat_n(SHADE, rest).collect();
+    let blank = " ".repeat(width.saturating_sub(filled + rest));
+    format!("{}{}{blank}", terminal.accent(&solid_text), terminal.dim(&shaded_text))
 }
 
 fn cells_of(bytes: u64, most: u64, width: usize) -> usize {

@@ -2,6 +2,13 @@
 //!
 //! No verb holds logic that a program linking the libraries would miss.
 
+pub mod cat;
 pub mod completions;
+pub mod diff;
+pub mod images;
 pub mod init;
+pub mod ls;
 pub mod man;
+pub mod mount;
+pub mod rm;
+pub mod umount;

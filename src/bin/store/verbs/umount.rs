@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sealstone::store::mount::unmount_image;
+use sealstone::store::unmount_image;
 
 use crate::exit::Exit;
 
