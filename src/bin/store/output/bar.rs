@@ -15,7 +15,7 @@ pub fn bar(own: u64, shared: u64, most: u64, width: usize, terminal: Terminal) -
     let filled = cells(own).max(usize::from(own > 0)).min(total.max(usize::from(own > 0)));
     let rest = total.saturating_sub(filled).max(usize::from(shared > 0 && total < width));
     let solid_text: String = std::iter::repeat_n(FULL, filled).collect();
-    let rest_text: String = std::iter::repeat_n(SHADE, rest).collect();
+    let shaded_text: String = std::iter::repeat_n(SHADE, rest).collect();
     let blank = " ".repeat(width.saturating_sub(filled + rest));
     format!("{}{}{blank}", terminal.accent(&solid_text), terminal.dim(&shaded_text))
 }
