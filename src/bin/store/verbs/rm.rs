@@ -43,7 +43,8 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let refs = args.names.iter().map(|name| catalogue.ref_of(name)).collect::<Result<Vec<_>, _>>()?;
     if !args.dry_run {
         for name in &refs {
-            repository.remove_ref(Place::Streams, name)?;
+            let gone = repository.remove_ref(Place::Streams, name)?;
+            anyhow::ensure!(*gone, "{name} went while it was being removed");
         }
     }
     context.print(|out, _| {
