@@ -423,7 +423,7 @@ impl Reader {
     /// What comes after the end: zeros are passed, anything else is bounded and told.
     fn trailing(&mut self, trailing: u64, input: &mut &[u8]) -> Result<(), Reason> {
         let rest = take(input, input.len());
-        let zeros = if trailing > 0 { Some(0) } else { rest.iter().position(|byte| *byte != 0) };
+        let zeros = if trailing > 0 { Some(0) } else { first_nonzero(rest) };
         if let Some(zeros) = zeros {
             if trailing == 0 {
                 self.warnings.add(Warning::DataAfterEnd { offset: self.offset + zeros as u64 })?;
@@ -438,6 +438,13 @@ impl Reader {
         self.offset += rest.len() as u64;
         Ok(())
     }
+}
+
+/// Where the first byte that is not zero stands. Zeros after the end can be gigabytes: looked at block by block.
+fn first_nonzero(bytes: &[u8]) -> Option<usize> {
+    let is_zero = |block: &Block| block.iter().fold(0, |bits, byte| bits | byte) == 0;
+    let zeros = bytes.as_chunks().0.iter().take_while(|block| is_zero(block)).count() * BLOCK;
+    bytes.iter().skip(zeros).position(|byte| *byte != 0).map(|place| zeros + place)
 }
 
 /// Splits off the first bytes: `len` is at most the input's.
