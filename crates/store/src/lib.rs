@@ -7,6 +7,7 @@
 mod algorithm;
 pub mod control;
 pub mod disk;
+pub mod dump;
 mod durable;
 pub mod erofs;
 mod error;
