@@ -26,14 +26,13 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// The one kernel of an image.
+    /// The one kernel of an image, if it has any.
     ///
     /// # Errors
-    /// [`BootError::Missing`] without a kernel or an initramfs beside it, [`BootError::Ambiguous`] with more than one,
+    /// [`BootError::Missing`] without an initramfs beside it, [`BootError::Ambiguous`] with more than one,
     /// [`BootError::Invalid`] when the version is no text.
-    pub fn find(tree: &Tree) -> Result<Self, BootError> {
-        let missing = |what: &str| BootError::Missing { what: format!("{what} in the image") };
-        let modules = tree.resolve(MODULES.as_bytes()).map_err(|_| missing("kernel (/usr/lib/modules)"))?;
+    pub fn find(tree: &Tree) -> Result<Option<Self>, BootError> {
+        let Ok(modules) = tree.resolve(MODULES.as_bytes()) else { return Ok(None) };
         let mut found = Vec::new();
         for (version, folder) in tree.entries(modules) {
             if let Some(vmlinuz) = regular(tree, folder, b"vmlinuz") {
@@ -41,7 +40,7 @@ impl Kernel {
             }
         }
         let (version, folder, vmlinuz) = match found.as_slice() {
-            [] => return Err(missing("kernel (/usr/lib/modules/*/vmlinuz)")),
+            [] => return Ok(None),
             [one] => *one,
             more => {
                 let found =
@@ -56,9 +55,10 @@ impl Kernel {
                 "it is not UTF-8",
             )
         })?;
-        let initramfs = regular(tree, folder, b"initramfs.img")
-            .ok_or_else(|| missing(&format!("initramfs ({MODULES}/{version}/initramfs.img)")))?;
-        Ok(Self { version, vmlinuz, initramfs })
+        let initramfs = regular(tree, folder, b"initramfs.img").ok_or_else(|| BootError::Missing {
+            what: format!("initramfs in the image ({MODULES}/{version}/initramfs.img)"),
+        })?;
+        Ok(Some(Self { version, vmlinuz, initramfs }))
     }
 
     /// The kernel's version: the name of its folder, as `uname -r` would print it.
@@ -150,14 +150,15 @@ mod tests {
             "usr/lib/modules/6.12.1/initramfs.img",
             "usr/lib/modules/6.11.0/kernel/left.ko",
         ]);
-        assert_eq!(Kernel::find(&tree).unwrap().version(), "6.12.1");
+        assert_eq!(Kernel::find(&tree).unwrap().unwrap().version(), "6.12.1");
     }
 
     #[test]
     fn none_two_and_one_without_initramfs_are_told_apart() {
-        let missing = |files: &[&str]| Kernel::find(&tree(files)).unwrap_err().to_string();
-        assert!(missing(&["etc/x"]).contains("/usr/lib/modules"));
-        assert!(missing(&["usr/lib/modules/6/vmlinuz"]).contains("6/initramfs.img"));
+        assert!(Kernel::find(&tree(&["etc/x"])).unwrap().is_none());
+        assert!(Kernel::find(&tree(&["usr/lib/modules/6/kernel/x.ko"])).unwrap().is_none());
+        let lone = Kernel::find(&tree(&["usr/lib/modules/6/vmlinuz"])).unwrap_err();
+        assert!(matches!(lone, BootError::Missing { what } if what.contains("6/initramfs.img")));
         let two =
             Kernel::find(&tree(&["usr/lib/modules/6/vmlinuz", "usr/lib/modules/7/vmlinuz"])).unwrap_err();
         assert!(matches!(two, BootError::Ambiguous { found, .. } if found == ["6", "7"]));

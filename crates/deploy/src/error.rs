@@ -33,6 +33,16 @@ pub enum DeployError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A text is not what it should be: a profile, a deployment's id, a record.
+    #[error("{text:?} is not a valid {what}: {reason}")]
+    Invalid {
+        /// What it should have been.
+        what: &'static str,
+        /// The text.
+        text: String,
+        /// The rule that it breaks.
+        reason: String,
+    },
     /// A limit was passed.
     #[error("the {what} has {size} bytes, and the limit is {limit}")]
     TooBig {

@@ -4,6 +4,17 @@
 //! apply. What never does: tar, HTTP, the rules of FAT.
 
 mod error;
+mod image;
+mod merge;
+mod profile;
 pub mod selinux;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+#[path = "../../store/tests/trees/mod.rs"]
+mod trees;
 
 pub use error::DeployError;
+pub use image::{ImageId, MadeImages, NotBootable, make_image, make_images};
+pub use merge::merge;
+pub use profile::Profile;

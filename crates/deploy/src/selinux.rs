@@ -15,7 +15,7 @@ mod tests;
 
 pub use label::label;
 pub use policy::{Policy, PolicyFiles};
-pub use read::read_policy;
+pub use read::{ReadObject, read_policy};
 
 /// The extended attribute that holds a label.
 pub const SELINUX_XATTR: &[u8] = b"security.selinux";

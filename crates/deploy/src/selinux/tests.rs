@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, ffi::OsStr, os::unix::ffi::OsStrExt, path::Path
 use composefs::{
     fsverity::{Algorithm, Sha256HashValue},
     repository::{Repository, RepositoryConfig},
-    tree::{Directory, FileSystem, Inode, LeafContent, RegularFile, Stat},
+    tree::{Directory, FileSystem, Inode, Stat},
 };
 use proptest::prelude::*;
-use sealstone_store::tree::{Content, FileType, InodeId, Metadata, Timestamp, Tree, XattrSet};
+use sealstone_store::tree::{Content, FileType, Metadata, Timestamp, Tree, XattrSet};
 
 use super::*;
+use crate::trees::oracle;
 
 const METADATA: Metadata = Metadata { mode: 0o755, uid: 0, gid: 0, mtime: Timestamp { sec: 0, nsec: 0 } };
 
@@ -46,45 +47,6 @@ fn our_tree(files: &[File]) -> Tree {
         tree.link(folder, name.as_bytes(), inode).unwrap();
     }
     tree
-}
-
-fn stat() -> Stat {
-    Stat { st_mode: 0o755, st_uid: 0, st_gid: 0, st_mtim_sec: 0, st_mtim_nsec: 0, xattrs: BTreeMap::new() }
-}
-
-/// The same tree in the peer's type.
-fn their_tree(tree: &Tree) -> FileSystem<Sha256HashValue> {
-    fn fill(
-        tree: &Tree,
-        folder: InodeId,
-        fs: &mut FileSystem<Sha256HashValue>,
-        leaves: &mut BTreeMap<InodeId, composefs::generic_tree::LeafId>,
-    ) -> Directory<Sha256HashValue> {
-        let mut directory = Directory::new(stat());
-        for (name, inode) in tree.entries(folder) {
-            let name = OsStr::from_bytes(name);
-            let content = match tree.content(inode) {
-                Content::Directory => {
-                    let child = fill(tree, inode, fs, leaves);
-                    directory.insert(name, Inode::Directory(Box::new(child)));
-                    continue;
-                }
-                Content::Inline(bytes) => LeafContent::Regular(RegularFile::Inline(bytes.into())),
-                Content::Symlink(target) => LeafContent::Symlink(OsStr::from_bytes(target).into()),
-                Content::CharDevice(number) => LeafContent::CharacterDevice(number.into()),
-                Content::BlockDevice(number) => LeafContent::BlockDevice(number.into()),
-                Content::Fifo => LeafContent::Fifo,
-                Content::Socket => LeafContent::Socket,
-                Content::External { .. } => unreachable!("made images hold their bytes"),
-            };
-            let leaf = *leaves.entry(inode).or_insert_with(|| fs.push_leaf(stat(), content));
-            directory.insert(name, Inode::leaf(leaf));
-        }
-        directory
-    }
-    let mut fs = FileSystem::new(stat());
-    fs.root = fill(tree, tree.root(), &mut fs, &mut BTreeMap::new());
-    fs
 }
 
 /// Path and label of everything, and which paths share an inode.
@@ -138,7 +100,7 @@ fn renumber(mut labels: Labels) -> Labels {
 /// Labels the image both ways and compares; gives ours.
 fn compare(files: &[File]) -> Labels {
     let mut ours = our_tree(files);
-    let mut theirs = their_tree(&ours);
+    let mut theirs = oracle::file_system(&ours);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("repo");
     let config = RepositoryConfig::new(Algorithm::SHA256).set_insecure();

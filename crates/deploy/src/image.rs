@@ -1,0 +1,134 @@
+//! Making images: layers, merged and canonical, as an EROFS image in the repository.
+//!
+//! What lives here: the step from layer trees to [`ImageId`]s, inside a caller's transaction. What does not: where the
+//! layers come from, and what keeps the image ([`Transaction::set_ref`] is the caller's).
+//! Invariant: an image's id is the fs-verity digest of its bytes, and depends on layers and profile alone.
+
+use std::{fmt, str::FromStr};
+
+use sealstone_boot::{Kernel, find_ukis};
+use sealstone_import::layer_tree::LayerTree;
+use sealstone_store::{ObjectId, Transaction, erofs, tree::Tree};
+
+use crate::{DeployError, Profile, merge};
+
+/// The id of an image: that of the object which holds its EROFS file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ImageId(ObjectId);
+
+impl ImageId {
+    /// The id of an image that the repository has under this object's id.
+    #[must_use]
+    pub const fn new(object: ObjectId) -> Self {
+        Self(object)
+    }
+
+    /// The object that holds the image.
+    #[must_use]
+    pub const fn object(&self) -> &ObjectId {
+        &self.0
+    }
+}
+
+impl fmt::Display for ImageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for ImageId {
+    type Err = DeployError;
+
+    fn from_str(hex: &str) -> Result<Self, Self::Err> {
+        hex.parse().map(Self).map_err(|error: sealstone_store::ParseObjectIdError| DeployError::Invalid {
+            what: "image id",
+            text: hex.to_owned(),
+            reason: error.to_string(),
+        })
+    }
+}
+
+impl serde::Serialize for ImageId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for ImageId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The images that were made of the same layers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeImages {
+    /// The image as a container would see it.
+    pub image: ImageId,
+    /// How it was made canonical: [`Profile::Oci`], or [`Profile::OciPlain`] without a `/usr`.
+    pub profile: Profile,
+    /// The image that boots, of the profile [`Profile::Bootable`], or why there is none.
+    pub bootable: Result<ImageId, NotBootable>,
+}
+
+/// Why there is no bootable image of some layers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotBootable {
+    /// The image has no kernel, and is none that wants to boot.
+    NoKernel,
+    /// It has a kernel, but something else is missing: what it is.
+    Unfit(String),
+}
+
+/// Makes the image of some layers, the lowest first, and names it. Durable with the transaction.
+///
+/// # Errors
+/// [`DeployError::Unfit`] when the layers make no image of this profile, [`DeployError::Layer`] when they do not fit on
+/// each other, [`DeployError::Policy`], and the store's errors.
+pub fn make_image(
+    transaction: &Transaction,
+    layers: &[&LayerTree],
+    profile: Profile,
+) -> Result<ImageId, DeployError> {
+    let mut tree = merge(layers)?;
+    store(transaction, &mut tree, profile)
+}
+
+/// Makes every image that the layers, the lowest first, are good for, and names them: one merge for all.
+///
+/// # Errors
+/// As [`make_image`]; an image that cannot boot is no error.
+pub fn make_images(transaction: &Transaction, layers: &[&LayerTree]) -> Result<MadeImages, DeployError> {
+    let mut tree = merge(layers)?;
+    let profile = Profile::of(&tree);
+    let image = store(transaction, &mut tree, profile)?;
+    // The bootable profile begins with what the other one does, so the same tree goes on.
+    let bootable = match wants_to_boot(&tree) {
+        Err(why) => Err(why),
+        Ok(()) => match store(transaction, &mut tree, Profile::Bootable) {
+            Ok(image) => Ok(image),
+            Err(DeployError::Unfit { reason, .. }) => Err(NotBootable::Unfit(reason)),
+            Err(error) => return Err(error),
+        },
+    };
+    Ok(MadeImages { image, profile, bootable })
+}
+
+/// Whether there is a kernel, in either of the ways in which images have one.
+fn wants_to_boot(tree: &Tree) -> Result<(), NotBootable> {
+    match Kernel::find(tree) {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) if !find_ukis(tree).is_empty() => Ok(()),
+        Ok(None) => Err(NotBootable::NoKernel),
+        Err(error) => Err(NotBootable::Unfit(error.to_string())),
+    }
+}
+
+fn store(transaction: &Transaction, tree: &mut Tree, profile: Profile) -> Result<ImageId, DeployError> {
+    let repository = transaction.repository();
+    profile.apply(tree, &|object, limit| Ok(repository.read_object(object, limit)?))?;
+    let stored = transaction.put(&erofs::write(tree)?)?;
+    transaction.name_image(stored.id);
+    Ok(ImageId(stored.id))
+}
