@@ -5,7 +5,7 @@
 
 use sealstone_store::{Cancelled, Error as StoreError};
 
-use crate::{Digest, decompress::DecodeError};
+use crate::{Digest, decompress::DecodeError, tar::Refusal};
 
 /// What went wrong with an import.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +88,14 @@ pub enum ImportError {
         what: String,
         /// Why.
         source: DecodeError,
+    },
+    /// The layer's tar breaks a rule, or a limit: the same bytes will be refused again.
+    #[error("{layer}: {source}")]
+    Refused {
+        /// The layer.
+        layer: String,
+        /// The rule, the entry and the place.
+        source: Refusal,
     },
     /// A bound of [`Limits`](crate::Limits) was passed.
     #[error("{what} is over the limit of {limit}")]

@@ -1,17 +1,56 @@
-//! Sealstone import.
+//! The importer under Sealstone: container images in, verified layers in the store.
+//!
+//! What lives here: sources (OCI layouts, archives), OCI's documents, verification, decompression, the tar reader, layer
+//! trees, limits. What never does: paths outside the store, deployments, and anything made of an image's layers.
+//!
+//! Invariants: every digest and size that a source states is computed again over the bytes that are used, in the pass
+//! that uses them; nothing has a name in the store before all of it was right; memory is bounded whatever comes in.
+//!
+//! ```
+//! use sealstone_import::{ImportOptions, import_layers, source};
+//! use sealstone_store::{Control, InitOptions, Repository, disk::RealDisk};
+//!
+//! fn import(repository: &str, image: &str) -> Result<(), Box<dyn std::error::Error>> {
+//!     let disk = RealDisk::shared();
+//!     let (repository, _created) = Repository::init(&disk, repository, &InitOptions::default())?;
+//!     let options = ImportOptions::default();
+//!     let source = source::open(&disk, &image.parse()?, &options.limits)?;
+//!
+//!     let transaction = repository.transaction()?;
+//!     let imported = import_layers(&transaction, &*source, &options, &Control::new())?;
+//!     // Here an image is made of `imported.layers()`, and named together with its parts:
+//!     imported.publish(&transaction, Some("base"), &[])?;
+//!     let digest = transaction.commit(imported.manifest_digest())?;
+//!     println!("{} is durable", *digest);
+//!     Ok(())
+//! }
+//!
+//! let repository = tempfile::tempdir()?;
+//! let error = import(repository.path().to_str().unwrap(), "oci:/nonexistent").unwrap_err();
+//! assert!(error.to_string().contains("/nonexistent"));
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 pub mod catalogue;
 pub mod decompress;
 mod digest;
 mod error;
 mod ids;
+mod import;
 pub mod layer_tree;
 mod limits;
 pub mod oci;
+mod pipeline;
+mod record;
+mod report;
 pub mod source;
+pub mod streams;
 pub mod tar;
 
 pub use digest::{Digest, DigestAlgorithm, DigestHasher, ParseDigestError};
 pub use error::{ImportError, Result};
 pub use ids::{BlobDigest, ConfigDigest, DiffId, ManifestDigest};
+pub use import::{ImportOptions, Imported, import, import_layers};
 pub use limits::Limits;
+pub use report::{ImportReport, LayerOrigin, LayerReport};
+pub use streams::ImageKind;

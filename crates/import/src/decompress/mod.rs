@@ -162,6 +162,12 @@ impl Decoder {
         Self { state: State::Start, limits, gate, taken: 0, made: 0 }
     }
 
+    /// A decoder for bytes that are known to be a tar, whatever they look like.
+    #[must_use]
+    pub fn plain(limits: DecodeLimits) -> Self {
+        Self { state: State::Plain, ..Self::new(limits, WindowGate::default()) }
+    }
+
     /// How the blob is compressed; known after the first step.
     #[must_use]
     pub const fn compression(&self) -> Option<Compression> {

@@ -8,6 +8,7 @@ mod archive;
 mod layout;
 mod reference;
 mod select;
+mod store;
 
 use std::{fmt, sync::Arc};
 
@@ -16,6 +17,7 @@ use sealstone_store::disk::Disk;
 pub use archive::OciArchive;
 pub use layout::OciLayout;
 pub use reference::{Choice, Reference};
+pub use store::StoredImage;
 
 use crate::{
     Digest, Limits,

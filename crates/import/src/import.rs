@@ -1,0 +1,242 @@
+//! Importing an image, in two steps around whatever is made of its layers.
+//!
+//! [`import_layers`] brings all that an image consists of into an open transaction and checks it; [`Imported::publish`]
+//! adds the image's names, with the EROFS images that the caller made of the layers meanwhile. The one commit makes all
+//! of it durable and visible. [`import`] does both, for a caller that wants the layers alone.
+
+use std::{collections::HashMap, time::Instant};
+
+use sealstone_store::{
+    Control, Durable, ObjectId, RefName, RefTarget, Repository, Transaction, control::Work,
+};
+
+use crate::{
+    ConfigDigest, DiffId, Limits, ManifestDigest,
+    error::Result,
+    layer_tree::LayerTree,
+    oci::{Config, Platform, Resolved, resolve},
+    pipeline::{self, LayerDone, LayerTask},
+    record::{self, StoredLayer},
+    report::{ImportReport, LayerReport},
+    source::Source,
+    streams::{Documents, ImageKind, layer_stream, linked_images, manifest_stream},
+    tar::Strictness,
+};
+
+/// What an import may be told. Start from [`ImportOptions::default`] and change what you must.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ImportOptions {
+    /// The platform to choose from an index: by default Linux on the architecture that this was built for.
+    pub platform: Platform,
+    /// The bounds.
+    pub limits: Limits,
+    /// How layers that can be read in several ways are taken.
+    pub strictness: Strictness,
+    /// Reads every layer, present or not, and every object of it that is there, and replaces those that are damaged.
+    /// The transaction needs [`Transaction::verify_existing`] as well.
+    pub verify_existing: bool,
+}
+
+impl Default for ImportOptions {
+    fn default() -> Self {
+        Self {
+            platform: Platform::native(),
+            limits: Limits::default(),
+            strictness: Strictness::default(),
+            verify_existing: false,
+        }
+    }
+}
+
+/// An image whose parts are all in the store, checked, and not named yet.
+#[derive(Debug)]
+pub struct Imported {
+    image: Resolved,
+    /// Each layer once.
+    layers: Vec<Layer>,
+    /// Of the image's layers, lowest first, the place in `layers`.
+    order: Vec<usize>,
+    linked: Vec<(ImageKind, ObjectId)>,
+    report: ImportReport,
+}
+
+#[derive(Debug)]
+struct Layer {
+    diff_id: DiffId,
+    stream: ObjectId,
+    tree: LayerTree,
+}
+
+impl Imported {
+    /// The image's digest.
+    #[must_use]
+    pub const fn manifest_digest(&self) -> ManifestDigest {
+        self.image.manifest_digest
+    }
+
+    /// The digest of its configuration.
+    #[must_use]
+    pub const fn config_digest(&self) -> ConfigDigest {
+        self.image.config_digest
+    }
+
+    /// Its configuration.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.image.config
+    }
+
+    /// The trees of its layers, lowest first; a layer that the image has twice comes twice.
+    #[must_use]
+    pub fn layers(&self) -> Vec<&LayerTree> {
+        self.order.iter().filter_map(|place| self.layers.get(*place)).map(|layer| &layer.tree).collect()
+    }
+
+    /// The EROFS images that an earlier import made of it, by reference of its configuration's stream.
+    #[must_use]
+    pub fn linked_images(&self) -> &[(ImageKind, ObjectId)] {
+        &self.linked
+    }
+
+    /// What was done so far.
+    #[must_use]
+    pub const fn report(&self) -> &ImportReport {
+        &self.report
+    }
+
+    /// Stores the image's documents and names all its parts, in the transaction that they were imported into. With a
+    /// name, a ref keeps the image under it, in place of what had the name.
+    ///
+    /// # Errors
+    /// When the name is no ref's, or the store fails.
+    pub fn publish(
+        &self,
+        transaction: &Transaction,
+        name: Option<&str>,
+        images: &[(ImageKind, ObjectId)],
+    ) -> Result<()> {
+        let layers: Vec<_> = self.layers.iter().map(|layer| (layer.diff_id, layer.stream)).collect();
+        let Resolved { manifest_digest, manifest_bytes, config_digest, config_bytes, .. } = &self.image;
+        let documents = Documents {
+            manifest: (manifest_digest, manifest_bytes),
+            config: (config_digest, config_bytes),
+            layers: &layers,
+            images,
+        };
+        documents.store(transaction)?;
+        for (diff_id, stream) in layers {
+            transaction.name_stream(layer_stream(&diff_id)?, stream);
+        }
+        if let Some(name) = name {
+            let target = RefTarget::Stream(manifest_stream(manifest_digest)?);
+            transaction.set_ref(RefName::oci(name)?, target);
+        }
+        Ok(())
+    }
+}
+
+/// Brings an image's layers into an open transaction: chooses the image, checks its documents, skips the layers that the
+/// store has, reads the others. Nothing is named before [`Imported::publish`] and the commit.
+///
+/// # Errors
+/// The source's faults, by kind; see [`ImportError`](crate::ImportError). The transaction may be dropped then: at most
+/// objects that no name reaches are left.
+pub fn import_layers(
+    transaction: &Transaction,
+    source: &dyn Source,
+    options: &ImportOptions,
+    control: &Control,
+) -> Result<Imported> {
+    let start = Instant::now();
+    let image = resolve(source, &options.platform, &options.limits)?;
+    for warning in &image.warnings {
+        control.warn(warning.clone());
+    }
+    let mut plan = Plan::default();
+    for (descriptor, diff_id) in image.manifest.layers.iter().zip(&image.config.diff_ids) {
+        control.check()?;
+        plan.add(transaction.repository(), descriptor, diff_id, options, control)?;
+    }
+    let done = pipeline::import_layers(source, transaction, &plan.tasks, options, control)?;
+    for LayerDone { diff_id, stream, tree, report } in done {
+        record::store(transaction, &diff_id, &stream, &tree)?;
+        plan.fill(&diff_id, Layer { diff_id, stream, tree }, report);
+    }
+    let linked = linked_images(transaction.repository(), &image.config_digest).unwrap_or_default();
+    let (layers, reports) = plan.layers.into_iter().flatten().unzip();
+    let report = ImportReport { layers: reports, time: start.elapsed(), warnings: image.warnings.clone() };
+    Ok(Imported { image, layers, order: plan.order, linked, report })
+}
+
+/// Imports an image's parts and publishes them under `name`, without making an EROFS image.
+///
+/// # Errors
+/// As [`import_layers`]; nothing is published then.
+pub fn import(
+    repository: &Repository,
+    source: &dyn Source,
+    name: Option<&str>,
+    options: &ImportOptions,
+    control: &Control,
+) -> Result<Durable<ImportReport>> {
+    let transaction = repository.transaction()?.verify_existing(options.verify_existing);
+    let imported = import_layers(&transaction, source, options, control)?;
+    imported.publish(&transaction, name, imported.linked_images())?;
+    control.check()?;
+    Ok(transaction.commit(imported.report)?)
+}
+
+/// Which layers there are, and which of them have to be read.
+#[derive(Default)]
+struct Plan {
+    /// By diff_id, the place in `layers`.
+    places: HashMap<DiffId, usize>,
+    layers: Vec<Option<(Layer, LayerReport)>>,
+    order: Vec<usize>,
+    tasks: Vec<LayerTask>,
+}
+
+impl Plan {
+    fn add(
+        &mut self,
+        repository: &Repository,
+        descriptor: &crate::oci::Descriptor,
+        diff_id: &DiffId,
+        options: &ImportOptions,
+        control: &Control,
+    ) -> Result<()> {
+        if let Some(place) = self.places.get(diff_id) {
+            self.order.push(*place);
+            return Ok(());
+        }
+        let place = self.layers.len();
+        self.places.insert(*diff_id, place);
+        self.order.push(place);
+        self.layers.push(None);
+        let found = if options.verify_existing {
+            StoredLayer::Absent
+        } else {
+            record::find(repository, diff_id, &options.limits)?
+        };
+        let stored = match found {
+            StoredLayer::Whole(stream, tree) => {
+                control.skip(Work::ImportLayer, diff_id.to_string());
+                let report = LayerReport::nothing_read(*diff_id, descriptor);
+                self.fill(diff_id, Layer { diff_id: *diff_id, stream, tree }, report);
+                return Ok(());
+            }
+            StoredLayer::Stream(stream) => Some(stream),
+            StoredLayer::Absent => None,
+        };
+        self.tasks.push(LayerTask { descriptor: descriptor.clone(), diff_id: *diff_id, stored });
+        Ok(())
+    }
+
+    fn fill(&mut self, diff_id: &DiffId, layer: Layer, report: LayerReport) {
+        let place = self.places.get(diff_id).and_then(|place| self.layers.get_mut(*place));
+        if let Some(place) = place {
+            *place = Some((layer, report));
+        }
+    }
+}

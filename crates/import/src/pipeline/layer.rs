@@ -1,0 +1,123 @@
+//! One layer, from its blob to its stream and tree: runs the first two stages and compares what they computed.
+
+use std::{sync::Arc, thread, time::Instant};
+
+use crossbeam_channel::bounded;
+use sealstone_store::{
+    ObjectId,
+    control::{Unit, Work},
+    splitstream::SplitStreamReader,
+};
+
+use super::{
+    LayerDone, LayerTask,
+    assemble::{self, Assembly},
+    stored::StoredTar,
+    unpack::{self, Signals, Unpacker},
+    writer::Tally,
+};
+use crate::{
+    decompress::Compression,
+    error::{ImportError, Result},
+    oci::{Descriptor, MediaType},
+    report::{LayerOrigin, LayerReport},
+    source::Source,
+};
+
+/// How many chunks may wait between the first two stages.
+const WAITING: usize = 4;
+
+/// What every layer of an import is run with.
+pub(super) struct LayerRun<'a, 'tx> {
+    pub(super) source: &'a dyn Source,
+    pub(super) unpacker: Unpacker<'a>,
+    pub(super) assembly: Assembly<'a, 'tx>,
+}
+
+/// A layer that is what the image says; the writers may still be at it.
+pub(super) struct Arrived {
+    done: LayerDone,
+    tally: Arc<Tally>,
+}
+
+impl Arrived {
+    /// For when the writers are done.
+    pub(super) fn finish(mut self) -> LayerDone {
+        self.tally.report(&mut self.done.report);
+        self.done
+    }
+}
+
+impl LayerRun<'_, '_> {
+    /// Imports one layer: from the store's own copy if that is all right, else from the source.
+    ///
+    /// # Errors
+    /// What is wrong with the blob comes before what is wrong with the tar in it.
+    pub(super) fn import(&self, task: &LayerTask) -> Result<Arrived> {
+        self.assembly.halt.check()?;
+        if let Some(stream) = &task.stored {
+            match self.rebuild(task, stream) {
+                Err(error) if !matches!(error, ImportError::Cancelled) => {
+                    let text = format!("the store's copy of layer {} is of no use: {error}", task.diff_id);
+                    self.assembly.halt.control().warn(text);
+                }
+                other => return other,
+            }
+        }
+        let name = format!("layer {}", task.descriptor.digest());
+        let mut blob = self.source.open_blob(&task.descriptor)?;
+        let (descriptor, is_plain) = (&task.descriptor, false);
+        let input = unpack::Input { blob: &mut *blob, descriptor, name: &name, is_plain };
+        self.run(task, input, Work::ImportLayer)
+    }
+
+    /// Makes the layer's stream and tree anew from its stream in the store.
+    fn rebuild(&self, task: &LayerTask, stream: &ObjectId) -> Result<Arrived> {
+        let repository = self.assembly.transaction.repository();
+        let map = repository.map_object(stream)?;
+        let reader = SplitStreamReader::new(&map, repository.algorithm())?;
+        let digest = *task.diff_id.digest();
+        let descriptor = Descriptor::new(MediaType::Layer(Compression::None), digest, reader.stream_size());
+        let name = format!("stream of layer {}", task.diff_id);
+        let mut blob = StoredTar::new(repository, reader);
+        let input = unpack::Input { blob: &mut blob, descriptor: &descriptor, name: &name, is_plain: true };
+        self.run(task, input, Work::RebuildLayer)
+    }
+
+    fn run(&self, task: &LayerTask, input: unpack::Input<'_>, work: Work) -> Result<Arrived> {
+        let start = Instant::now();
+        let (descriptor, name) = (input.descriptor.clone(), input.name);
+        let diff_id = task.diff_id;
+        let algorithm = diff_id.digest().algorithm();
+        let same_hash = descriptor.digest().algorithm() == algorithm;
+        let control = self.assembly.halt.control();
+        let progress = control.start(work, diff_id.to_string(), Some(descriptor.size()), Unit::Bytes);
+        let tally = Arc::new(Tally::default());
+        let to_assemble = assemble::Input { name, algorithm, same_hash, tally: Arc::clone(&tally) };
+        let signals = Signals::default();
+        let (send, receive) = bounded(WAITING);
+        let (unpacked, assembled) = thread::scope(|scope| {
+            let unpacking = scope.spawn(|| self.unpacker.run(input, &signals, send, progress));
+            let assembled = self.assembly.run(to_assemble, receive, &signals);
+            (unpacking.join(), assembled)
+        });
+        let unpacked = unpacked.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let assembled = assembled?;
+        let digest = assembled.digest.unwrap_or(unpacked.digest);
+        if digest != *diff_id.digest() {
+            return Err(ImportError::digest(format!("the tar in {name}"), diff_id.digest(), &digest));
+        }
+        let is_rebuilt = work == Work::RebuildLayer;
+        let report = LayerReport {
+            tar_bytes: assembled.tar_bytes,
+            entries: assembled.entries,
+            compression: (!is_rebuilt).then_some(unpacked.compression),
+            origin: if is_rebuilt { LayerOrigin::Rebuilt } else { LayerOrigin::Imported },
+            warnings: assembled.warnings,
+            time: start.elapsed(),
+            ..LayerReport::nothing_read(diff_id, &task.descriptor)
+        };
+        let stream = assembled.stream.finish()?.id;
+        Ok(Arrived { done: LayerDone { diff_id, stream, tree: assembled.tree, report }, tally })
+    }
+}

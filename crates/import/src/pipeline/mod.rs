@@ -1,0 +1,140 @@
+//! The way of a layer into the store, in three stages on threads of their own.
+//!
+//! ```text
+//! unpack               assemble                                   write (shared by all layers)
+//! read blob, hash it → hash the tar, read it, hash its files, → look each object up,
+//! decompress           record stream and tree                     write the new ones
+//! ```
+//!
+//! Chunks of the tar go from stage to stage, and back to their pool. Layers run side by side, the largest first, as many
+//! as there are threads. A layer's result is handed out only when its blob's digest and size, and its tar's digest, are
+//! what the image says; nobody has given it a name by then.
+
+mod assemble;
+mod body;
+mod buffer;
+mod halt;
+mod layer;
+mod sparse;
+mod stored;
+mod unpack;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    sync::{Mutex, PoisonError},
+    thread,
+};
+
+use crossbeam_channel::bounded;
+use sealstone_store::{Control, ObjectId, Transaction};
+
+use crate::{
+    DiffId, ImportOptions, decompress::WindowGate, error::Result, layer_tree::LayerTree, oci::Descriptor,
+    report::LayerReport, source::Source,
+};
+use assemble::Assembly;
+use buffer::{CHUNK, Pool};
+use halt::Halt;
+use layer::LayerRun;
+use unpack::Unpacker;
+use writer::write_all;
+
+/// A layer to bring into the store.
+pub(crate) struct LayerTask {
+    pub(crate) descriptor: Descriptor,
+    pub(crate) diff_id: DiffId,
+    /// The layer's stream in the store, to be read instead of the blob: its record is lost.
+    pub(crate) stored: Option<ObjectId>,
+}
+
+/// A layer that is what the image says. Its objects and its stream are stored; nothing names them yet.
+pub(crate) struct LayerDone {
+    pub(crate) diff_id: DiffId,
+    pub(crate) stream: ObjectId,
+    pub(crate) tree: LayerTree,
+    pub(crate) report: LayerReport,
+}
+
+/// How an import divides up its threads and chunks.
+struct Shape {
+    layers: usize,
+    writers: usize,
+    chunks: usize,
+    /// Chunks that one layer's unfinished body may keep.
+    hold: usize,
+}
+
+/// The chunks that a layer needs to get on, besides those that a body keeps.
+const WORKING: usize = 8;
+
+impl Shape {
+    fn new(control: &Control, layers: usize) -> Self {
+        let wanted = control.memory_budget() / CHUNK;
+        let layers = control.threads().min(layers).min(wanted / (WORKING * 2)).max(1);
+        let chunks = wanted.max(WORKING * 2);
+        Self { layers, writers: control.threads(), chunks, hold: (chunks / layers / 2).min(chunks - WORKING) }
+    }
+}
+
+/// Brings layers into the store, in the order of the tasks.
+///
+/// # Errors
+/// The first thing that went wrong with any of them.
+pub(crate) fn import_layers(
+    source: &dyn Source,
+    transaction: &Transaction,
+    tasks: &[LayerTask],
+    options: &ImportOptions,
+    control: &Control,
+) -> Result<Vec<LayerDone>> {
+    let shape = Shape::new(control, tasks.len());
+    let pool = Pool::new(shape.chunks);
+    let gate = WindowGate::default();
+    let halt = Halt::new(control);
+    let mut queue: Vec<(usize, &LayerTask)> = tasks.iter().enumerate().collect();
+    queue.sort_by_key(|(_, task)| task.descriptor.size());
+    let queue = Mutex::new(queue);
+    let done = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        let (jobs, work) = bounded(shape.writers * 4);
+        for _ in 0..shape.writers {
+            let (work, halt) = (work.clone(), &halt);
+            scope.spawn(move || write_all(transaction, &work, halt));
+        }
+        for _ in 0..shape.layers {
+            let run = LayerRun {
+                source,
+                unpacker: Unpacker { pool: &pool, gate: &gate, limits: &options.limits, halt: &halt },
+                assembly: Assembly {
+                    transaction,
+                    jobs: jobs.clone(),
+                    halt: &halt,
+                    limits: &options.limits,
+                    strictness: options.strictness,
+                    hold: shape.hold,
+                },
+            };
+            let (queue, done, halt) = (&queue, &done, &halt);
+            scope.spawn(move || {
+                // The largest first: the last to begin should be short.
+                while let Some((index, task)) = lock(queue).pop() {
+                    match run.import(task) {
+                        Ok(layer) => lock(done).push((index, layer)),
+                        Err(error) => return halt.fail(error),
+                    }
+                }
+            });
+        }
+    });
+    halt.outcome()?;
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(index, _)| *index);
+    Ok(done.into_iter().map(|(_, layer)| layer.finish()).collect())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,99 @@
+//! The last stage: looks objects up, and writes those that are new. Shared by all layers.
+//!
+//! A job is a chunk and the bodies in it, never a single small file, so handing over costs little. Writers wait for
+//! nobody, and free the chunks that the other stages wait for.
+
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crossbeam_channel::Receiver;
+use sealstone_store::{ObjectId, Stored, Transaction};
+
+use super::{
+    body::{Piece, Spill},
+    buffer::Buffer,
+    halt::Halt,
+};
+use crate::{error::Result, report::LayerReport};
+
+/// Something to look up, and to write if it is new.
+pub(super) struct Job<'tx> {
+    pub(super) work: Work<'tx>,
+    pub(super) tally: Arc<Tally>,
+}
+
+pub(super) enum Work<'tx> {
+    /// Bodies that lie in one chunk.
+    Chunk { chunk: Arc<Buffer>, bodies: Vec<(ObjectId, Range<usize>)> },
+    /// A body in several chunks.
+    Pieces { id: ObjectId, pieces: Vec<Piece> },
+    /// Parts of a big body.
+    Spill(Arc<Spill<'tx>>),
+}
+
+/// What was new and what was there, of one layer.
+#[derive(Default)]
+pub(super) struct Tally {
+    new_objects: AtomicU64,
+    new_bytes: AtomicU64,
+    shared_objects: AtomicU64,
+    shared_bytes: AtomicU64,
+}
+
+impl Tally {
+    pub(super) fn count(&self, stored: Stored, size: u64) {
+        let (objects, bytes) = if stored.is_new {
+            (&self.new_objects, &self.new_bytes)
+        } else {
+            (&self.shared_objects, &self.shared_bytes)
+        };
+        objects.fetch_add(1, Ordering::Relaxed);
+        bytes.fetch_add(size, Ordering::Relaxed);
+    }
+
+    /// Puts the sums into the report; right once the writers are done.
+    pub(super) fn report(&self, report: &mut LayerReport) {
+        report.new_objects = self.new_objects.load(Ordering::Relaxed);
+        report.new_bytes = self.new_bytes.load(Ordering::Relaxed);
+        report.shared_objects = self.shared_objects.load(Ordering::Relaxed);
+        report.shared_bytes = self.shared_bytes.load(Ordering::Relaxed);
+    }
+}
+
+/// Works until nobody can send jobs any more. After a failure, here or elsewhere, jobs are dropped undone.
+pub(super) fn write_all(transaction: &Transaction, jobs: &Receiver<Job<'_>>, halt: &Halt<'_>) {
+    for job in jobs {
+        if halt.check().is_ok()
+            && let Err(error) = write(transaction, &job)
+        {
+            halt.fail(error);
+        }
+    }
+}
+
+fn write(transaction: &Transaction, job: &Job<'_>) -> Result<()> {
+    match &job.work {
+        Work::Chunk { chunk, bodies } => {
+            for (id, range) in bodies {
+                let body = chunk.get(range.clone()).unwrap_or_default();
+                job.tally.count(transaction.put_known(*id, body)?, body.len() as u64);
+            }
+        }
+        Work::Pieces { id, pieces } => {
+            let parts: Vec<&[u8]> = pieces.iter().map(Piece::bytes).collect();
+            let size = parts.iter().map(|part| part.len() as u64).sum();
+            job.tally.count(transaction.put_known_parts(*id, &parts)?, size);
+        }
+        Work::Spill(spill) => {
+            if let Some((stored, size)) = spill.pump()? {
+                job.tally.count(stored, size);
+            }
+        }
+    }
+    Ok(())
+}

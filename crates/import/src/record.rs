@@ -1,0 +1,74 @@
+//! The stored record of a layer: its tree, and which stream it was made from.
+//!
+//! A record lies in the repository's cache under the layer's diff_id: the id of the layer's stream (64 bytes, a shorter
+//! one followed by zeros), then the tree's encoding. It counts only while the stream of that name is that very object:
+//! then we made both, from a tar whose digest we checked. Whatever else the store has under a layer's name, from another
+//! program for instance, is not believed.
+
+use sealstone_store::{ObjectId, Optional, Repository, Transaction, layout};
+
+use crate::{DiffId, Limits, error::Result, layer_tree::LayerTree, streams::layer_stream};
+
+/// The length of the stream's id, in bytes.
+const ID: usize = 64;
+
+/// What the store has of a layer.
+pub(crate) enum StoredLayer {
+    /// Nothing.
+    Absent,
+    /// A stream, and no record that fits it.
+    Stream(ObjectId),
+    /// The stream and its tree.
+    Whole(ObjectId, LayerTree),
+}
+
+/// Looks for a layer.
+///
+/// # Errors
+/// When the store fails; damage to a record only makes it not count.
+pub(crate) fn find(repository: &Repository, diff_id: &DiffId, limits: &Limits) -> Result<StoredLayer> {
+    let Some(stream) = repository.stream(&layer_stream(diff_id)?).optional()? else {
+        return Ok(StoredLayer::Absent);
+    };
+    if !repository.has_object(&stream)? {
+        return Ok(StoredLayer::Absent);
+    }
+    let path = format!("{}/{}/{diff_id}", layout::OWN, layout::LAYERS);
+    let Some(file) = repository.dir().open_file(path).optional()? else {
+        return Ok(StoredLayer::Stream(stream));
+    };
+    let limit = limits.tree_record_bytes.saturating_add(ID) as u64;
+    let Ok(bytes) = file.read_all(limit) else { return Ok(StoredLayer::Stream(stream)) };
+    let fits = bytes.split_first_chunk::<ID>().filter(|(id, _)| **id == padded(&stream));
+    let tree = fits
+        .and_then(|(_, tree)| LayerTree::decode(tree, limits).ok())
+        .filter(|tree| tree.algorithm() == repository.algorithm());
+    Ok(match tree {
+        Some(tree) => StoredLayer::Whole(stream, tree),
+        None => StoredLayer::Stream(stream),
+    })
+}
+
+/// Stores a layer's record, to be found after the commit.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) fn store(
+    transaction: &Transaction,
+    diff_id: &DiffId,
+    stream: &ObjectId,
+    tree: &LayerTree,
+) -> Result<()> {
+    let mut bytes = Vec::with_capacity(ID + tree.encoded_len());
+    bytes.extend_from_slice(&padded(stream));
+    bytes.extend_from_slice(&tree.encode());
+    Ok(transaction.cache_layer(&diff_id.to_string(), &bytes)?)
+}
+
+fn padded(id: &ObjectId) -> [u8; ID] {
+    let mut bytes = [0; ID];
+    for (place, byte) in bytes.iter_mut().zip(id.as_bytes()) {
+        *place = *byte;
+    }
+    bytes
+}

@@ -1,0 +1,97 @@
+//! The store itself as a source: an image that was imported before, opened by its manifest.
+//!
+//! It has the image's documents. It has no blobs of layers: a layer that has lost its record is made anew from its stream,
+//! and one that has lost that is missing.
+
+use std::fmt;
+
+use sealstone_store::{
+    Optional, Repository, StreamName,
+    splitstream::{Piece, SplitStreamReader},
+};
+
+use super::{Blob, Source};
+use crate::{
+    ConfigDigest, Limits, ManifestDigest,
+    error::{ImportError, Result},
+    oci::{Descriptor, MediaType},
+    streams::{config_stream, manifest_stream},
+};
+
+/// An image in the store.
+pub struct StoredImage {
+    repository: Repository,
+    manifest: ManifestDigest,
+}
+
+impl StoredImage {
+    /// The image with this manifest; nothing is read yet.
+    #[must_use]
+    pub const fn new(repository: Repository, manifest: ManifestDigest) -> Self {
+        Self { repository, manifest }
+    }
+
+    /// The bytes of the one object that a document's stream consists of.
+    fn document(&self, stream: &StreamName, limit: u64) -> Result<Option<Vec<u8>>> {
+        let Some(map) = self.repository.map_stream(stream).optional()? else { return Ok(None) };
+        let mut reader = SplitStreamReader::new(&map, self.repository.algorithm())?;
+        match reader.next_piece()? {
+            Some(Piece::External(id)) => Ok(Some(self.repository.read_object(&id, limit)?)),
+            _ => Err(ImportError::malformed(format!("stream {stream}"), "it does not start with an object")),
+        }
+    }
+}
+
+impl fmt::Debug for StoredImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredImage").field("manifest", &self.manifest).finish_non_exhaustive()
+    }
+}
+
+impl Source for StoredImage {
+    fn label(&self) -> String {
+        format!("the store at {}", self.repository.dir().label().display())
+    }
+
+    fn roots(&self, limits: &Limits) -> Result<Vec<Descriptor>> {
+        let name = manifest_stream(&self.manifest)?;
+        let bytes = self.document(&name, limits.document_bytes)?.ok_or_else(|| ImportError::Missing {
+            what: format!("image {}", self.manifest),
+            place: self.label(),
+        })?;
+        Ok(vec![Descriptor::new(MediaType::Manifest, *self.manifest.digest(), bytes.len() as u64)])
+    }
+
+    fn open_blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Blob + '_>> {
+        let stream = match descriptor.media_type() {
+            MediaType::Manifest => Some(manifest_stream(&self.manifest)?),
+            MediaType::Config => Some(config_stream(&ConfigDigest::new(*descriptor.digest()))?),
+            _ => None,
+        };
+        let bytes = match stream {
+            Some(stream) => self.document(&stream, descriptor.size())?,
+            None => None,
+        };
+        let missing =
+            || ImportError::Missing { what: format!("{}", descriptor.digest()), place: self.label() };
+        Ok(Box::new(Bytes { bytes: bytes.ok_or_else(missing)?, given: 0 }))
+    }
+}
+
+/// A blob in memory.
+struct Bytes {
+    bytes: Vec<u8>,
+    given: usize,
+}
+
+impl Blob for Bytes {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let rest = self.bytes.get(self.given..).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        for (place, byte) in buffer.iter_mut().zip(rest) {
+            *place = *byte;
+        }
+        self.given += count;
+        Ok(count)
+    }
+}
