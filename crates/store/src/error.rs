@@ -166,6 +166,12 @@ impl Error {
     }
 }
 
+impl From<crate::Cancelled> for Error {
+    fn from(_: crate::Cancelled) -> Self {
+        Self::Cancelled
+    }
+}
+
 /// Turns "it is not there" into `None`, and leaves the other errors.
 pub trait Optional<T> {
     /// `Some` of the value, `None` if the file or thing does not exist.

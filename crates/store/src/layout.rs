@@ -24,6 +24,8 @@ pub const OWN: &str = "sealstone";
 pub const TEMPORARY: &str = "tmp";
 /// Records of decoded layers, in [`OWN`]: a cache.
 pub const LAYERS: &str = "layers";
+/// What the stream is called that a record of a decoded layer belongs to: this and the record's name.
+pub const LAYER_STREAM: &str = "oci-layer-";
 /// Damaged files that repair put aside, in [`OWN`].
 pub const QUARANTINE: &str = "quarantine";
 /// How fs-verity is done here, in [`OWN`].

@@ -11,11 +11,14 @@ pub mod dump;
 mod durable;
 pub mod erofs;
 mod error;
+#[cfg(test)]
+mod fixture;
+mod gc;
 mod id_table;
 mod init;
 pub mod layout;
-#[allow(dead_code, reason = "the exclusive half is gc's")]
 mod lock;
+mod mark;
 pub mod meta;
 mod mount;
 mod names;
@@ -39,6 +42,7 @@ pub use algorithm::{Algorithm, BLOCK_SIZE, ParseAlgorithmError};
 pub use control::{CancelToken, Cancelled, Control};
 pub use durable::Durable;
 pub use error::{Error, Optional, Result};
+pub use gc::{GcOptions, GcReport};
 pub use init::InitOptions;
 pub use mount::{mount_image, unmount_image};
 pub use names::{Place, RefTarget};

@@ -19,7 +19,7 @@ use crate::{
     disk::{Dir, Disk, File},
     error::Optional,
     layout,
-    lock::{ExclusiveGuard, RepositoryLock},
+    lock::{ExclusiveGuard, RepositoryLock, SharedGuard},
     meta::{Allowed, META_LIMIT, Meta},
     objects::Objects,
     temporary::Staging,
@@ -117,9 +117,13 @@ impl Repository {
     }
 
     /// Waits until nobody else uses the repository, in any process.
-    #[allow(dead_code, reason = "gc's")]
     pub(crate) fn exclusive(&self, patience: Duration) -> Result<ExclusiveGuard> {
         self.0.lock.exclusive(patience)
+    }
+
+    /// Keeps gc out for a while.
+    pub(crate) fn shared(&self) -> SharedGuard {
+        self.0.lock.shared()
     }
 
     /// Where temporary files are made; found out once.

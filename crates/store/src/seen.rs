@@ -1,6 +1,6 @@
-//! [`Seen`]: the ids that a transaction has dealt with, shared by its threads.
+//! [`Seen`]: a set of ids that threads fill together: what a transaction has dealt with, what gc found alive.
 //!
-//! A repeated object costs a look-up in memory and no system call, and two threads never write the same object. Only
+//! In a transaction, a repeated object costs a look-up in memory and no system call, and two threads never write the same object. Only
 //! the first 32 bytes of an id are kept: as many as resist collisions, and 64-byte ids would double the memory.
 
 use std::{
@@ -48,12 +48,27 @@ impl Seen {
 
     /// Remembers the id; gives whether it is new.
     pub(crate) fn insert(&self, id: &ObjectId) -> bool {
+        let (shard, key) = self.shard(id);
+        shard.lock().unwrap_or_else(PoisonError::into_inner).insert(key)
+    }
+
+    /// Whether the id was inserted.
+    pub(crate) fn contains(&self, id: &ObjectId) -> bool {
+        let (shard, key) = self.shard(id);
+        shard.lock().unwrap_or_else(PoisonError::into_inner).contains(&key)
+    }
+
+    /// How many ids there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).len()).sum()
+    }
+
+    fn shard(&self, id: &ObjectId) -> (&Shard, Key) {
         let mut key = [0; 32];
         for (place, byte) in key.iter_mut().zip(id.as_bytes()) {
             *place = *byte;
         }
-        let shard = self.0.get(usize::from(key[0]) % SHARDS).unwrap_or(&self.0[0]);
-        shard.lock().unwrap_or_else(PoisonError::into_inner).insert(Key(key))
+        (self.0.get(usize::from(key[0]) % SHARDS).unwrap_or(&self.0[0]), Key(key))
     }
 }
 
@@ -72,6 +87,7 @@ mod tests {
                 (0..4).map(|_| scope.spawn(|| ids.iter().filter(|id| seen.insert(id)).count())).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).sum()
         });
-        assert_eq!(firsts, 1000);
+        assert_eq!((firsts, seen.len()), (1000, 1000));
+        assert!(seen.contains(&ids[7]) && !seen.contains(&verity::digest(Algorithm::Sha512, b"")));
     }
 }
