@@ -1,13 +1,15 @@
 //! The test kit: small OCI images made from code, a repository to put them in, and the command run on it.
 //!
 //! Images are written with the crate `tar` and hashed with `sha2`, independently of the code under test.
-#![allow(dead_code, reason = "each test file is a program of its own and uses a part")]
+#![allow(dead_code, unused_imports, reason = "each test file is a program of its own and uses a part")]
 #![allow(clippy::disallowed_methods, reason = "fixtures are ordinary files")]
 
 pub mod layer;
 pub mod layout;
 pub mod loop_disk;
+pub mod power_cut;
 pub mod sandbox;
+pub mod world;
 
 pub use layer::Layer;
 pub use layout::{Compression, Image};
