@@ -124,6 +124,7 @@ pub struct Reporting {
 pub enum Verb {
     Init(verbs::init::Args),
     Images(verbs::images::Args),
+    Inspect(verbs::inspect::Args),
     Ls(verbs::ls::Args),
     Cat(verbs::cat::Args),
     Diff(verbs::diff::Args),

@@ -38,6 +38,7 @@ fn run(verb: &Verb, context: &Context) -> anyhow::Result<Exit> {
     match verb {
         Verb::Init(args) => verbs::init::run(args, context),
         Verb::Images(args) => verbs::images::run(args, context),
+        Verb::Inspect(args) => verbs::inspect::run(args, context),
         Verb::Ls(args) => verbs::ls::run(args, context),
         Verb::Cat(args) => verbs::cat::run(args, context),
         Verb::Diff(args) => verbs::diff::run(args, context),

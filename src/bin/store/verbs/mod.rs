@@ -7,6 +7,7 @@ pub mod completions;
 pub mod diff;
 pub mod images;
 pub mod init;
+pub mod inspect;
 pub mod ls;
 pub mod man;
 pub mod mount;

@@ -1,0 +1,157 @@
+//! `store inspect IMAGE`: one image, with its digests, layers, sizes and kernel.
+
+use std::collections::HashMap;
+
+use sealstone::boot::Kernel;
+use sealstone::import::catalogue::{FoundImage, StoredContent};
+use sealstone::store::tree::{Content, FileType, Tree};
+use serde::Serialize;
+
+use crate::args::Reporting;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::image::OpenImage;
+use crate::output::{Bytes, Count, Facts, escape, plural, write_document};
+
+/// Show one image: digests, layers, sizes, kernel
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  store inspect os:1
+  store inspect --json os:1 | jq -r '.layers[]'")]
+pub struct Args {
+    /// A name, a manifest digest or an image id
+    image: String,
+    #[command(flatten)]
+    reporting: Reporting,
+}
+
+/// The answer, `sealstone.inspect/1`.
+#[derive(Serialize)]
+struct Document {
+    name: Option<String>,
+    manifest: Option<String>,
+    config: Option<String>,
+    image: String,
+    bootable: Option<String>,
+    platform: Option<String>,
+    created: Option<String>,
+    kernel: Option<String>,
+    layers: Vec<String>,
+    files: u64,
+    directories: u64,
+    other: u64,
+    bytes: u64,
+    objects: u64,
+    object_bytes: u64,
+}
+
+/// What a tree holds.
+#[derive(Default)]
+struct Totals {
+    files: u64,
+    directories: u64,
+    other: u64,
+    bytes: u64,
+    objects: u64,
+    object_bytes: u64,
+}
+
+impl Totals {
+    fn of(tree: &Tree) -> Self {
+        let mut totals = Self::default();
+        let mut objects = HashMap::new();
+        let mut walk = tree.walk();
+        while let Some((_, inode)) = walk.next_entry() {
+            match tree.file_type(inode) {
+                FileType::Regular => totals.files += 1,
+                FileType::Directory => totals.directories += 1,
+                _ => totals.other += 1,
+            }
+            match tree.content(inode) {
+                Content::Inline(bytes) => totals.bytes += bytes.len() as u64,
+                Content::External { object, size } => {
+                    totals.bytes += size;
+                    objects.insert(object, size);
+                }
+                _ => {}
+            }
+        }
+        totals.objects = objects.len() as u64;
+        totals.object_bytes = objects.values().sum();
+        totals
+    }
+}
+
+pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+    let image = OpenImage::open(context, &args.image)?;
+    // An image without a kernel, or with one that cannot be booted, is still an image.
+    let kernel = Kernel::find(&image.tree).ok().map(|kernel| kernel.version().to_owned());
+    let document = document(&image.found, kernel, &Totals::of(&image.tree));
+    context.print(|out, terminal| {
+        if args.reporting.json {
+            return write_document(out, "sealstone.inspect/1", &document);
+        }
+        writeln!(
+            out,
+            "{}",
+            terminal.bold(&escape(document.name.as_deref().unwrap_or(&document.image).as_bytes()))
+        )?;
+        facts(&document).write(out, terminal)
+    })?;
+    Ok(Exit::Done)
+}
+
+fn facts(document: &Document) -> Facts {
+    let mut facts = Facts::new();
+    let Document { files, directories, other, .. } = *document;
+    let safe = |text: &Option<String>| text.as_ref().map(|text| escape(text.as_bytes()));
+    facts
+        .add("image", &document.image)
+        .add_some("bootable", document.bootable.as_ref())
+        .add_some("manifest", document.manifest.as_ref())
+        .add_some("config", document.config.as_ref())
+        .add_some("platform", safe(&document.platform))
+        .add_some("created", safe(&document.created))
+        .add_some("kernel", safe(&document.kernel))
+        .add(
+            "content",
+            format!("{}, {}, {} others", plural(files, "file"), folders(directories), Count(other)),
+        )
+        .add(
+            "bytes",
+            format!("{}, {} without duplicates", Bytes(document.bytes), Bytes(document.object_bytes)),
+        )
+        .add("objects", Count(document.objects));
+    if !document.layers.is_empty() {
+        facts.add("layers", document.layers.join("\n"));
+    }
+    facts
+}
+
+fn folders(count: u64) -> String {
+    format!("{} {}", Count(count), if count == 1 { "directory" } else { "directories" })
+}
+
+fn document(found: &FoundImage, kernel: Option<String>, totals: &Totals) -> Document {
+    let stored = found.stored.as_ref();
+    let content: Option<&StoredContent> = stored.and_then(|stored| stored.content.as_ref().ok());
+    Document {
+        name: stored.map(|stored| stored.name.clone()),
+        manifest: stored.map(|stored| stored.manifest.to_string()),
+        config: content.map(|content| content.config.to_string()),
+        image: found.image.to_string(),
+        bootable: content.and_then(|content| content.bootable).map(|id| id.to_string()),
+        platform: content.and_then(|content| content.platform.as_ref()).map(ToString::to_string),
+        created: content.and_then(|content| content.created.clone()),
+        kernel,
+        layers: content
+            .map_or_else(Vec::new, |content| content.diff_ids.iter().map(ToString::to_string).collect()),
+        files: totals.files,
+        directories: totals.directories,
+        other: totals.other,
+        bytes: totals.bytes,
+        objects: totals.objects,
+        object_bytes: totals.object_bytes,
+    }
+}
