@@ -127,6 +127,7 @@ pub enum Verb {
     Inspect(verbs::inspect::Args),
     Ls(verbs::ls::Args),
     Cat(verbs::cat::Args),
+    Dump(verbs::dump::Args),
     Diff(verbs::diff::Args),
     Mount(verbs::mount::Args),
     Umount(verbs::umount::Args),

@@ -41,6 +41,7 @@ fn run(verb: &Verb, context: &Context) -> anyhow::Result<Exit> {
         Verb::Inspect(args) => verbs::inspect::run(args, context),
         Verb::Ls(args) => verbs::ls::run(args, context),
         Verb::Cat(args) => verbs::cat::run(args, context),
+        Verb::Dump(args) => verbs::dump::run(args, context),
         Verb::Diff(args) => verbs::diff::run(args, context),
         Verb::Mount(args) => verbs::mount::run(args, context),
         Verb::Umount(args) => verbs::umount::run(args),

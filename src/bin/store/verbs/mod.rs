@@ -5,6 +5,7 @@
 pub mod cat;
 pub mod completions;
 pub mod diff;
+pub mod dump;
 pub mod images;
 pub mod init;
 pub mod inspect;
