@@ -1,0 +1,113 @@
+//! From a source to images in one transaction: import the layers, merge them, name everything, commit once.
+//!
+//! What lives here: the joint of `import` and the merge, and when the merge can be left out. What does not: either of them.
+//! Invariant: name, documents, layers and images become visible together, or not at all.
+
+use std::time::{Duration, Instant};
+
+use sealstone_import::source::Source;
+use sealstone_import::{
+    ConfigDigest, ImageKind, ImportOptions, ImportReport, Imported, ManifestDigest, import_layers,
+};
+use sealstone_store::control::{Unit, Work};
+use sealstone_store::{Control, Durable, ObjectId, Repository, Transaction, erofs};
+
+use crate::image::wants_to_boot;
+use crate::{DeployError, ImageId, MadeImages, Profile, make_images};
+
+/// What importing an image brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ImportedImage {
+    /// The digest of its manifest.
+    pub manifest: ManifestDigest,
+    /// The digest of its configuration.
+    pub config: ConfigDigest,
+    /// Its file-system images.
+    pub images: MadeImages,
+    /// Whether an earlier import had made them, so that nothing was merged.
+    pub is_merged_before: bool,
+    /// How long the merge and the writing of the images took.
+    pub merge_time: Duration,
+    /// What happened to the layers.
+    pub report: ImportReport,
+}
+
+/// Imports an image from `source` under `name`, and makes its images: the plain one, and with a kernel the bootable one.
+/// Whatever the repository has already is checked, and neither read nor made again.
+///
+/// # Errors
+/// [`DeployError::Import`] with the source's faults, those of [`make_images`], and the store's. Nothing is published then.
+pub fn import_image(
+    repository: &Repository,
+    source: &dyn Source,
+    name: &str,
+    options: &ImportOptions,
+    control: &Control,
+) -> Result<Durable<ImportedImage>, DeployError> {
+    let transaction = repository.transaction()?.verify_existing(options.verify_existing);
+    let imported = import_layers(&transaction, source, options, control)?;
+    let start = Instant::now();
+    let (images, is_merged_before) = images(&transaction, &imported, options, control)?;
+    let merge_time = start.elapsed();
+    let plain = (ImageKind::Plain, *images.image.object());
+    let bootable = images.bootable.as_ref().ok().map(|image| (ImageKind::Bootable, *image.object()));
+    let linked: Vec<_> = [Some(plain), bootable].into_iter().flatten().collect();
+    imported.publish(&transaction, Some(name), &linked)?;
+    control.check().map_err(sealstone_store::Error::from)?;
+    let done = ImportedImage {
+        manifest: imported.manifest_digest(),
+        config: imported.config_digest(),
+        images,
+        is_merged_before,
+        merge_time,
+        report: imported.report().clone(),
+    };
+    let task = control.start(Work::Sync, "", None, Unit::Items);
+    let done = transaction.commit(done)?;
+    task.finish();
+    Ok(done)
+}
+
+/// The images of the imported layers, and whether an earlier import made them.
+fn images(
+    transaction: &Transaction,
+    imported: &Imported,
+    options: &ImportOptions,
+    control: &Control,
+) -> Result<(MadeImages, bool), DeployError> {
+    if !options.verify_existing
+        && let Some(images) = made_before(transaction, imported)?
+    {
+        control.skip(Work::MergeImage, images.image.to_string());
+        return Ok((images, true));
+    }
+    let task = control.start(Work::MergeImage, imported.manifest_digest().to_string(), None, Unit::Items);
+    let images = make_images(transaction, &imported.layers())?;
+    task.finish();
+    Ok((images, false))
+}
+
+/// What an earlier import of the same configuration made, if all of it is there and whole.
+fn made_before(transaction: &Transaction, imported: &Imported) -> Result<Option<MadeImages>, DeployError> {
+    let repository = transaction.repository();
+    let linked = |kind| imported.linked_images().iter().find(|(linked, _)| *linked == kind).map(|(_, id)| *id);
+    let is_there = |id: &ObjectId| Ok::<_, DeployError>(repository.has_image(id)? && repository.has_object(id)?);
+    let Some(plain) = linked(ImageKind::Plain) else { return Ok(None) };
+    if !is_there(&plain)? {
+        return Ok(None);
+    }
+    // Damage makes the image anew.
+    let Ok(bytes) = repository.map_object(&plain) else { return Ok(None) };
+    let Some(tree) = erofs::Image::open(&bytes).ok().and_then(|image| image.to_tree().ok()) else { return Ok(None) };
+    let bootable = match (linked(ImageKind::Bootable), wants_to_boot(&tree)) {
+        (Some(id), Ok(())) if is_there(&id)? => Ok(ImageId::new(id)),
+        (_, Err(why)) => Err(why),
+        (_, Ok(())) => return Ok(None),
+    };
+    transaction.name_image(plain);
+    if let Ok(bootable) = &bootable {
+        transaction.name_image(*bootable.object());
+    }
+    Ok(Some(MadeImages { image: ImageId::new(plain), profile: Profile::of(&tree), bootable }))
+}
