@@ -59,6 +59,9 @@ pub enum DeployError {
     /// The boot partition or an entry.
     #[error(transparent)]
     Boot(#[from] BootError),
+    /// The import of the image.
+    #[error(transparent)]
+    Import(#[from] sealstone_import::ImportError),
     /// The store or the disk.
     #[error(transparent)]
     Store(#[from] sealstone_store::Error),

@@ -116,7 +116,7 @@ pub fn make_images(transaction: &Transaction, layers: &[&LayerTree]) -> Result<M
 }
 
 /// Whether there is a kernel, in either of the ways in which images have one.
-fn wants_to_boot(tree: &Tree) -> Result<(), NotBootable> {
+pub(crate) fn wants_to_boot(tree: &Tree) -> Result<(), NotBootable> {
     match Kernel::find(tree) {
         Ok(Some(_)) => Ok(()),
         Ok(None) if !find_ukis(tree).is_empty() => Ok(()),

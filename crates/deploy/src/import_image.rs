@@ -91,15 +91,19 @@ fn images(
 /// What an earlier import of the same configuration made, if all of it is there and whole.
 fn made_before(transaction: &Transaction, imported: &Imported) -> Result<Option<MadeImages>, DeployError> {
     let repository = transaction.repository();
-    let linked = |kind| imported.linked_images().iter().find(|(linked, _)| *linked == kind).map(|(_, id)| *id);
-    let is_there = |id: &ObjectId| Ok::<_, DeployError>(repository.has_image(id)? && repository.has_object(id)?);
+    let linked =
+        |kind| imported.linked_images().iter().find(|(linked, _)| *linked == kind).map(|(_, id)| *id);
+    let is_there =
+        |id: &ObjectId| Ok::<_, DeployError>(repository.has_image(id)? && repository.has_object(id)?);
     let Some(plain) = linked(ImageKind::Plain) else { return Ok(None) };
     if !is_there(&plain)? {
         return Ok(None);
     }
     // Damage makes the image anew.
     let Ok(bytes) = repository.map_object(&plain) else { return Ok(None) };
-    let Some(tree) = erofs::Image::open(&bytes).ok().and_then(|image| image.to_tree().ok()) else { return Ok(None) };
+    let Some(tree) = erofs::Image::open(&bytes).ok().and_then(|image| image.to_tree().ok()) else {
+        return Ok(None);
+    };
     let bootable = match (linked(ImageKind::Bootable), wants_to_boot(&tree)) {
         (Some(id), Ok(())) if is_there(&id)? => Ok(ImageId::new(id)),
         (_, Err(why)) => Err(why),

@@ -5,6 +5,7 @@
 
 mod error;
 mod image;
+mod import_image;
 mod merge;
 mod profile;
 pub mod selinux;
@@ -16,5 +17,6 @@ mod trees;
 
 pub use error::DeployError;
 pub use image::{ImageId, MadeImages, NotBootable, make_image, make_images};
+pub use import_image::{ImportedImage, import_image};
 pub use merge::merge;
 pub use profile::Profile;

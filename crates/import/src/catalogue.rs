@@ -8,16 +8,12 @@ use sealstone_store::{
     ObjectId, Place, RefName, RefTarget, Repository, StreamName, splitstream::SplitStreamReader,
 };
 
-use crate::{ConfigDigest, DiffId, ImportError, ManifestDigest, Result, oci};
+use crate::{ConfigDigest, DiffId, ImageKind, ImportError, ManifestDigest, Result, oci};
 
-/// What the names of manifests' streams begin with (composefs' convention).
-pub const MANIFEST_STREAM: &str = "oci-manifest-";
+/// What the names of manifests' streams begin with, see [`manifest_stream`](crate::streams::manifest_stream).
+const MANIFEST_STREAM: &str = "oci-manifest-";
 /// In a manifest's stream, what the reference to the configuration begins with.
-pub const CONFIG_REFERENCE: &str = "config:";
-/// In a configuration's stream, the reference to the image of the profile `oci` or `oci-plain`, in EROFS format V1.
-pub const IMAGE_REFERENCE: &str = "composefs.image.v1";
-/// The same for the profile `bootable`.
-pub const BOOTABLE_REFERENCE: &str = "composefs.image.boot.v1";
+const CONFIG_REFERENCE: &str = "config:";
 
 /// The fewest digits of a digest or an id that name an image.
 const SHORTEST_PREFIX: usize = 4;
@@ -27,19 +23,19 @@ const DOCUMENT_MAX: usize = 16 << 20;
 
 /// One imported image under one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredImage {
+pub struct NamedImage {
     /// The name given at import.
     pub name: String,
     /// The manifest that it names.
     pub manifest: ManifestDigest,
     /// What the manifest and its configuration say, or why they cannot be read.
-    pub content: Result<StoredContent, String>,
+    pub content: Result<ImageContent, String>,
 }
 
 /// What an image's documents say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct StoredContent {
+pub struct ImageContent {
     /// The configuration.
     pub config: ConfigDigest,
     /// The platform and creation time that it states.
@@ -60,13 +56,13 @@ pub struct FoundImage {
     /// The file-system image: the bootable one if its id was given, else the plain one.
     pub image: ObjectId,
     /// The imported image that it belongs to; `None` for one that only a deployment still keeps.
-    pub stored: Option<StoredImage>,
+    pub stored: Option<NamedImage>,
 }
 
 /// All imported images of a repository, by name.
 #[derive(Clone, Debug)]
 pub struct Catalogue {
-    images: Vec<StoredImage>,
+    images: Vec<NamedImage>,
     /// Every image that has a name in `images/`.
     ids: Vec<ObjectId>,
     place: String,
@@ -76,7 +72,7 @@ impl Catalogue {
     /// Reads the names and documents of a repository.
     ///
     /// # Errors
-    /// When the disk fails, or a ref is unreadable. A damaged manifest is no error: see [`StoredImage::content`].
+    /// When the disk fails, or a ref is unreadable. A damaged manifest is no error: see [`NamedImage::content`].
     pub fn read(repository: &Repository) -> Result<Self> {
         let mut images = Vec::new();
         for (name, target) in repository.refs(Place::Streams)? {
@@ -84,7 +80,7 @@ impl Catalogue {
             let digest = stream.as_str().strip_prefix(MANIFEST_STREAM);
             let Some(manifest) = digest.and_then(|digest| digest.parse().ok()) else { continue };
             let content = read_content(repository, &stream).map_err(|error| error.to_string());
-            images.push(StoredImage { name, manifest, content });
+            images.push(NamedImage { name, manifest, content });
         }
         images.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Self { images, ids: repository.images()?, place: repository.dir().label().display().to_string() })
@@ -92,7 +88,7 @@ impl Catalogue {
 
     /// The images, sorted by name.
     #[must_use]
-    pub fn images(&self) -> &[StoredImage] {
+    pub fn images(&self) -> &[NamedImage] {
         &self.images
     }
 
@@ -146,13 +142,13 @@ impl Catalogue {
     }
 }
 
-impl StoredImage {
+impl NamedImage {
     fn has(&self, id: &ObjectId) -> bool {
         self.content.as_ref().is_ok_and(|content| [content.image, content.bootable].contains(&Some(*id)))
     }
 }
 
-fn found(stored: &StoredImage, selected: Option<ObjectId>) -> Result<FoundImage> {
+fn found(stored: &NamedImage, selected: Option<ObjectId>) -> Result<FoundImage> {
     let what = || format!("image {:?}", stored.name);
     let content = stored.content.as_ref().map_err(|reason| ImportError::malformed(what(), reason.clone()))?;
     let image = selected.or(content.image).or(content.bootable);
@@ -161,7 +157,7 @@ fn found(stored: &StoredImage, selected: Option<ObjectId>) -> Result<FoundImage>
     Ok(FoundImage { image, stored: Some(stored.clone()) })
 }
 
-fn read_content(repository: &Repository, manifest: &StreamName) -> Result<StoredContent> {
+fn read_content(repository: &Repository, manifest: &StreamName) -> Result<ImageContent> {
     let damaged = |reason: &str| ImportError::malformed(manifest.to_string(), reason);
     let stream = repository.map_stream(manifest)?;
     let stream = SplitStreamReader::new(&stream, repository.algorithm())?;
@@ -174,13 +170,13 @@ fn read_content(repository: &Repository, manifest: &StreamName) -> Result<Stored
         oci::Config::parse(&bytes).map_err(|reason| ImportError::malformed(digest.to_string(), reason))?;
     let stream = repository.map_object(config_stream)?;
     let stream = SplitStreamReader::new(&stream, repository.algorithm())?;
-    Ok(StoredContent {
+    Ok(ImageContent {
         config: digest,
         platform: config.platform,
         created: config.created,
         diff_ids: config.diff_ids,
-        image: stream.named_ref(IMAGE_REFERENCE).copied(),
-        bootable: stream.named_ref(BOOTABLE_REFERENCE).copied(),
+        image: stream.named_ref(ImageKind::Plain.key()).copied(),
+        bootable: stream.named_ref(ImageKind::Bootable.key()).copied(),
     })
 }
 
@@ -208,9 +204,9 @@ mod tests {
         format!("{byte:02x}").repeat(32).parse().unwrap()
     }
 
-    fn stored(name: &str, byte: u8) -> StoredImage {
+    fn stored(name: &str, byte: u8) -> NamedImage {
         let digest = format!("sha256:{}", format!("{byte:02x}").repeat(32));
-        let content = StoredContent {
+        let content = ImageContent {
             config: digest.parse().unwrap(),
             platform: None,
             created: None,
@@ -218,11 +214,11 @@ mod tests {
             image: Some(id(byte + 1)),
             bootable: Some(id(byte + 2)),
         };
-        StoredImage { name: name.to_owned(), manifest: digest.parse().unwrap(), content: Ok(content) }
+        NamedImage { name: name.to_owned(), manifest: digest.parse().unwrap(), content: Ok(content) }
     }
 
     fn catalogue() -> Catalogue {
-        let broken = StoredImage { content: Err("gone".to_owned()), ..stored("broken", 0xe0) };
+        let broken = NamedImage { content: Err("gone".to_owned()), ..stored("broken", 0xe0) };
         let images = vec![broken, stored("one", 0x10), stored("one-again", 0x10), stored("two", 0x20)];
         let ids = vec![id(0x11), id(0x12), id(0x21), id(0x22), id(0x20), id(0x99)];
         Catalogue { images, ids, place: "/repo".to_owned() }

@@ -35,6 +35,7 @@ mod stream_name;
 mod temporary;
 mod transaction;
 pub mod tree;
+mod usage;
 pub mod verity;
 mod verity_mode;
 
@@ -53,4 +54,5 @@ pub use ref_name::RefName;
 pub use repository::{OPEN_PATIENCE, Repository};
 pub use stream_name::StreamName;
 pub use transaction::{Stored, Transaction, TransactionStats};
+pub use usage::{RefUsage, Usage};
 pub use verity_mode::Verity;

@@ -12,6 +12,7 @@ use crate::{
     Control, Error, ObjectId, Place, RefTarget, Repository, Result,
     control::{Unit, Work},
     erofs::Image,
+    error::Optional,
     seen::Seen,
     splitstream::SplitStreamReader,
 };
@@ -33,7 +34,7 @@ enum Node {
 }
 
 /// The names of a repository, by object.
-struct Entries {
+pub(crate) struct Entries {
     images: HashSet<ObjectId>,
     streams: HashMap<ObjectId, Vec<String>>,
 }
@@ -46,9 +47,36 @@ pub(crate) fn mark(
     control: &Control,
 ) -> Result<Live> {
     let entries = Entries::read(repository)?;
-    let mut live = Live { objects: Seen::new(), images: HashSet::new(), streams: HashSet::new(), roots: 0 };
+    let mut live = Live::new();
+    let frontier = roots(repository, extra, &mut live)?;
+    reach(repository, &entries, frontier, &mut live, pool, control)?;
+    Ok(live)
+}
+
+/// Marks what one target reaches.
+pub(crate) fn mark_one(
+    repository: &Repository,
+    entries: &Entries,
+    target: &RefTarget,
+    pool: &rayon::ThreadPool,
+    control: &Control,
+) -> Result<Live> {
+    let mut live = Live::new();
+    let missing = || Error::Missing { what: target.to_string() };
+    let frontier = vec![node(repository, target)?.ok_or_else(missing)?];
+    reach(repository, entries, frontier, &mut live, pool, control)?;
+    Ok(live)
+}
+
+fn reach(
+    repository: &Repository,
+    entries: &Entries,
+    mut frontier: Vec<Node>,
+    live: &mut Live,
+    pool: &rayon::ThreadPool,
+    control: &Control,
+) -> Result<()> {
     let mut seen = HashSet::new();
-    let mut frontier = roots(repository, extra, &mut live)?;
     let mut task = control.start(Work::Mark, "", None, Unit::Items);
     while !frontier.is_empty() {
         frontier.retain(|node| seen.insert(*node));
@@ -63,18 +91,24 @@ pub(crate) fn mark(
         let objects = &live.objects;
         let visit = |node: &Node| {
             control.check()?;
-            visit(repository, &entries, objects, *node)
+            visit(repository, entries, objects, *node)
         };
         let next = pool.install(|| frontier.par_iter().map(visit).collect::<Result<Vec<_>>>())?;
         task.advance(frontier.len() as u64);
         frontier = next.into_iter().flatten().collect();
     }
     task.finish();
-    Ok(live)
+    Ok(())
+}
+
+impl Live {
+    fn new() -> Self {
+        Self { objects: Seen::new(), images: HashSet::new(), streams: HashSet::new(), roots: 0 }
+    }
 }
 
 impl Entries {
-    fn read(repository: &Repository) -> Result<Self> {
+    pub(crate) fn read(repository: &Repository) -> Result<Self> {
         let mut streams: HashMap<_, Vec<_>> = HashMap::new();
         for (name, id) in repository.entries(Place::Streams)? {
             streams.entry(id).or_default().push(name);
@@ -90,21 +124,21 @@ fn roots(repository: &Repository, extra: &[RefTarget], live: &mut Live) -> Resul
         targets.extend(repository.refs(place)?.into_iter().map(|(name, target)| (Some(name), target)));
     }
     live.roots = targets.len();
-    let node = |(name, target): (Option<crate::RefName>, RefTarget)| {
-        let found = match &target {
-            RefTarget::Image(id) => repository.has_image(id)?.then_some(Node::Image(*id)),
-            RefTarget::Stream(stream) => match repository.stream(stream) {
-                Ok(id) => Some(Node::Stream(id)),
-                Err(Error::Missing { .. }) => None,
-                Err(error) => return Err(error),
-            },
-        };
-        found.ok_or_else(|| match name {
+    let found = |(name, target): (Option<crate::RefName>, RefTarget)| {
+        node(repository, &target)?.ok_or_else(|| match name {
             Some(name) => Error::corrupt(format!("ref {name}"), format!("there is no {target}")),
             None => Error::Missing { what: target.to_string() },
         })
     };
-    targets.into_iter().map(node).collect()
+    targets.into_iter().map(found).collect()
+}
+
+/// What a target is, if it is there.
+fn node(repository: &Repository, target: &RefTarget) -> Result<Option<Node>> {
+    match target {
+        RefTarget::Image(id) => Ok(repository.has_image(id)?.then_some(Node::Image(*id))),
+        RefTarget::Stream(stream) => Ok(repository.stream(stream).optional()?.map(Node::Stream)),
+    }
 }
 
 /// Marks the objects of one image or stream; gives what it leads to.

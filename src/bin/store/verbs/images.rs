@@ -1,6 +1,6 @@
 //! `store images`: the imported images, by name.
 
-use sealstone::import::catalogue::{Catalogue, StoredContent, StoredImage};
+use sealstone::import::catalogue::{Catalogue, ImageContent, NamedImage};
 use serde::Serialize;
 
 use crate::args::Listing;
@@ -62,7 +62,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn row(image: &StoredImage, whole: bool) -> [String; 6] {
+fn row(image: &NamedImage, whole: bool) -> [String; 6] {
     let content = image.content.as_ref().ok();
     let id = |id: Option<_>| id.map_or_else(|| "-".to_owned(), |id| short_id(&id, whole));
     // RFC 3339: the day is its first ten characters.
@@ -79,9 +79,9 @@ fn row(image: &StoredImage, whole: bool) -> [String; 6] {
     ]
 }
 
-fn document(image: &StoredImage) -> ImageDocument {
+fn document(image: &NamedImage) -> ImageDocument {
     let content = image.content.as_ref().ok();
-    let id = |pick: fn(&StoredContent) -> Option<_>| {
+    let id = |pick: fn(&ImageContent) -> Option<_>| {
         content.and_then(pick).map(|id: sealstone::store::ObjectId| id.to_string())
     };
     ImageDocument {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use sealstone::boot::Kernel;
-use sealstone::import::catalogue::{FoundImage, StoredContent};
+use sealstone::import::catalogue::{FoundImage, ImageContent};
 use sealstone::store::tree::{Content, FileType, Tree};
 use serde::Serialize;
 
@@ -135,7 +135,7 @@ fn folders(count: u64) -> String {
 
 fn document(found: &FoundImage, kernel: Option<String>, totals: &Totals) -> Document {
     let stored = found.stored.as_ref();
-    let content: Option<&StoredContent> = stored.and_then(|stored| stored.content.as_ref().ok());
+    let content: Option<&ImageContent> = stored.and_then(|stored| stored.content.as_ref().ok());
     Document {
         name: stored.map(|stored| stored.name.clone()),
         manifest: stored.map(|stored| stored.manifest.to_string()),
