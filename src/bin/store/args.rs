@@ -123,15 +123,18 @@ pub struct Reporting {
 #[derive(Subcommand)]
 pub enum Verb {
     Init(verbs::init::Args),
+    Import(verbs::import::Args),
     Images(verbs::images::Args),
     Inspect(verbs::inspect::Args),
     Ls(verbs::ls::Args),
     Cat(verbs::cat::Args),
     Dump(verbs::dump::Args),
     Diff(verbs::diff::Args),
+    Du(verbs::du::Args),
     Mount(verbs::mount::Args),
     Umount(verbs::umount::Args),
     Rm(verbs::rm::Args),
+    Gc(verbs::gc::Args),
     Completions(verbs::completions::Args),
     Man(verbs::man::Args),
 }

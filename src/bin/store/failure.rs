@@ -5,6 +5,7 @@
 use std::io;
 
 use sealstone::boot::BootError;
+use sealstone::deploy::DeployError;
 use sealstone::import::ImportError;
 use sealstone::store::Error as StoreError;
 use sealstone::store::erofs::ImageError;
@@ -13,13 +14,16 @@ use sealstone::store::tree::TreeError;
 use crate::exit::Exit;
 
 /// The exit code of an error, and what to try.
-pub fn explain(error: &anyhow::Error) -> (Exit, Option<String>) {
+pub fn explain(error: &anyhow::Error) -> (Exit, Option<&'static str>) {
     for cause in error.chain() {
         if let Some(cause) = cause.downcast_ref::<StoreError>() {
             return of_store(cause);
         }
         if let Some(cause) = cause.downcast_ref::<ImportError>() {
             return of_import(cause);
+        }
+        if let Some(cause) = cause.downcast_ref::<DeployError>() {
+            return of_deploy(cause);
         }
         if let Some(cause) = cause.downcast_ref::<BootError>() {
             return of_boot(cause);
@@ -28,7 +32,7 @@ pub fn explain(error: &anyhow::Error) -> (Exit, Option<String>) {
             return of_tree(cause);
         }
         if cause.is::<ImageError>() {
-            return (Exit::Failed, hint("`store fsck` says what else is damaged"));
+            return (Exit::Failed, Some("`store fsck` says what else is damaged"));
         }
         if let Some(cause) = cause.downcast_ref::<io::Error>() {
             return of_io(cause);
@@ -45,88 +49,97 @@ pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
         .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
-fn hint(text: &str) -> Option<String> {
-    Some(text.to_owned())
-}
-
-fn of_store(error: &StoreError) -> (Exit, Option<String>) {
+fn of_store(error: &StoreError) -> (Exit, Option<&'static str>) {
     match error {
         StoreError::NoSpace { .. } => (
             Exit::NoSpace,
-            hint("free some space, for instance with `store gc`, and run it again; nothing was published"),
+            Some("free some space, for instance with `store gc`, and run it again; nothing was published"),
         ),
         StoreError::Missing { what } if what.starts_with("repository") => {
-            (Exit::NotFound, hint("`store init` makes one; `--repo DIR` or SEALSTONE_REPO names another"))
+            (Exit::NotFound, Some("`store init` makes one; `--repo DIR` or SEALSTONE_REPO names another"))
         }
-        StoreError::Missing { .. } => (Exit::NotFound, hint("`store images` lists what is there")),
+        StoreError::Missing { .. } => (Exit::NotFound, Some("`store images` lists what is there")),
         StoreError::Foreign { .. } => {
-            (Exit::Failed, hint("`--repo DIR` names another folder; `store init` fills an empty one"))
+            (Exit::Failed, Some("`--repo DIR` names another folder; `store init` fills an empty one"))
         }
         StoreError::Unsupported { .. } => (Exit::Unsupported, None),
         StoreError::Verity { .. } => (
             Exit::Untrusted,
-            hint("`store fsck` says what else is damaged; `store doctor` what the file system can do"),
+            Some("`store fsck` says what else is damaged; `store doctor` what the file system can do"),
         ),
         StoreError::Corrupt { .. } => (
             Exit::Failed,
-            hint("`store fsck --repair` mends what it can; importing the image again brings objects back"),
+            Some("`store fsck --repair` mends what it can; importing the image again brings objects back"),
         ),
-        StoreError::Busy { .. } => (Exit::Busy, hint("wait for it to end, and run it again")),
+        StoreError::Busy { .. } => (Exit::Busy, Some("wait for it to end, and run it again")),
         StoreError::Invalid { .. } => (Exit::Usage, None),
         StoreError::ReadOnly { .. } => (
             Exit::Failed,
-            hint("reading still works; to write, mount it read-write or name another repository with --repo"),
+            Some("reading still works; to write, mount it read-write or name another repository with --repo"),
         ),
-        StoreError::NotPermitted { .. } => (Exit::Failed, None),
-        StoreError::Mount { .. } => (Exit::Unsupported, hint("`store doctor` says what this kernel offers")),
+        StoreError::Mount { .. } => (Exit::Unsupported, Some("`store doctor` says what this kernel offers")),
         StoreError::Cancelled => (Exit::Cancelled, None),
         StoreError::Io { source, .. } => of_io(source),
         _ => (Exit::Failed, None),
     }
 }
 
-fn of_io(error: &io::Error) -> (Exit, Option<String>) {
+fn of_io(error: &io::Error) -> (Exit, Option<&'static str>) {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            (Exit::NoSpace, hint("free some space and run it again"))
+            (Exit::NoSpace, Some("free some space and run it again"))
         }
         io::ErrorKind::NotFound => (Exit::NotFound, None),
-        io::ErrorKind::PermissionDenied => (Exit::Failed, hint("this needs other permissions, perhaps root")),
-        io::ErrorKind::Unsupported => (Exit::Unsupported, hint("`store doctor` says what works here")),
+        io::ErrorKind::PermissionDenied => (Exit::Failed, Some("this needs other permissions, perhaps root")),
+        io::ErrorKind::Unsupported => (Exit::Unsupported, Some("`store doctor` says what works here")),
         _ => (Exit::Failed, None),
     }
 }
 
-fn of_import(error: &ImportError) -> (Exit, Option<String>) {
+fn of_import(error: &ImportError) -> (Exit, Option<&'static str>) {
     match error {
         ImportError::Store(error) => of_store(error),
         ImportError::Reference { .. } => {
-            (Exit::Usage, hint("write oci:DIR, oci:DIR:TAG or oci-archive:FILE"))
+            (Exit::Usage, Some("write oci:DIR, oci:DIR:TAG or oci-archive:FILE"))
         }
-        ImportError::Ambiguous { .. } => (Exit::Usage, hint("add the tag, as in oci:DIR:TAG")),
+        ImportError::Ambiguous { .. } => (Exit::Usage, Some("add the tag, as in oci:DIR:TAG")),
         ImportError::Missing { .. } | ImportError::NoPlatform { .. } => (Exit::NotFound, None),
         ImportError::Unsupported { .. } => (Exit::Unsupported, None),
         ImportError::Cancelled => (Exit::Cancelled, None),
         // Everything else says that the input is not what it says it is, or more than we take.
-        _ => (Exit::Untrusted, hint("nothing was published; get the image from its source again")),
+        _ => (Exit::Untrusted, Some("nothing was published; get the image from its source again")),
     }
 }
 
-fn of_tree(error: &TreeError) -> (Exit, Option<String>) {
+fn of_tree(error: &TreeError) -> (Exit, Option<&'static str>) {
     match error {
         TreeError::Missing(_) | TreeError::NotADirectory(_) => {
-            (Exit::NotFound, hint("`store ls IMAGE` lists what is there"))
+            (Exit::NotFound, Some("`store ls IMAGE` lists what is there"))
         }
         _ => (Exit::Failed, None),
     }
 }
 
-fn of_boot(error: &BootError) -> (Exit, Option<String>) {
+fn of_deploy(error: &DeployError) -> (Exit, Option<&'static str>) {
+    match error {
+        DeployError::Store(error) => of_store(error),
+        DeployError::Import(error) => of_import(error),
+        DeployError::Boot(error) => of_boot(error),
+        DeployError::Tree(error) => of_tree(error),
+        DeployError::Layer { .. } | DeployError::Policy { .. } | DeployError::TooBig { .. } => {
+            (Exit::Untrusted, Some("nothing was published; the image has to be built differently"))
+        }
+        DeployError::Invalid { .. } => (Exit::Usage, None),
+        _ => (Exit::Failed, None),
+    }
+}
+
+fn of_boot(error: &BootError) -> (Exit, Option<&'static str>) {
     match error {
         BootError::Store(error) => of_store(error),
         BootError::NoSpace { .. } => (
             Exit::NoSpace,
-            hint("remove deployments that are not needed, or give the boot partition more room"),
+            Some("remove deployments that are not needed, or give the boot partition more room"),
         ),
         BootError::Invalid { .. } => (Exit::Usage, None),
         BootError::Missing { .. } => (Exit::NotFound, None),

@@ -37,15 +37,18 @@ fn main() -> ExitCode {
 fn run(verb: &Verb, context: &Context) -> anyhow::Result<Exit> {
     match verb {
         Verb::Init(args) => verbs::init::run(args, context),
+        Verb::Import(args) => verbs::import::run(args, context),
         Verb::Images(args) => verbs::images::run(args, context),
         Verb::Inspect(args) => verbs::inspect::run(args, context),
         Verb::Ls(args) => verbs::ls::run(args, context),
         Verb::Cat(args) => verbs::cat::run(args, context),
         Verb::Dump(args) => verbs::dump::run(args, context),
         Verb::Diff(args) => verbs::diff::run(args, context),
+        Verb::Du(args) => verbs::du::run(args, context),
         Verb::Mount(args) => verbs::mount::run(args, context),
         Verb::Umount(args) => verbs::umount::run(args),
         Verb::Rm(args) => verbs::rm::run(args, context),
+        Verb::Gc(args) => verbs::gc::run(args, context),
         Verb::Completions(args) => verbs::completions::run(args),
         Verb::Man(args) => verbs::man::run(args),
     }

@@ -26,13 +26,7 @@ impl fmt::Display for Bytes {
             value /= 1000.0;
             unit = next;
         }
-        let decimals = if value < 9.995 {
-            2
-        } else if value < 99.95 {
-            1
-        } else {
-            0
-        };
+        let decimals = usize::from(value < 9.995) + usize::from(value < 99.95);
         formatter.pad(&format!("{value:.decimals$} {unit}"))
     }
 }

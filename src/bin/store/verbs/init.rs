@@ -88,11 +88,10 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
 
 fn algorithm(wanted: Option<Hash>, folder: &Path) -> Algorithm {
     match wanted {
-        Some(Hash::Sha256) => Algorithm::Sha256,
         Some(Hash::Sha512) => Algorithm::Sha512,
         // bootc reads no other than sha512 under a sysroot.
         None if folder.ends_with("composefs") => Algorithm::Sha512,
-        None => Algorithm::Sha256,
+        Some(Hash::Sha256) | None => Algorithm::Sha256,
     }
 }
 
@@ -107,7 +106,7 @@ fn explain(verity: Verity) -> &'static str {
     match verity {
         Verity::Required => "required: the kernel checks every read",
         Verity::Offline => "offline: to be sealed by an installer; until then `store fsck` checks",
-        _ => "computed: this file system has no fs-verity; imports and `store fsck` check",
+        Verity::Computed => "computed: this file system has no fs-verity; imports and `store fsck` check",
     }
 }
 

@@ -86,7 +86,7 @@ impl Totals {
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let image = OpenImage::open(context, &args.image)?;
     // An image without a kernel, or with one that cannot be booted, is still an image.
-    let kernel = Kernel::find(&image.tree).ok().map(|kernel| kernel.version().to_owned());
+    let kernel = Kernel::find(&image.tree).ok().flatten().map(|kernel| kernel.version().to_owned());
     let document = document(&image.found, kernel, &Totals::of(&image.tree));
     context.print(|out, terminal| {
         if args.reporting.json {

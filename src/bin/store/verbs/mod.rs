@@ -5,8 +5,12 @@
 pub mod cat;
 pub mod completions;
 pub mod diff;
+pub mod du;
 pub mod dump;
+pub mod gc;
 pub mod images;
+pub mod import;
+mod import_plan;
 pub mod init;
 pub mod inspect;
 pub mod ls;

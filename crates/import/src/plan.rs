@@ -1,0 +1,70 @@
+//! What an import would do, found out without storing anything.
+
+use sealstone_store::{Optional, Repository};
+
+use crate::{
+    BlobDigest, DiffId, ImportOptions, ManifestDigest, Result, oci::resolve, source::Source,
+    streams::layer_stream,
+};
+
+/// What an import of an image would read. Made by [`plan_import`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ImportPlan {
+    /// The digest of the image's manifest.
+    pub manifest: ManifestDigest,
+    /// Its layers, lowest first; one that the image has twice is there once.
+    pub layers: Vec<PlannedLayer>,
+}
+
+/// One layer of an [`ImportPlan`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlannedLayer {
+    /// The layer's tar.
+    pub diff_id: DiffId,
+    /// The blob that the manifest names.
+    pub blob: BlobDigest,
+    /// Bytes of that blob.
+    pub blob_bytes: u64,
+    /// Whether the store has the layer, so that its blob would not be read.
+    pub is_present: bool,
+}
+
+impl ImportPlan {
+    /// Bytes of the blobs that would be read.
+    #[must_use]
+    pub fn bytes_to_read(&self) -> u64 {
+        self.layers.iter().filter(|layer| !layer.is_present).map(|layer| layer.blob_bytes).sum()
+    }
+}
+
+/// Chooses the image, checks its documents, and looks which layers the store has. Reads no layer, writes nothing.
+///
+/// # Errors
+/// As [`import_layers`](crate::import_layers), for documents.
+pub fn plan_import(
+    repository: &Repository,
+    source: &dyn Source,
+    options: &ImportOptions,
+) -> Result<ImportPlan> {
+    let image = resolve(source, &options.platform, &options.limits)?;
+    let mut layers: Vec<PlannedLayer> = Vec::new();
+    for (descriptor, diff_id) in image.manifest.layers.iter().zip(&image.config.diff_ids) {
+        if layers.iter().any(|layer| layer.diff_id == *diff_id) {
+            continue;
+        }
+        let stream = repository.stream(&layer_stream(diff_id)?).optional()?;
+        let is_stored = match stream {
+            Some(stream) => repository.has_object(&stream)?,
+            None => false,
+        };
+        layers.push(PlannedLayer {
+            diff_id: *diff_id,
+            blob: BlobDigest::new(*descriptor.digest()),
+            blob_bytes: descriptor.size(),
+            is_present: is_stored && !options.verify_existing,
+        });
+    }
+    Ok(ImportPlan { manifest: image.manifest_digest, layers })
+}

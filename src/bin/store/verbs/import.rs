@@ -1,0 +1,244 @@
+//! `store import REFERENCE`: brings an OCI image in, verifies all of it, and makes its file-system images.
+
+use std::time::Instant;
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use sealstone::deploy::{ImportedImage, NotBootable, import_image};
+use sealstone::import::oci::Platform;
+use sealstone::import::source::{self, Reference};
+use sealstone::import::tar::Strictness;
+use sealstone::import::{ImportOptions, LayerOrigin, LayerReport, Limits};
+use sealstone::store::disk::RealDisk;
+use serde::Serialize;
+
+use crate::args::Reporting;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::image::short_id;
+use crate::output::{Bytes, Count, Elapsed, Facts, Table, Terminal, escape, plural, write_document};
+
+/// Import an OCI image: verify every byte, store what is new
+///
+/// Every digest and size is checked while the bytes stream: manifest, config, blobs and tars. What the repository has
+/// already is not written again; a layer that it has is not even read. Nothing is visible before all of it is right and
+/// on the disk. Two images can come of it: the plain one, and with a kernel inside the bootable one.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  store import --name os:1 oci:image          # a folder in OCI layout
+  store import --name os:2 oci-archive:os.tar:stable
+  store import --platform linux/arm64 oci:image:latest
+  store import --dry-run oci:image            # how many bytes would be read?")]
+pub struct Args {
+    /// oci:DIR[:TAG] or oci-archive:FILE[:TAG]; @N in place of the tag is the N-th image
+    reference: String,
+    /// What to call the image here [default: the reference]
+    #[arg(long)]
+    name: Option<String>,
+    /// Which image of an index [default: linux on this processor]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<Platform>,
+    /// Read everything again, and replace objects that are damaged
+    #[arg(long)]
+    verify_existing: bool,
+    /// What to do with layers that two readers could understand differently
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = Oddities::Warn)]
+    oddities: Oddities,
+    /// Say what would be read, and store nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    #[command(flatten)]
+    reporting: Reporting,
+}
+
+/// `--oddities`.
+#[derive(Clone, Copy, ValueEnum)]
+enum Oddities {
+    /// Refuse them
+    Refuse,
+    /// Read them as Go does, and warn
+    Warn,
+    /// The same, and resolve .. in names inside the root instead of refusing it
+    Resolve,
+}
+
+pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+    let reference: Reference = args.reference.parse()?;
+    let name = args.name.clone().unwrap_or_else(|| reference.to_string());
+    let options = options(args);
+    let repository = context.open_repository()?;
+    let what = || format!("import {}", escape(args.reference.as_bytes()));
+    let source = source::open(&RealDisk::shared(), &reference, &options.limits).with_context(what)?;
+    if args.dry_run {
+        return super::import_plan::run(&repository, &*source, &options, args.reporting.json, context);
+    }
+    let start = Instant::now();
+    let done = import_image(&repository, &*source, &name, &options, context.control()?).with_context(what)?;
+    let seconds = start.elapsed();
+    context.print(|out, terminal| {
+        if args.reporting.json {
+            return write_document(out, "sealstone.import/1", &document(&name, &done, seconds.as_secs_f64()));
+        }
+        let summary = if done.report.layers.iter().all(|layer| layer.origin == LayerOrigin::Present) {
+            format!("was there already, checked in {}", Elapsed(seconds))
+        } else {
+            format!("imported in {}", Elapsed(seconds))
+        };
+        writeln!(out, "{} {summary}", terminal.bold(&escape(name.as_bytes())))?;
+        facts(&done).write(out, terminal)?;
+        if done.report.layers.len() > 1 {
+            writeln!(out)?;
+            layers(&done.report.layers).write(out, terminal)?;
+        }
+        warnings(&done, terminal).into_iter().try_for_each(|warning| writeln!(out, "{warning}"))
+    })?;
+    Ok(Exit::Done)
+}
+
+fn options(args: &Args) -> ImportOptions {
+    let mut options = ImportOptions::default();
+    if let Some(platform) = &args.platform {
+        options.platform = platform.clone();
+    }
+    options.limits = Limits::default();
+    options.verify_existing = args.verify_existing;
+    options.strictness = match args.oddities {
+        Oddities::Refuse => Strictness::Strict,
+        Oddities::Warn => Strictness::Normal,
+        Oddities::Resolve => Strictness::Lenient,
+    };
+    options
+}
+
+fn facts(done: &ImportedImage) -> Facts {
+    let report = &done.report;
+    let objects = |count, bytes| format!("{}, {}", plural(count, "object"), Bytes(bytes));
+    let bootable = match &done.images.bootable {
+        Ok(image) => image.to_string(),
+        Err(NotBootable::NoKernel) => "no: it has no kernel".to_owned(),
+        Err(NotBootable::Unfit(why)) => format!("no: {}", escape(why.as_bytes())),
+        Err(_) => "no".to_owned(),
+    };
+    let mut facts = Facts::new();
+    facts
+        .add("image", done.images.image)
+        .add("bootable", bootable)
+        .add("manifest", done.manifest)
+        .add("new", objects(report.new_objects(), report.new_bytes()))
+        .add("shared", objects(report.shared_objects(), report.shared_bytes()));
+    facts
+}
+
+fn layers(reports: &[LayerReport]) -> Table {
+    let mut table = Table::new()
+        .left("LAYER")
+        .left("")
+        .right("BLOB")
+        .right("NEW")
+        .right("")
+        .right("SHARED")
+        .right("")
+        .right("TIME");
+    for layer in reports {
+        let read = layer.origin != LayerOrigin::Present;
+        let cell = |text: String| if read { text } else { String::new() };
+        table.row([
+            short_id(&layer.diff_id, false),
+            origin(layer.origin).to_owned(),
+            Bytes(layer.blob_bytes).to_string(),
+            cell(Count(layer.new_objects).to_string()),
+            cell(Bytes(layer.new_bytes).to_string()),
+            cell(Count(layer.shared_objects).to_string()),
+            cell(Bytes(layer.shared_bytes).to_string()),
+            cell(Elapsed(layer.time).to_string()),
+        ]);
+    }
+    table
+}
+
+fn warnings(done: &ImportedImage, terminal: Terminal) -> Vec<String> {
+    let of_layers = done.report.layers.iter().flat_map(|layer| &layer.warnings);
+    let all = done.report.warnings.iter().chain(of_layers);
+    all.map(|warning| format!("{} {}", terminal.warning("warning:"), escape(warning.as_bytes()))).collect()
+}
+
+pub fn origin(origin: LayerOrigin) -> &'static str {
+    match origin {
+        LayerOrigin::Imported => "imported",
+        LayerOrigin::Present => "present",
+        LayerOrigin::Rebuilt => "rebuilt",
+        _ => "other",
+    }
+}
+
+/// The answer, `sealstone.import/1`.
+#[derive(Serialize)]
+struct Document<'a> {
+    name: &'a str,
+    manifest: String,
+    config: String,
+    image: String,
+    profile: &'a str,
+    bootable: Option<String>,
+    layers: Vec<LayerDocument>,
+    new_objects: u64,
+    new_bytes: u64,
+    shared_objects: u64,
+    shared_bytes: u64,
+    merge_seconds: f64,
+    seconds: f64,
+    warnings: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct LayerDocument {
+    diff_id: String,
+    blob: String,
+    blob_bytes: u64,
+    tar_bytes: u64,
+    entries: u64,
+    origin: &'static str,
+    new_objects: u64,
+    new_bytes: u64,
+    shared_objects: u64,
+    shared_bytes: u64,
+    seconds: f64,
+}
+
+fn document<'a>(name: &'a str, done: &'a ImportedImage, seconds: f64) -> Document<'a> {
+    let report = &done.report;
+    let of_layers = report.layers.iter().flat_map(|layer| &layer.warnings);
+    Document {
+        name,
+        manifest: done.manifest.to_string(),
+        config: done.config.to_string(),
+        image: done.images.image.to_string(),
+        profile: done.images.profile.name(),
+        bootable: done.images.bootable.as_ref().ok().map(ToString::to_string),
+        layers: report.layers.iter().map(layer_document).collect(),
+        new_objects: report.new_objects(),
+        new_bytes: report.new_bytes(),
+        shared_objects: report.shared_objects(),
+        shared_bytes: report.shared_bytes(),
+        merge_seconds: done.merge_time.as_secs_f64(),
+        seconds,
+        warnings: report.warnings.iter().chain(of_layers).map(String::as_str).collect(),
+    }
+}
+
+fn layer_document(layer: &LayerReport) -> LayerDocument {
+    LayerDocument {
+        diff_id: layer.diff_id.to_string(),
+        blob: layer.blob.to_string(),
+        blob_bytes: layer.blob_bytes,
+        tar_bytes: layer.tar_bytes,
+        entries: layer.entries,
+        origin: origin(layer.origin),
+        new_objects: layer.new_objects,
+        new_bytes: layer.new_bytes,
+        shared_objects: layer.shared_objects,
+        shared_bytes: layer.shared_bytes,
+        seconds: layer.time.as_secs_f64(),
+    }
+}
