@@ -6,6 +6,7 @@
 
 mod algorithm;
 pub mod control;
+mod damage;
 pub mod disk;
 pub mod dump;
 mod durable;
@@ -13,6 +14,7 @@ pub mod erofs;
 mod error;
 #[cfg(test)]
 mod fixture;
+mod fsck;
 mod gc;
 mod id_table;
 mod init;
@@ -28,6 +30,7 @@ mod objects;
 mod publish;
 mod raw;
 mod ref_name;
+mod repair;
 mod repository;
 mod seen;
 pub mod splitstream;
@@ -41,8 +44,10 @@ mod verity_mode;
 
 pub use algorithm::{Algorithm, BLOCK_SIZE, ParseAlgorithmError};
 pub use control::{CancelToken, Cancelled, Control};
+pub use damage::Damage;
 pub use durable::Durable;
 pub use error::{Error, Optional, Result};
+pub use fsck::{FsckDepth, FsckReport};
 pub use gc::{GcOptions, GcReport};
 pub use init::InitOptions;
 pub use mount::{mount_image, unmount_image};
@@ -51,6 +56,7 @@ pub use object_id::{ObjectId, ParseObjectIdError};
 pub use object_writer::ObjectWriter;
 pub use raw::map::{Access, Map};
 pub use ref_name::RefName;
+pub use repair::{ObjectSource, RepairReport};
 pub use repository::{OPEN_PATIENCE, Repository};
 pub use stream_name::StreamName;
 pub use transaction::{Stored, Transaction, TransactionStats};

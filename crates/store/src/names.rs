@@ -3,7 +3,7 @@
 //! A name that is not what the layout says (another file type, another text) is an error that names it, never skipped:
 //! gc and everything else that decides by names must not decide by some of them.
 
-use std::{fmt, os::unix::ffi::OsStrExt, path::Path};
+use std::{fmt, path::Path};
 
 use crate::{
     Durable, Error, ObjectId, RefName, Repository, Result, StreamName,
@@ -144,9 +144,14 @@ impl Repository {
 
     /// The entries of a folder, as they are named.
     pub(crate) fn entries(&self, place: Place) -> Result<Vec<(String, ObjectId)>> {
+        self.entry_items(place)?.into_iter().map(|(name, id)| Ok((name, id?))).collect()
+    }
+
+    /// The same, with what is wrong in place of those that are malformed.
+    pub(crate) fn entry_items(&self, place: Place) -> Result<Vec<(String, Result<ObjectId>)>> {
         let Some(folder) = self.place(place)? else { return Ok(Vec::new()) };
         let entries = folder.read_dir()?.into_iter().filter(|entry| entry.name != layout::REFS);
-        entries.map(|entry| read_entry(&folder, &entry)).collect()
+        Ok(entries.map(|entry| (text(&entry), read_entry(&folder, &entry))).collect())
     }
 
     /// What a ref keeps.
@@ -160,7 +165,7 @@ impl Repository {
             Some((folder, last)) => (refs.open_dir(folder).optional()?.ok_or_else(missing)?, last),
             None => (refs, name.as_str()),
         };
-        read_ref(&folder, last, place).optional()?.ok_or_else(missing)
+        ref_target(&folder, last, place).optional()?.ok_or_else(missing)
     }
 
     /// All refs of a folder, in order.
@@ -169,22 +174,31 @@ impl Repository {
     /// [`Error::Corrupt`] for anything among the refs that is neither a folder nor a symlink to an entry, or that has a
     /// name no ref can have.
     pub fn refs(&self, place: Place) -> Result<Vec<(RefName, RefTarget)>> {
+        let items = self.ref_items(place)?;
+        let mut refs = items
+            .into_iter()
+            .map(|(name, target)| target.and_then(|target| Ok((name.parse()?, target))))
+            .collect::<Result<Vec<_>>>()?;
+        refs.sort_unstable();
+        Ok(refs)
+    }
+
+    /// The refs of a folder by their paths, with what is wrong in place of those that are malformed.
+    pub(crate) fn ref_items(&self, place: Place) -> Result<Vec<(String, Result<RefTarget>)>> {
         let mut found = Vec::new();
         let mut open: Vec<(Dir, String)> = Vec::new();
         open.extend(self.refs_dir(place)?.map(|dir| (dir, String::new())));
         while let Some((folder, prefix)) = open.pop() {
             for entry in folder.read_dir()? {
-                let name =
-                    entry.name.to_str().ok_or_else(|| damaged(&folder, &entry.name, "it is not UTF-8"))?;
-                let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
-                match entry.kind {
-                    FileType::Directory => open.push((folder.open_dir(name)?, path)),
-                    FileType::Symlink => found.push((path.parse()?, read_ref(&folder, name, place)?)),
-                    _ => return Err(damaged(&folder, name, "it is neither a symlink nor a folder")),
+                let name = text(&entry);
+                let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
+                if entry.kind == FileType::Directory {
+                    open.push((folder.open_dir(&entry.name)?, path));
+                } else {
+                    found.push((path, read_ref(&folder, &entry, place)));
                 }
             }
         }
-        found.sort_unstable();
         Ok(found)
     }
 
@@ -217,18 +231,35 @@ impl Repository {
     }
 }
 
-fn read_entry(folder: &Dir, entry: &DirEntry) -> Result<(String, ObjectId)> {
+/// A name for messages; one that is not UTF-8 never passes for another, since reading it fails.
+fn text(entry: &DirEntry) -> String {
+    entry.name.to_string_lossy().into_owned()
+}
+
+/// Refuses what is no symlink or has no proper name.
+fn require_symlink(folder: &Dir, entry: &DirEntry) -> Result<()> {
     if entry.kind != FileType::Symlink {
         return Err(damaged(folder, &entry.name, "it is not a symlink"));
     }
-    let name = std::str::from_utf8(entry.name.as_bytes())
-        .map_err(|_| damaged(folder, &entry.name, "its name is not UTF-8"))?;
-    Ok((name.to_owned(), entry_object(folder, name)?))
+    if entry.name.to_str().is_none() {
+        return Err(damaged(folder, &entry.name, "its name is not UTF-8"));
+    }
+    Ok(())
 }
 
-fn read_ref(folder: &Dir, name: &str, place: Place) -> Result<RefTarget> {
-    let text = folder.read_link(name)?;
-    layout::linked_entry(&text)
+fn read_entry(folder: &Dir, entry: &DirEntry) -> Result<ObjectId> {
+    require_symlink(folder, entry)?;
+    entry_object(folder, &text(entry))
+}
+
+fn read_ref(folder: &Dir, entry: &DirEntry, place: Place) -> Result<RefTarget> {
+    require_symlink(folder, entry)?;
+    ref_target(folder, &text(entry), place)
+}
+
+fn ref_target(folder: &Dir, name: &str, place: Place) -> Result<RefTarget> {
+    let link = folder.read_link(name)?;
+    layout::linked_entry(&link)
         .and_then(|entry| RefTarget::from_entry(place, entry))
         .ok_or_else(|| damaged(folder, name, "it does not name an entry"))
 }
