@@ -119,6 +119,21 @@ impl Esp {
         Ok(kernels)
     }
 
+    /// Whether a kernel and its initramfs are there, by their sizes: whole ones, since only whole ones are kept.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn has_kernel(&self, kernel: &KernelSizes) -> Result<bool, BootError> {
+        let folder = self.root.open_dir(format!("{KERNELS}/{KERNEL_PREFIX}{}", kernel.digest)).optional()?;
+        let Some(folder) = folder else { return Ok(false) };
+        for (name, size) in [(VMLINUZ, kernel.vmlinuz), (INITRD, kernel.initramfs)] {
+            if folder.metadata(name).optional()?.is_none_or(|there| there.size != size) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The bytes that writing this kernel and one entry would take, in whole clusters: 0 for what is there.
     ///
     /// # Errors

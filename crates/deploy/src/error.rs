@@ -53,6 +53,23 @@ pub enum DeployError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// The target is not what the plan was made for: plan again.
+    #[error("the system changed since this was planned: plan again")]
+    Changed,
+    /// A deployment is named before the store has proved that it is kept: a plan that no planner made.
+    #[error("the plan names the deployment {id} before its image is kept")]
+    NotKept {
+        /// The deployment.
+        id: String,
+    },
+    /// The deployment cannot go.
+    #[error("the deployment {id} is needed: {reason}")]
+    Needed {
+        /// The deployment.
+        id: String,
+        /// What for.
+        reason: &'static str,
+    },
     /// The tree of the image outgrows its format.
     #[error("the image's tree: {0}")]
     Tree(#[from] TreeError),

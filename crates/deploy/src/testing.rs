@@ -1,6 +1,10 @@
-//! Fixtures for the unit tests of this crate: layers written as tars by the crate `tar`, and trees as text.
+//! Fixtures for the unit tests of this crate: layers written as tars by the crate `tar`, trees as text, and machines.
+
+mod machine;
 
 use std::fmt::Write;
+
+pub(crate) use machine::{Machine, System, deploy_on};
 
 use sealstone_import::{
     Limits,
@@ -47,6 +51,12 @@ pub(crate) fn whiteout(path: &str) -> Entry {
 
 /// The tree of a layer with these entries, through a real tar. Times are the position in the list.
 pub(crate) fn layer(entries: &[Entry]) -> LayerTree {
+    let algorithm = Algorithm::default();
+    read(algorithm, &tar_of(entries), |body| verity::digest(algorithm, body))
+}
+
+/// The tar of these entries.
+fn tar_of(entries: &[Entry]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (position, entry) in entries.iter().enumerate() {
         let mut header = tar::Header::new_gnu();
@@ -82,20 +92,20 @@ pub(crate) fn layer(entries: &[Entry]) -> LayerTree {
         };
         builder.append_data(&mut header, path, body.as_bytes()).unwrap();
     }
-    read(&builder.into_inner().unwrap())
+    builder.into_inner().unwrap()
 }
 
-/// The tree of a tar; larger files get the id of their content.
-fn read(bytes: &[u8]) -> LayerTree {
+/// The tree of a tar; larger files become what `put` says.
+fn read(algorithm: Algorithm, bytes: &[u8], put: impl Fn(&[u8]) -> ObjectId) -> LayerTree {
     let mut reader = Reader::new(Limits::default(), Strictness::default());
-    let mut builder = LayerTreeBuilder::new(Algorithm::default(), Limits::default(), Strictness::default());
+    let mut builder = LayerTreeBuilder::new(algorithm, Limits::default(), Strictness::default());
     let mut input = bytes;
     while reader.next(&mut input).unwrap().item == Item::Entry {
         let slot = builder.add(reader.entry()).unwrap();
         let body = reader.take_body(&mut input).unwrap();
         if let Some(slot) = slot {
             let content = if body.len() > sealstone_store::tree::INLINE_MAX {
-                FileContent::Object { id: id_of(body), size: body.len() as u64 }
+                FileContent::Object { id: put(body), size: body.len() as u64 }
             } else {
                 FileContent::Inline(body)
             };
@@ -103,10 +113,6 @@ fn read(bytes: &[u8]) -> LayerTree {
         }
     }
     builder.finish().unwrap().0
-}
-
-fn id_of(body: &[u8]) -> ObjectId {
-    verity::digest(Algorithm::default(), body)
 }
 
 /// A tree as lines: path, type, mode, owner, time, and what it says; names of one inode carry its number.

@@ -1,0 +1,40 @@
+//! An image of the repository as a tree, and small texts in it.
+
+use sealstone_store::{
+    Repository, erofs,
+    tree::{Content, Tree},
+};
+
+use crate::{DeployError, ImageId};
+
+/// The most bytes of an image: 200,000 files need some 50 MiB.
+const IMAGE_MAX: u64 = 4 << 30;
+
+/// The tree of an image, whose bytes are checked against its id.
+pub(crate) fn image_tree(repository: &Repository, image: &ImageId) -> Result<Tree, DeployError> {
+    if !repository.has_image(image.object())? {
+        return Err(sealstone_store::Error::Missing { what: format!("image {image}") }.into());
+    }
+    let bytes = repository.read_object(image.object(), IMAGE_MAX)?;
+    let tree = erofs::Image::open(&bytes).and_then(|image| image.to_tree());
+    tree.map_err(|error| sealstone_store::Error::corrupt(format!("image {image}"), error.to_string()).into())
+}
+
+/// A text file of an image, symlinks followed inside it; `None` when it is not there. What is no UTF-8 is replaced.
+pub(crate) fn read_text(
+    repository: &Repository,
+    tree: &Tree,
+    path: &str,
+    limit: u64,
+) -> Result<Option<String>, DeployError> {
+    let Ok(inode) = tree.resolve(path.as_bytes()) else { return Ok(None) };
+    let bytes = match tree.content(inode) {
+        Content::Inline(bytes) => bytes.to_vec(),
+        Content::External { size, .. } if size > limit => {
+            return Err(DeployError::TooBig { what: path.to_owned(), size, limit });
+        }
+        Content::External { object, .. } => repository.read_object(&object, limit)?,
+        _ => return Ok(None),
+    };
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+}

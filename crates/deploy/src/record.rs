@@ -1,0 +1,171 @@
+//! The record of a deployment: the one truth about it, from which boot entries and status are derived.
+//!
+//! What lives here: the record's JSON, version 1, field by field. What does not: reading and writing it ([`Sysroot`]).
+//! Invariants: a record says all that its boot entry says; fields that this version does not know survive a rewrite;
+//! a record of a newer version is not read, and reported.
+//!
+//! [`Sysroot`]: crate::Sysroot
+
+use sealstone_boot::{Karg, KernelSizes};
+use sealstone_import::{ConfigDigest, ManifestDigest};
+use serde::{Deserialize, Serialize};
+
+use crate::{DeploymentId, ImageId, Profile};
+
+/// The version of the records that this engine writes, and the highest that it reads.
+pub const RECORD_VERSION: u32 = 1;
+
+/// The most bytes of a record.
+pub(crate) const RECORD_MAX: u64 = 1 << 20;
+
+/// One deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The version of this format: [`RECORD_VERSION`].
+    pub version: u32,
+    /// The deployment's id, which is also the record's file name, before `.json`.
+    pub id: DeploymentId,
+    /// How far it has come.
+    pub state: State,
+    /// Counts up over all deployments of a sysroot: in the order in which they were made.
+    pub serial: u64,
+    /// The place in the menu: the highest boots by default. At first the serial number.
+    pub order: u64,
+    /// When it was made, in seconds since 1970 UTC.
+    pub time: i64,
+    /// What is deployed.
+    pub image: DeployedImage,
+    /// What the image says of itself.
+    pub os: Os,
+    /// The kernel that boots it.
+    pub kernel: DeployedKernel,
+    /// The kernel arguments, in order, without those that name the image.
+    pub kargs: Vec<RecordedKarg>,
+    /// What this version does not know.
+    #[serde(flatten)]
+    pub unknown: serde_json::Map<String, serde_json::Value>,
+}
+
+/// How far a deployment has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum State {
+    /// It is being made: nothing boots it yet, and it goes on or away with the next run.
+    Staged,
+    /// It is whole, and has a boot entry (or gets it back with the next run).
+    Deployed,
+}
+
+/// The image of a deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeployedImage {
+    /// The name under which it was imported.
+    pub reference: String,
+    /// Its manifest.
+    #[serde(with = "text")]
+    pub manifest: ManifestDigest,
+    /// Its configuration.
+    #[serde(with = "text")]
+    pub config: ConfigDigest,
+    /// The EROFS image.
+    pub id: ImageId,
+    /// How the image was made canonical.
+    pub profile: Profile,
+    /// Whether the kernel must check each file (fs-verity), or may do without: the repository has none.
+    pub verity: VerityNeed,
+}
+
+/// Whether the initramfs insists on fs-verity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VerityNeed {
+    /// The system does not boot without.
+    Required,
+    /// The system boots either way (`?` in the kernel argument).
+    Optional,
+}
+
+/// What the image's os-release says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Os {
+    /// `ID`.
+    pub id: String,
+    /// The entry's title.
+    pub title: String,
+    /// The system's version, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// The kernel of a deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeployedKernel {
+    /// The kernel's version.
+    pub version: String,
+    /// The digest of kernel and initramfs, and their sizes in bytes.
+    #[serde(flatten)]
+    pub sizes: KernelSizes,
+}
+
+/// A kernel argument, and who wants it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedKarg {
+    /// The argument.
+    pub karg: Karg,
+    /// Where it came from.
+    pub origin: KargOrigin,
+}
+
+/// Where a kernel argument came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum KargOrigin {
+    /// The caller gave it at install or deploy.
+    Caller,
+    /// The image wants it.
+    Image,
+}
+
+/// Ids in JSON, as the text that they are parsed from.
+pub(crate) mod text {
+    use std::{fmt::Display, str::FromStr};
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(crate) fn serialize<S: Serializer>(id: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(id)
+    }
+
+    pub(crate) fn deserialize<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+    where
+        D: Deserializer<'de>,
+        T: FromStr<Err: Display>,
+    {
+        String::deserialize(deserializer)?.parse().map_err(Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_reads_back_with_the_fields_that_it_does_not_know() {
+        let hex = "ab".repeat(64);
+        let digest = format!("sha256:{}", "cd".repeat(32));
+        let text = serde_json::json!({
+            "version": 1, "id": hex, "state": "deployed", "serial": 3, "order": 3, "time": 1_700_000_000,
+            "image": {"reference": "debian", "manifest": digest, "config": digest, "id": hex,
+                      "profile": "bootable", "verity": "optional"},
+            "os": {"id": "debian", "title": "Debian 13", "version": "13"},
+            "kernel": {"version": "6.12", "digest": "ef".repeat(32), "vmlinuz": 10, "initramfs": 20},
+            "kargs": [{"karg": "quiet", "origin": "caller"}],
+            "bound": ["what a later version knows"],
+        });
+        let record: Record = serde_json::from_value(text.clone()).unwrap();
+        assert_eq!(record.kernel.sizes.initramfs, 20);
+        assert_eq!(serde_json::to_value(&record).unwrap(), text);
+    }
+}

@@ -1,0 +1,196 @@
+//! A sysroot: the physical root of a system, in bootc's layout, and the records in it.
+//!
+//! What lives here: its paths, reading and writing records, the lock. What does not: what is in the folders of state
+//! (`populate.rs`), the repository, boot partitions.
+//! Layout: `composefs/` the repository; `state/deploy/<id>/` one deployment's `etc/`, `var` (a symlink) and origin;
+//! `state/os/default/var/` shared by all; `state/sealstone/deployments/<id>.json` our records.
+
+use std::{path::Path, sync::Arc};
+
+use rustix::io::Errno;
+use sealstone_store::{
+    Durable, Error, Optional,
+    disk::{Dir, Disk, FileType, Lock, Rename, Wait},
+};
+
+use crate::{DeployError, DeploymentId, RECORD_VERSION, Record, keep::Kept, record::RECORD_MAX};
+
+/// Where the repository is, below a sysroot.
+pub const REPOSITORY: &str = "composefs";
+
+pub(crate) const DEPLOY: &str = "state/deploy";
+pub(crate) const OS: &str = "state/os/default";
+pub(crate) const VAR: &str = "var";
+const OWN: &str = "state/sealstone";
+const RECORDS: &str = "state/sealstone/deployments";
+const TEMPORARY: &str = "state/sealstone/tmp";
+
+/// The physical root of a system.
+#[derive(Clone, Debug)]
+pub struct Sysroot {
+    root: Dir,
+}
+
+/// A file among the records that is none, or none that this version reads.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct BrokenRecord {
+    /// The file's name.
+    pub file: String,
+    /// Why it cannot be read.
+    pub reason: String,
+}
+
+/// The lock of a sysroot: one plan or apply at a time.
+#[must_use = "it is held as long as this lives"]
+#[derive(Debug)]
+pub struct SysrootLock(Dir);
+
+impl Drop for SysrootLock {
+    fn drop(&mut self) {
+        // The last descriptor's end would release it as well.
+        let _ = self.0.lock(Lock::Unlock, Wait::Try);
+    }
+}
+
+impl Sysroot {
+    /// The sysroot at this path, which must be a directory.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open(disk: &Arc<dyn Disk>, path: impl AsRef<Path>) -> Result<Self, DeployError> {
+        Ok(Self { root: Dir::open(disk, path)? })
+    }
+
+    /// Its directory.
+    #[must_use]
+    pub const fn dir(&self) -> &Dir {
+        &self.root
+    }
+
+    /// Locks the sysroot against other runs.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when another one has it.
+    pub fn lock(&self) -> Result<SysrootLock, DeployError> {
+        let own = self.ensure(OWN)?;
+        match own.lock(Lock::Exclusive, Wait::Try) {
+            Ok(()) => Ok(SysrootLock(own)),
+            Err(error) if error.errno() == Some(Errno::AGAIN) => {
+                Err(Error::Busy { path: own.label().to_owned(), holder: None }.into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// All records, the newest first, and what among them is none.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed: a single file that cannot be read is reported.
+    pub fn records(&self) -> Result<(Vec<Record>, Vec<BrokenRecord>), DeployError> {
+        let (mut records, mut broken) = (Vec::new(), Vec::new());
+        let Some(folder) = self.root.open_dir(RECORDS).optional()? else { return Ok((records, broken)) };
+        for entry in folder.read_dir()? {
+            let file = entry.name.to_string_lossy().into_owned();
+            let Some(stem) = file.strip_suffix(".json").filter(|_| entry.kind == FileType::File) else {
+                broken.push(BrokenRecord { file, reason: "it is no record".into() });
+                continue;
+            };
+            match read_record(&folder, &file, stem) {
+                Ok(record) => records.push(record),
+                Err(reason) => broken.push(BrokenRecord { file, reason }),
+            }
+        }
+        records.sort_by_key(|record| std::cmp::Reverse((record.order, record.serial)));
+        broken.sort_by(|a, b| a.file.cmp(&b.file));
+        Ok((records, broken))
+    }
+
+    /// Writes a record, in the place of an older one of its deployment. What it needs is durable, says `kept`; after
+    /// this the record is.
+    ///
+    /// # Errors
+    /// [`DeployError::NotKept`] when the deployment is not among those kept, and the disk's.
+    pub fn write_record(&self, record: &Record, kept: &Durable<Kept>) -> Result<(), DeployError> {
+        if !kept.has(&record.id) {
+            return Err(DeployError::NotKept { id: record.id.to_string() });
+        }
+        let mut text = serde_json::to_vec_pretty(record).map_err(|error| DeployError::Invalid {
+            what: "record",
+            text: record.id.to_string(),
+            reason: error.to_string(),
+        })?;
+        text.push(b'\n');
+        self.replace_file(RECORDS, &format!("{}.json", record.id), &text)
+    }
+
+    /// Removes a record. From here on, the deployment is not.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn remove_record(&self, id: &DeploymentId) -> Result<(), DeployError> {
+        let Some(folder) = self.root.open_dir(RECORDS).optional()? else { return Ok(()) };
+        folder.remove_file(format!("{id}.json")).optional()?;
+        // D1: the name is gone for good before the content goes.
+        Ok(folder.sync()?)
+    }
+
+    /// Writes a small file durably, in the place of what has its name.
+    pub(crate) fn replace_file(&self, folder: &str, name: &str, content: &[u8]) -> Result<(), DeployError> {
+        let folder = self.ensure(folder)?;
+        let temporary = self.fresh_temporary("file")?;
+        // D3: temporary file, write, sync, rename, sync of both folders.
+        let file = temporary.create_new("file", 0o644)?;
+        file.write_all_at(0, content)?;
+        file.set_mode(0o644)?;
+        file.sync()?;
+        temporary.rename("file", &folder, name, Rename::Replace)?;
+        folder.sync()?;
+        Ok(temporary.sync()?)
+    }
+
+    /// An empty folder for what is not whole yet, on the file system of the state. What an earlier run left is removed.
+    pub(crate) fn fresh_temporary(&self, name: &str) -> Result<Dir, DeployError> {
+        let folder = self.ensure(TEMPORARY)?;
+        folder.remove_dir_all(name).optional()?;
+        Ok(folder.ensure_dir(name, 0o700)?)
+    }
+
+    /// Removes what is not whole.
+    pub(crate) fn remove_temporary(&self) -> Result<(), DeployError> {
+        let Some(own) = self.root.open_dir(OWN).optional()? else { return Ok(()) };
+        own.remove_dir_all("tmp").optional()?;
+        Ok(())
+    }
+
+    /// Opens a folder below the root; each level that is missing is made, and its parent synced.
+    pub(crate) fn ensure(&self, path: &str) -> Result<Dir, DeployError> {
+        path.split('/').try_fold(self.root.clone(), |parent, name| {
+            if let Some(dir) = parent.open_dir(name).optional()? {
+                return Ok(dir);
+            }
+            let dir = parent.ensure_dir(name, 0o755)?;
+            // D3: a new directory is durable when its parent is synced.
+            parent.sync()?;
+            Ok(dir)
+        })
+    }
+}
+
+fn read_record(folder: &Dir, file: &str, stem: &str) -> Result<Record, String> {
+    let text = folder.open_file(file).and_then(|file| file.read_all(RECORD_MAX));
+    let text = text.map_err(|error| error.to_string())?;
+    let version: VersionOnly = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    if version.version > RECORD_VERSION {
+        return Err(format!("it has version {}, and this engine reads {RECORD_VERSION}", version.version));
+    }
+    let record: Record = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    if record.id.to_string() != stem {
+        return Err(format!("it is about the deployment {}", record.id));
+    }
+    Ok(record)
+}
+
+#[derive(serde::Deserialize)]
+struct VersionOnly {
+    version: u32,
+}

@@ -1,0 +1,110 @@
+//! What a deployment is made on: a sysroot, its repository and its boot partitions.
+//!
+//! What lives here: the three together, and what is on them now ([`World`]). What does not: any change.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sealstone_boot::{BlsEntry, BootDigest, EntryName, Esp, FoundEntry};
+use sealstone_store::{Algorithm, Optional, Repository, verity};
+
+use crate::{BrokenRecord, DeployError, DeploymentId, Record, Sysroot, sysroot};
+
+/// Where deployments go.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The physical root.
+    pub sysroot: Sysroot,
+    /// The repository below it.
+    pub repository: Repository,
+    /// Every boot partition: each gets the same.
+    pub esps: Vec<Esp>,
+}
+
+/// What is on a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct World {
+    /// The records, first what boots by default.
+    pub records: Vec<Record>,
+    pub broken: Vec<BrokenRecord>,
+    /// The folders of state, by their names.
+    pub states: BTreeSet<String>,
+    /// Whether there is a shared `/var`.
+    pub has_var: bool,
+    /// What is on each boot partition.
+    pub esps: Vec<BootWorld>,
+}
+
+/// What is on a boot partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct BootWorld {
+    /// Entries with our key.
+    pub ours: BTreeMap<EntryName, BlsEntry>,
+    /// All others: name, title, or why it is none.
+    pub foreign: Vec<FoundEntry>,
+    pub kernels: Vec<BootDigest>,
+}
+
+impl World {
+    /// Reads all of it. What is damaged is noted, never fatal.
+    pub(crate) fn read(target: &Target) -> Result<Self, DeployError> {
+        let root = target.sysroot.dir();
+        let (records, broken) = target.sysroot.records()?;
+        let mut states = BTreeSet::new();
+        if let Some(folder) = root.open_dir(sysroot::DEPLOY).optional()? {
+            states.extend(
+                folder.read_dir()?.into_iter().map(|entry| entry.name.to_string_lossy().into_owned()),
+            );
+        }
+        let has_var = root.metadata(format!("{}/{}", sysroot::OS, sysroot::VAR)).optional()?.is_some();
+        let esps = target.esps.iter().map(BootWorld::read).collect::<Result<_, _>>()?;
+        Ok(Self { records, broken, states, has_var, esps })
+    }
+
+    /// A digest of all that a plan depends on: if it is another, the plan is of yesterday.
+    pub(crate) fn fingerprint(&self) -> String {
+        let mut lines = vec![serde_json::json!({
+            "records": self.records,
+            "broken": self.broken,
+            "states": self.states,
+            "var": self.has_var,
+        })];
+        for esp in &self.esps {
+            let entries = esp.ours.iter().map(|(name, entry)| [name.to_string(), entry.to_string()]);
+            let foreign = esp.foreign.iter().map(|found| format!("{found:?}"));
+            lines.push(serde_json::json!({
+                "ours": entries.collect::<Vec<_>>(),
+                "foreign": foreign.collect::<Vec<_>>(),
+                "kernels": esp.kernels,
+            }));
+        }
+        verity::digest(Algorithm::Sha256, serde_json::Value::from(lines).to_string().as_bytes()).to_hex()
+    }
+
+    pub(crate) fn record(&self, id: &DeploymentId) -> Option<&Record> {
+        self.records.iter().find(|record| record.id == *id)
+    }
+}
+
+impl BootWorld {
+    fn read(esp: &Esp) -> Result<Self, DeployError> {
+        let mut world = Self { kernels: esp.kernels()?, ..Self::default() };
+        for found in esp.entries()? {
+            match found {
+                FoundEntry::Entry(name, entry) if entry.sealstone_id().is_some() => {
+                    world.ours.insert(name, entry);
+                }
+                other => world.foreign.push(other),
+            }
+        }
+        Ok(world)
+    }
+
+    /// Whether an entry that is not ours boots a kernel of our naming: then it is not ours to remove.
+    pub(crate) fn names_kernel(&self, digest: &BootDigest) -> bool {
+        let (vmlinuz, initrd) = Esp::kernel_paths(digest);
+        self.foreign.iter().any(|found| match found {
+            FoundEntry::Entry(_, entry) => entry.files().any(|file| file == vmlinuz || file == initrd),
+            FoundEntry::Broken { .. } => false,
+        })
+    }
+}
