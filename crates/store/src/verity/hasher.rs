@@ -64,16 +64,16 @@ impl Hasher {
     /// Adds so many zeros at the end, without looking at each: for the holes of sparse files.
     pub fn update_zeros(&mut self, mut len: u64) {
         self.size = self.size.saturating_add(len);
-        if !self.begun.is_empty() {
-            let fill = len.min((BLOCK_SIZE - self.begun.len()) as u64);
-            self.begun.resize(self.begun.len() + usize::try_from(fill).unwrap_or_default(), 0);
-            len -= fill;
-            if self.begun.len() < BLOCK_SIZE {
-                return;
-            }
-            self.levels.add_blocks(&self.begun);
-            self.begun.clear();
+        // The begun block first.
+        let missing = self.begun.len().next_multiple_of(BLOCK_SIZE) - self.begun.len();
+        let fill = len.min(missing as u64);
+        self.begun.resize(self.begun.len() + usize::try_from(fill).unwrap_or_default(), 0);
+        len -= fill;
+        if len == 0 && self.begun.len() < self.group {
+            return;
         }
+        self.levels.add_blocks(&self.begun);
+        self.begun.clear();
         self.levels.add_zero_blocks(len / BLOCK_SIZE as u64);
         self.begun.resize(usize::try_from(len % BLOCK_SIZE as u64).unwrap_or_default(), 0);
     }
