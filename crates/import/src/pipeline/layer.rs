@@ -108,12 +108,17 @@ impl LayerRun<'_, '_> {
             return Err(ImportError::digest(format!("the tar in {name}"), diff_id.digest(), &digest));
         }
         let is_rebuilt = work == Work::RebuildLayer;
+        let mut warnings = assembled.warnings;
+        if *descriptor.media_type() != MediaType::Layer(unpacked.compression) {
+            let found = unpacked.compression.name();
+            warnings.push(format!("the media type says {}, the bytes say {found}", descriptor.media_type()));
+        }
         let report = LayerReport {
             tar_bytes: assembled.tar_bytes,
             entries: assembled.entries,
             compression: (!is_rebuilt).then_some(unpacked.compression),
             origin: if is_rebuilt { LayerOrigin::Rebuilt } else { LayerOrigin::Imported },
-            warnings: assembled.warnings,
+            warnings,
             time: start.elapsed(),
             ..LayerReport::nothing_read(diff_id, &task.descriptor)
         };

@@ -20,9 +20,6 @@ mod stored;
 mod unpack;
 mod writer;
 
-#[cfg(test)]
-mod tests;
-
 use std::{
     sync::{Mutex, PoisonError},
     thread,
