@@ -228,4 +228,23 @@ proptest! {
             prop_assert_eq!(hasher.finish(), digest(algorithm, &data));
         }
     }
+
+    #[test]
+    fn holes_have_the_digest_of_their_zeros(
+        pieces in vec((0..70_000usize, prop_oneof![0..10_000u64, 0..3_000_000u64]), 1..6),
+        seed: u64,
+    ) {
+        for algorithm in BOTH {
+            let (mut hasher, mut whole) = (Hasher::new(algorithm), Vec::new());
+            for (data, hole) in &pieces {
+                let data = bytes(*data, seed);
+                hasher.update(&data);
+                whole.extend_from_slice(&data);
+                hasher.update_zeros(*hole);
+                whole.resize(whole.len() + usize::try_from(*hole).unwrap(), 0);
+            }
+            prop_assert_eq!(hasher.size(), whole.len() as u64);
+            prop_assert_eq!(hasher.finish(), digest(algorithm, &whole));
+        }
+    }
 }
