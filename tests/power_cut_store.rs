@@ -27,12 +27,6 @@ fn import(name: &'static str, content: u8) -> impl Fn(&Arc<dyn Disk>, &Path) {
     move |disk, folder| _ = world::store(&world::open(disk, folder).unwrap(), name, content).unwrap()
 }
 
-fn import_verifying(name: &'static str, content: u8) -> impl Fn(&Arc<dyn Disk>, &Path) {
-    move |disk, folder| {
-        _ = world::store_verifying(&world::open(disk, folder).unwrap(), name, content).unwrap();
-    }
-}
-
 /// What is missing of an image that was there before, and of one that is as soon as that is acknowledged.
 fn both(state: &Path, before: &str, new: &str, acknowledged: bool) -> Option<String> {
     world::missing(state, before).or_else(|| acknowledged.then(|| world::missing(state, new)).flatten())
@@ -44,8 +38,8 @@ fn import_on_top(lie: impl FnOnce(Arc<dyn Disk>) -> Arc<dyn Disk>, again: bool) 
     import("old", 1)(&sealstone::store::disk::RealDisk::shared(), folder.path());
     let run = Run::of(folder.path(), lie, |disk| import("new", 2)(disk, folder.path()));
     let lost = |state: &Path, acknowledged| both(state, "old", "new", acknowledged);
-    let verifying = import_verifying("new", 2);
-    run.states(lost, again.then_some(&verifying))
+    let import = import("new", 2);
+    run.states(lost, again.then_some(&import))
 }
 
 #[test]
@@ -70,7 +64,7 @@ fn power_cut_during_the_first_import_leaves_no_half_visible_image() {
     let run = Run::of(folder.path(), identity, |disk| import("new", 2)(disk, folder.path()));
     let lost =
         |state: &Path, acknowledged: bool| acknowledged.then(|| world::missing(state, "new")).flatten();
-    run.states(lost, Some(&import_verifying("new", 2))).is_clean(250);
+    run.states(lost, Some(&import("new", 2))).is_clean(250);
 }
 
 #[test]
@@ -79,7 +73,7 @@ fn power_cut_during_an_import_of_what_is_there_loses_nothing() {
     import("old", 1)(&sealstone::store::disk::RealDisk::shared(), folder.path());
     let run = Run::of(folder.path(), identity, |disk| import("other", 1)(disk, folder.path()));
     let lost = |state: &Path, acknowledged| both(state, "old", "other", acknowledged);
-    run.states(lost, Some(&import_verifying("other", 1))).is_clean(100);
+    run.states(lost, Some(&import("other", 1))).is_clean(100);
 }
 
 #[test]
@@ -89,7 +83,7 @@ fn power_cut_while_a_name_moves_leaves_the_old_image_or_the_new_one() {
     let run = Run::of(folder.path(), identity, |disk| import("moving", 2)(disk, folder.path()));
     // Acknowledged or not, whichever it is: the name is never gone.
     let lost = |state: &Path, _| world::missing(state, "moving");
-    run.states(lost, Some(&import_verifying("moving", 2))).is_clean(200);
+    run.states(lost, Some(&import("moving", 2))).is_clean(200);
 }
 
 #[test]

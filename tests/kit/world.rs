@@ -32,16 +32,7 @@ pub fn open(disk: &Arc<dyn Disk>, folder: &Path) -> Result<Repository, Error> {
 
 /// Stores a layer and an image under `name`, with a ref on each, as an import does. Equal `content` gives equal objects.
 pub fn store(repository: &Repository, name: &str, content: u8) -> Result<Durable<ObjectId>, Error> {
-    write(repository.transaction()?, name, content)
-}
-
-/// The same, with a look into every object that is there already.
-pub fn store_verifying(repository: &Repository, name: &str, content: u8) -> Result<Durable<ObjectId>, Error> {
-    write(repository.transaction()?.verify_existing(true), name, content)
-}
-
-fn write(transaction: Transaction, name: &str, content: u8) -> Result<Durable<ObjectId>, Error> {
-    let repository = transaction.repository().clone();
+    let transaction = repository.transaction()?;
     let mut stream = SplitStreamWriter::new(&transaction, 7)?;
     let root = Metadata { mode: 0o755, uid: 0, gid: 0, mtime: Timestamp::default() };
     let mut tree = Tree::new(root);

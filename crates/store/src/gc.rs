@@ -16,6 +16,7 @@ use crate::{
     error::Optional,
     layout,
     mark::{self, Live},
+    unsynced,
 };
 
 /// How long gc waits for the lock by default.
@@ -96,6 +97,9 @@ impl Repository {
         self.sweep_names(&live, &mut report)?;
         self.sweep_own(&live, &mut report)?;
         self.sweep_objects(&live, &pool, control, &mut report)?;
+        if !options.dry_run {
+            unsynced::clear_all(self)?;
+        }
         drop((exclusive, shared));
         Ok(report)
     }

@@ -28,6 +28,8 @@ pub const LAYERS: &str = "layers";
 pub const LAYER_STREAM: &str = "oci-layer-";
 /// Damaged files that repair put aside, in [`OWN`].
 pub const QUARANTINE: &str = "quarantine";
+/// Marks of transactions whose objects may not be on the disk yet, in [`OWN`].
+pub const UNSYNCED: &str = "unsynced";
 /// How fs-verity is done here, in [`OWN`].
 pub const VERITY: &str = "verity";
 

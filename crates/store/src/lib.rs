@@ -38,6 +38,7 @@ mod stream_name;
 mod temporary;
 mod transaction;
 pub mod tree;
+mod unsynced;
 mod usage;
 pub mod verity;
 mod verity_mode;

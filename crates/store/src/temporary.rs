@@ -90,6 +90,11 @@ impl Staging {
         moved
     }
 
+    /// Makes an empty file under a fresh name in another folder, and gives the name.
+    pub(crate) fn create_mark(&self, dir: &Dir) -> Result<String> {
+        self.with_fresh_name(|name| dir.create_new(name, layout::OBJECT_MODE)).map(|(_, name)| name)
+    }
+
     fn with_fresh_name<T>(&self, make: impl Fn(&str) -> Result<T>) -> Result<(T, String)> {
         loop {
             let name = self.fresh_name();

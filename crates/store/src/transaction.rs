@@ -20,6 +20,7 @@ use crate::{
     publish::Names,
     seen::Seen,
     temporary::{Published, Temporary},
+    unsynced::Unsynced,
     verity,
 };
 
@@ -57,6 +58,7 @@ pub struct Transaction {
     verify_existing: bool,
     poisoned: AtomicBool,
     touched: AtomicBool,
+    unsynced: Unsynced,
     counts: Counts,
 }
 
@@ -70,22 +72,25 @@ struct Counts {
 }
 
 impl Transaction {
-    pub(crate) fn new(repository: Repository, lock: SharedGuard) -> Self {
+    /// `verify_existing`: whether objects that are there may have suffered from a power cut.
+    pub(crate) fn new(repository: Repository, lock: SharedGuard, verify_existing: bool) -> Self {
         Self {
             repository,
             _lock: lock,
             seen: Seen::new(),
             names: Mutex::default(),
-            verify_existing: false,
+            verify_existing,
             poisoned: AtomicBool::new(false),
             touched: AtomicBool::new(false),
+            unsynced: Unsynced::default(),
             counts: Counts::default(),
         }
     }
 
-    /// Reads each existing object before it counts as there, and replaces it when its content is damaged.
+    /// Reads each existing object before it counts as there, and replaces it when its content is damaged. Done in any
+    /// case while a transaction that wrote objects has not come to its barrier: after a power cut, until the next gc.
     pub fn verify_existing(mut self, yes: bool) -> Self {
-        self.verify_existing = yes;
+        self.verify_existing |= yes;
         self
     }
 
@@ -139,7 +144,10 @@ impl Transaction {
             let found = self.find(&id, size)?;
             let published = match found {
                 Found::Good => Published::Exists,
-                _ => self.repository.objects().write(&id, parts, found, self.repository.staging()?)?,
+                _ => {
+                    self.unsynced.mark(&self.repository)?;
+                    self.repository.objects().write(&id, parts, found, self.repository.staging()?)?
+                }
             };
             Ok(self.count(id, size, published, found))
         })
@@ -166,7 +174,10 @@ impl Transaction {
             let found = self.find(&id, size)?;
             let published = match found {
                 Found::Good => Published::Exists,
-                _ => self.repository.objects().place(file, &id, size, found, self.repository.staging()?)?,
+                _ => {
+                    self.unsynced.mark(&self.repository)?;
+                    self.repository.objects().place(file, &id, size, found, self.repository.staging()?)?
+                }
             };
             Ok(self.count(id, size, published, found))
         })
@@ -263,6 +274,7 @@ impl Transaction {
             // D2: the one barrier. It covers reused objects too, whoever wrote them (D6). The folder was opened before
             // the first write, so the kernel tells us of writes that failed meanwhile.
             self.repository.dir().sync_file_system()?;
+            self.unsynced.clear()?;
         }
         names.publish(&self.repository)?;
         Ok(Durable::after_sync(value))
