@@ -95,7 +95,7 @@ impl Catalogue {
     /// The ref of the image with exactly this name.
     ///
     /// # Errors
-    /// [`ImportError::Missing`] when no image is called so.
+    /// [`ImportError::UnknownImage`] when no image is called so.
     pub fn ref_of(&self, name: &str) -> Result<RefName> {
         if self.images.iter().any(|image| image.name == name) {
             Ok(RefName::oci(name)?)
@@ -108,7 +108,7 @@ impl Catalogue {
     /// (`sha256:`) may be left out.
     ///
     /// # Errors
-    /// [`ImportError::Missing`] when it names nothing, [`ImportError::Ambiguous`] when it fits several images,
+    /// [`ImportError::UnknownImage`] when it names nothing, [`ImportError::Ambiguous`] when it fits several images,
     /// [`ImportError::Malformed`] when the image is there and its documents cannot be read.
     pub fn find(&self, text: &str) -> Result<FoundImage> {
         if let Some(image) = self.images.iter().find(|image| image.name == text) {
@@ -138,7 +138,7 @@ impl Catalogue {
     }
 
     fn missing(&self, text: &str) -> ImportError {
-        ImportError::Missing { what: format!("image {text:?}"), place: self.place.clone() }
+        ImportError::UnknownImage { name: text.to_owned(), place: self.place.clone() }
     }
 }
 
@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn what_names_nothing_or_two_things_is_an_error() {
         for text in ["", "three", "111", "3333", "sha256:", "zzzz"] {
-            assert!(matches!(catalogue().find(text), Err(ImportError::Missing { .. })), "{text}");
+            assert!(matches!(catalogue().find(text), Err(ImportError::UnknownImage { .. })), "{text}");
         }
         let Err(ImportError::Ambiguous { choices, .. }) = catalogue().find("2020") else {
             panic!("not ambiguous")

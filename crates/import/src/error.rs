@@ -27,6 +27,14 @@ pub enum ImportError {
         /// Where.
         place: String,
     },
+    /// The repository has no image of this name: list those that it has.
+    #[error("{place} has no image {name:?}")]
+    UnknownImage {
+        /// What was asked for: a name, a digest, an id, or the beginning of one.
+        name: String,
+        /// The repository.
+        place: String,
+    },
     /// The reference fits several images: say which one.
     #[error("{place} has several images, choose one of: {}", .choices.join(", "))]
     Ambiguous {

@@ -103,6 +103,7 @@ fn of_import(error: &ImportError) -> (Exit, Option<&'static str>) {
             (Exit::Usage, Some("write oci:DIR, oci:DIR:TAG or oci-archive:FILE"))
         }
         ImportError::Ambiguous { .. } => (Exit::Usage, Some("add the tag, as in oci:DIR:TAG")),
+        ImportError::UnknownImage { .. } => (Exit::NotFound, Some("`store images` lists what is there")),
         ImportError::Missing { .. } | ImportError::NoPlatform { .. } => (Exit::NotFound, None),
         ImportError::Unsupported { .. } => (Exit::Unsupported, None),
         ImportError::Cancelled => (Exit::Cancelled, None),
