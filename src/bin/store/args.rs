@@ -131,10 +131,13 @@ pub enum Verb {
     Dump(verbs::dump::Args),
     Diff(verbs::diff::Args),
     Du(verbs::du::Args),
+    Deploy(verbs::deploy::Args),
+    Status(verbs::status::Args),
     Mount(verbs::mount::Args),
     Umount(verbs::umount::Args),
     Rm(verbs::rm::Args),
     Gc(verbs::gc::Args),
+    Fsck(verbs::fsck::Args),
     Completions(verbs::completions::Args),
     Man(verbs::man::Args),
 }

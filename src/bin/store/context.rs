@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -18,6 +18,7 @@ use crate::{location, signal};
 pub struct Context {
     /// The repository's folder; it need not exist.
     pub repository: PathBuf,
+    explicit_repository: Option<PathBuf>,
     control: Control,
     terminal: Terminal,
     bars: Option<Arc<Bars>>,
@@ -36,7 +37,13 @@ impl Context {
             bars = shown;
         }
         let repository = location::repository(global.repo.as_deref());
-        Self { repository, control, terminal: Terminal::of_stdout(), bars }
+        let explicit_repository = global.repo.clone();
+        Self { repository, explicit_repository, control, terminal: Terminal::of_stdout(), bars }
+    }
+
+    /// What `--repo` says, if it was given.
+    pub fn explicit_repository(&self) -> Option<&Path> {
+        self.explicit_repository.as_deref()
     }
 
     /// Opens the repository.

@@ -12,6 +12,7 @@ mod location;
 mod output;
 mod progress;
 mod signal;
+mod target;
 mod verbs;
 
 use std::io::{self, Write};
@@ -45,10 +46,13 @@ fn run(verb: &Verb, context: &Context) -> anyhow::Result<Exit> {
         Verb::Dump(args) => verbs::dump::run(args, context),
         Verb::Diff(args) => verbs::diff::run(args, context),
         Verb::Du(args) => verbs::du::run(args, context),
+        Verb::Deploy(args) => verbs::deploy::run(args, context),
+        Verb::Status(args) => verbs::status::run(args, context),
         Verb::Mount(args) => verbs::mount::run(args, context),
         Verb::Umount(args) => verbs::umount::run(args),
         Verb::Rm(args) => verbs::rm::run(args, context),
         Verb::Gc(args) => verbs::gc::run(args, context),
+        Verb::Fsck(args) => verbs::fsck::run(args, context),
         Verb::Completions(args) => verbs::completions::run(args),
         Verb::Man(args) => verbs::man::run(args),
     }

@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
+use console::truncate_str;
+
 use super::Terminal;
 
 /// A list of `name  value` lines under an optional title.
@@ -31,11 +33,13 @@ impl Facts {
         self
     }
 
-    /// Writes the lines; a value of several lines is indented under its first.
+    /// Writes the lines; a value of several lines is indented under its first. A terminal cuts what is too long for it:
+    /// ids, whose beginning is enough to name a thing.
     pub fn write(&self, out: &mut dyn Write, terminal: Terminal) -> io::Result<()> {
         let width = self.lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        let room = terminal.width().map_or(usize::MAX, |columns| columns.saturating_sub(width + 4).max(20));
         for (name, value) in &self.lines {
-            let mut lines = value.lines();
+            let mut lines = value.lines().map(|line| truncate_str(line, room, "…"));
             let padded = format!("{name:<width$}");
             writeln!(out, "  {}  {}", terminal.dim(&padded), lines.next().unwrap_or_default())?;
             for line in lines {

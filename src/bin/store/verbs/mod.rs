@@ -4,9 +4,11 @@
 
 pub mod cat;
 pub mod completions;
+pub mod deploy;
 pub mod diff;
 pub mod du;
 pub mod dump;
+pub mod fsck;
 pub mod gc;
 pub mod images;
 pub mod import;
@@ -17,4 +19,5 @@ pub mod ls;
 pub mod man;
 pub mod mount;
 pub mod rm;
+pub mod status;
 pub mod umount;
