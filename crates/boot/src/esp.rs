@@ -5,10 +5,11 @@
 //! Invariants: nothing is overwritten; a file counts only after it was synced, its directory was, and its bytes were
 //! read back; an entry fits one cluster; no name is longer or stranger than FAT takes.
 
-mod write;
-
+#[cfg(test)]
+mod power_tests;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use sealstone_store::{
     Optional,

@@ -7,6 +7,8 @@
 //! `composefs:<image id>`, by which bootc and we know it again.
 
 mod kernel;
+#[cfg(test)]
+mod tests;
 
 use std::{os::fd::AsFd, path::Path};
 

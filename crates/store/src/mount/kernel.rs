@@ -87,15 +87,25 @@ pub(super) fn mount_erofs(repository: &Repository, file: &File, what: &str) -> R
     match erofs_from(&proc_path(file.as_fd()), acl) {
         Ok(mount) => Ok(mount),
         Err(refusal) if matches!(refusal.errno, Errno::NOTBLK | Errno::INVAL) => {
-            let dev = Dir::open(repository.dir().disk(), "/dev")?;
-            let (name, device) = loop_device_of(&dev, file)?;
-            let mounted = erofs_from(&dev.label().join(name), acl);
-            // Open until here: a loop device that nobody uses clears itself.
-            drop(device);
-            mounted.map_err(|refusal| refusal.into_error(what))
+            mount_through_loop(repository, file, acl, what)
         }
         Err(refusal) => Err(refusal.into_error(what)),
     }
+}
+
+/// The same by way of a loop device, for kernels and file systems whose files EROFS does not read itself.
+pub(super) fn mount_through_loop(
+    repository: &Repository,
+    file: &File,
+    acl: bool,
+    what: &str,
+) -> Result<OwnedFd> {
+    let dev = Dir::open(repository.dir().disk(), "/dev")?;
+    let (name, device) = loop_device_of(&dev, file)?;
+    let mounted = erofs_from(&dev.label().join(name), acl);
+    // Open until here: a loop device that nobody uses clears itself.
+    drop(device);
+    mounted.map_err(|refusal| refusal.into_error(what))
 }
 
 /// A read-only loop device of a file, and its name in `/dev`.
