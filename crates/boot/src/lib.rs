@@ -2,6 +2,23 @@
 //!
 //! What lives here: what a boot loader reads, as types, and the one order in which a boot partition is written (rule
 //! D9). What never does: layers, deployment records, the policy of what to keep or to boot.
+//!
+//! ```
+//! use sealstone_boot::{BlsEntry, EntryName, Esp, Kargs, OsRelease, Rank};
+//! use sealstone_store::disk::{Dir, RealDisk};
+//!
+//! let mut kargs: Kargs = "root=UUID=1 quiet".parse()?;
+//! kargs.remove(&"quiet".parse()?);
+//! let mut entry = BlsEntry::new();
+//! entry.set("title", "Debian 13")?.set("options", &kargs.to_string())?.set("linux", "/vmlinuz")?;
+//! let name = EntryName::new(&OsRelease::parse("ID=debian"), "13", Rank::Primary)?;
+//!
+//! let folder = tempfile::tempdir()?;
+//! let esp = Esp::new(Dir::open(&RealDisk::shared(), folder.path())?);
+//! esp.write_entry(&name, &entry)?;
+//! assert!(folder.path().join("loader/entries/bootc_debian-13-1.conf").exists());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod blob;
 mod bls;

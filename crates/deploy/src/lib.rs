@@ -2,6 +2,31 @@
 //!
 //! What lives here: the merge of layer trees into one canonical tree, SELinux labels, deployment records, plan and
 //! apply. What never does: tar, HTTP, the rules of FAT.
+//!
+//! ```
+//! use sealstone_deploy::{DeployRequest, REPOSITORY, Sysroot, Target, apply, plan_deploy, status};
+//! use sealstone_boot::Esp;
+//! use sealstone_import::catalogue::Catalogue;
+//! use sealstone_store::{Control, Repository, disk::{Dir, RealDisk}};
+//!
+//! /// Deploys an imported image, or says why not. An update of a system that boots is the same call.
+//! fn deploy(sysroot: &str, esp: &str, name: &str, time: i64) -> Result<(), Box<dyn std::error::Error>> {
+//!     let disk = RealDisk::shared();
+//!     let repository = Repository::open(&disk, format!("{sysroot}/{REPOSITORY}"))?;
+//!     let catalogue = Catalogue::read(&repository)?;
+//!     let esps = vec![Esp::new(Dir::open(&disk, esp)?)];
+//!     let target = Target { sysroot: Sysroot::open(&disk, sysroot)?, repository, esps };
+//!     let named = catalogue.images().iter().find(|image| image.name == name).ok_or("no such image")?;
+//!     let request = DeployRequest::of(named, vec!["quiet".parse()?], time)?;
+//!     let plan = plan_deploy(&target, &request)?;
+//!     println!("{} steps", plan.steps.len());
+//!     apply(&target, &plan, &Control::new())?;
+//!     assert!(status(&target, None)?.deployments.iter().all(|deployment| deployment.health.is_good()));
+//!     Ok(())
+//! }
+//! # let error = deploy("/nonexistent", "/nonexistent/esp", "debian", 0).unwrap_err();
+//! # assert!(error.to_string().contains("/nonexistent"));
+//! ```
 
 mod apply;
 mod deployment_id;
