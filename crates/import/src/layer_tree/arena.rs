@@ -25,13 +25,20 @@ pub(super) struct Work {
     pub(super) parent: u32,
     /// As in a finished node.
     pub(super) data: u32,
-    hash: u32,
     pub(super) depth: u16,
     pub(super) name_len: u8,
     pub(super) kind: NodeKind,
     pub(super) flags: u8,
     /// Something else has its name now.
     pub(super) is_dead: bool,
+}
+
+/// A name that no node has yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FreeName<'n> {
+    parent: u32,
+    name: &'n [u8],
+    hash: u32,
 }
 
 /// Nodes, inodes and bytes of the tree under construction.
@@ -52,7 +59,6 @@ impl Arena {
             name: 0,
             parent: ROOT,
             data: 0,
-            hash: 0,
             depth: 0,
             name_len: 0,
             kind: NodeKind::Directory,
@@ -100,11 +106,17 @@ impl Arena {
 
     /// The living node of this name.
     pub(super) fn child(&self, parent: u32, name: &[u8]) -> Option<u32> {
+        self.find(parent, name).ok()
+    }
+
+    /// The living node of this name, or the name as a free one.
+    pub(super) fn find<'n>(&self, parent: u32, name: &'n [u8]) -> Result<u32, FreeName<'n>> {
         let hash = self.hash(parent, name);
-        self.lookup.find(hash, |node| {
+        let found = self.lookup.find(hash, |node| {
             let node = self.node(node);
-            node.hash == hash && node.parent == parent && self.name(node) == name
-        })
+            node.parent == parent && self.name(node) == name
+        });
+        found.ok_or(FreeName { parent, name, hash })
     }
 
     /// Adds an inode.
@@ -114,18 +126,16 @@ impl Arena {
         number.map_err(|_| Reason::TooBig { what: "inodes", limit: u64::from(u32::MAX) })
     }
 
-    /// Adds a node whose name is free.
+    /// Adds a node.
     pub(super) fn add_node(
         &mut self,
-        parent: u32,
-        name: &[u8],
+        name: FreeName<'_>,
         kind: NodeKind,
         data: u32,
         limits: &Limits,
     ) -> Result<u32, Reason> {
-        let (number, node) = self.new_node(parent, name, kind, data, limits)?;
-        let Self { lookup, nodes, .. } = self;
-        lookup.insert(node.hash, number, |node| nodes.get(node as usize).map_or(0, |node| node.hash));
+        let number = self.new_node(name.parent, name.name, kind, data, limits)?;
+        self.lookup.insert(name.hash, number);
         Ok(number)
     }
 
@@ -139,16 +149,16 @@ impl Arena {
     ) -> Result<u32, Reason> {
         let work = *self.node(old);
         let name = self.name(&work).to_vec();
-        let (number, node) = self.new_node(work.parent, &name, kind, data, limits)?;
-        self.lookup.replace(node.hash, old, number);
+        let number = self.new_node(work.parent, &name, kind, data, limits)?;
+        self.lookup.replace(self.hash(work.parent, &name), old, number);
         self.node_mut(old).is_dead = true;
         Ok(number)
     }
 
     /// Adds a directory that has no entry of its own.
-    pub(super) fn add_implicit(&mut self, parent: u32, name: &[u8], limits: &Limits) -> Result<u32, Reason> {
+    pub(super) fn add_implicit(&mut self, name: FreeName<'_>, limits: &Limits) -> Result<u32, Reason> {
         let inode = self.add_inode(Inode::new(InodeKind::Directory, IMPLICIT_METADATA))?;
-        let node = self.add_node(parent, name, NodeKind::Directory, inode, limits)?;
+        let node = self.add_node(name, NodeKind::Directory, inode, limits)?;
         self.node_mut(node).flags = IMPLICIT;
         Ok(node)
     }
@@ -169,28 +179,27 @@ impl Arena {
         kind: NodeKind,
         data: u32,
         limits: &Limits,
-    ) -> Result<(u32, Work), Reason> {
-        let too_many = Reason::TooBig { what: "entries in a layer's tree", limit: u64::from(limits.entries) };
-        let too_long = Reason::TooBig { what: "bytes in a path component", limit: limits.name_bytes as u64 };
-        let too_deep = Reason::TooBig { what: "components in a path", limit: limits.path_depth as u64 };
+    ) -> Result<u32, Reason> {
+        let too_big = |what, limit| Reason::TooBig { what, limit };
         if is_reserved(name) {
             return Err(Reason::Whiteout("has entries below it"));
         }
         let number = u32::try_from(self.nodes.len()).ok().filter(|number| *number <= limits.entries);
+        let number = number.ok_or_else(|| too_big("entries in a layer's tree", u64::from(limits.entries)))?;
         let depth = self.node(parent).depth.checked_add(1);
-        let node = Work {
+        let depth = depth.filter(|depth| usize::from(*depth) <= limits.path_depth);
+        let name_len = u8::try_from(name.len());
+        self.nodes.push(Work {
             name: self.heap.keep(name, limits.tree_heap_bytes)?,
             parent,
             data,
-            hash: self.hash(parent, name),
-            depth: depth.filter(|depth| usize::from(*depth) <= limits.path_depth).ok_or(too_deep)?,
-            name_len: u8::try_from(name.len()).map_err(|_| too_long)?,
+            depth: depth.ok_or_else(|| too_big("components in a path", limits.path_depth as u64))?,
+            name_len: name_len.map_err(|_| too_big("bytes in a path component", u64::from(u8::MAX)))?,
             kind,
             flags: 0,
             is_dead: false,
-        };
-        self.nodes.push(node);
-        Ok((number.ok_or(too_many)?, node))
+        });
+        Ok(number)
     }
 
     fn hash(&self, parent: u32, name: &[u8]) -> u32 {

@@ -2,7 +2,7 @@
 
 use sealstone_store::{Algorithm, ObjectId};
 
-use super::arena::{Arena, ROOT};
+use super::arena::{Arena, FreeName, ROOT};
 use super::heap::{Inode, InodeKind, XattrIndex};
 use super::walk::{Absent, End, Trail, Walk};
 use super::whiteout::{Name, classify, split};
@@ -141,15 +141,17 @@ impl LayerTreeBuilder {
         }
         let (directory, name) = split(entry.path());
         let parent = self.parent(directory)?;
-        if entry.kind() == Kind::Directory
-            && let Some(old) = self.arena.child(parent, name)
+        let place = self.arena.find(parent, name);
+        let is_directory = entry.kind() == Kind::Directory;
+        if let Ok(old) = place
+            && is_directory
             && self.arena.node(old).kind == NodeKind::Directory
         {
             return self.replace_directory(entry, old).map(|()| None);
         }
         let inode = self.add_inode(entry)?;
-        let kind = if entry.kind() == Kind::Directory { NodeKind::Directory } else { NodeKind::Leaf };
-        self.put(entry, parent, name, kind, inode)?;
+        let kind = if is_directory { NodeKind::Directory } else { NodeKind::Leaf };
+        self.put(entry, place, kind, inode)?;
         Ok((entry.kind() == Kind::File).then_some(FileSlot(inode)))
     }
 
@@ -210,13 +212,13 @@ impl LayerTreeBuilder {
     fn put(
         &mut self,
         entry: &Entry,
-        parent: u32,
-        name: &[u8],
+        place: Result<u32, FreeName<'_>>,
         kind: NodeKind,
         data: u32,
     ) -> Result<u32, Reason> {
-        let Some(old) = self.arena.child(parent, name) else {
-            return self.arena.add_node(parent, name, kind, data, &self.limits);
+        let old = match place {
+            Ok(old) => old,
+            Err(name) => return self.arena.add_node(name, kind, data, &self.limits),
         };
         let path = || entry.path().into();
         self.warnings.add(match self.arena.node(old).kind {
@@ -256,7 +258,8 @@ impl LayerTreeBuilder {
         let found = self.find(target)?;
         let (directory, name) = split(entry.path());
         let parent = self.parent(directory)?;
-        if found.is_some() && self.arena.child(parent, name) == found {
+        let place = self.arena.find(parent, name);
+        if found.is_some() && place.ok() == found {
             return Err(refuse("is the link itself"));
         }
         let found = found.map(|found| (found, *self.arena.node(found)));
@@ -274,7 +277,7 @@ impl LayerTreeBuilder {
                 (NodeKind::Link, target)
             }
         };
-        let node = self.put(entry, parent, name, kind, data)?;
+        let node = self.put(entry, place, kind, data)?;
         if kind == NodeKind::Link {
             self.links.push(node);
         }

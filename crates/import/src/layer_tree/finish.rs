@@ -65,8 +65,9 @@ fn apply(arena: &mut Arena, whiteout: PendingWhiteout, limits: &Limits) -> Resul
         return Ok(());
     }
     let name = arena.heap.get_counted(whiteout.name).to_vec();
-    let Some(child) = arena.child(directory, &name) else {
-        return arena.add_node(directory, &name, NodeKind::Whiteout, 0, limits).map(|_| ());
+    let child = match arena.find(directory, &name) {
+        Ok(child) => child,
+        Err(name) => return arena.add_node(name, NodeKind::Whiteout, 0, limits).map(|_| ()),
     };
     let node = arena.node_mut(child);
     match node.kind {

@@ -92,9 +92,11 @@ impl Heap {
 
     /// Keeps bytes; they start at the offset returned.
     pub(super) fn keep(&mut self, bytes: &[u8], limit: usize) -> Result<u32, Reason> {
-        let too_big = Reason::TooBig { what: "bytes of names, targets and attributes", limit: limit as u64 };
+        let too_big =
+            || Reason::TooBig { what: "bytes of names, targets and attributes", limit: limit as u64 };
         let start = u32::try_from(self.bytes.len()).ok();
-        let start = start.filter(|_| bytes.len() <= limit.saturating_sub(self.bytes.len())).ok_or(too_big)?;
+        let start = start.filter(|_| bytes.len() <= limit.saturating_sub(self.bytes.len()));
+        let start = start.ok_or_else(too_big)?;
         self.bytes.extend_from_slice(bytes);
         Ok(start)
     }

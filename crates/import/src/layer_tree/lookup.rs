@@ -1,57 +1,61 @@
-//! Finding a node by its parent and name: an open-addressed table of node numbers, 4 bytes a slot.
+//! Finding a node by its parent and name: an open-addressed table of hashes and node numbers, 8 bytes a slot.
 
 /// Node numbers by hash. The nodes themselves, and how to compare them, are the caller's.
 #[derive(Debug, Default)]
 pub(super) struct Lookup {
-    /// Node number plus one; 0 is free. A power of two of them, at most three quarters taken.
-    slots: Vec<u32>,
+    /// The hash in the upper half, the node number plus one in the lower; 0 is free. A power of two of them, at most
+    /// three quarters taken. Hashes are beside the numbers so that a node is looked at only when it is the right one.
+    slots: Vec<u64>,
     taken: usize,
 }
 
 impl Lookup {
     /// The node of this hash that fits.
     pub(super) fn find(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
-        self.probe(hash).find_map(|slot| match self.slots.get(slot) {
-            None | Some(0) => Some(None),
-            Some(node) if is_it(node - 1) => Some(Some(node - 1)),
-            Some(_) => None,
-        })?
+        for slot in self.probe(hash) {
+            let (other, node) = halves(self.slots.get(slot).copied()?);
+            let node = node.checked_sub(1)?;
+            if other == hash && is_it(node) {
+                return Some(node);
+            }
+        }
+        None
     }
 
-    /// Adds a node. `hash_of` tells the hash of those that are in.
-    pub(super) fn insert(&mut self, hash: u32, node: u32, hash_of: impl Fn(u32) -> u32) {
+    /// Adds a node.
+    pub(super) fn insert(&mut self, hash: u32, node: u32) {
         if self.taken * 4 >= self.slots.len() * 3 {
-            self.grow(hash_of);
+            self.grow();
         }
         self.taken += 1;
-        self.put(hash, node);
+        self.put(hash, slot_of(hash, node));
     }
 
     /// Puts another node in the place of one.
     pub(super) fn replace(&mut self, hash: u32, old: u32, new: u32) {
-        let slot = self.probe(hash).find(|slot| self.slots.get(*slot) == Some(&(old + 1)));
+        let slot = self.probe(hash).find(|slot| self.slots.get(*slot) == Some(&slot_of(hash, old)));
         if let Some(place) = slot.and_then(|slot| self.slots.get_mut(slot)) {
-            *place = new + 1;
+            *place = slot_of(hash, new);
         }
     }
 
     /// The heap memory held, in bytes.
     pub(super) fn memory(&self) -> usize {
-        self.slots.capacity() * size_of::<u32>()
+        self.slots.capacity() * size_of::<u64>()
     }
 
-    fn grow(&mut self, hash_of: impl Fn(u32) -> u32) {
+    fn grow(&mut self) {
         let len = (self.slots.len() * 2).max(64);
         let old = std::mem::replace(&mut self.slots, vec![0; len]);
-        for node in old.into_iter().filter_map(|slot| slot.checked_sub(1)) {
-            self.put(hash_of(node), node);
+        for slot in old.into_iter().filter(|slot| *slot != 0) {
+            self.put(halves(slot).0, slot);
         }
     }
 
-    fn put(&mut self, hash: u32, node: u32) {
+    fn put(&mut self, hash: u32, value: u64) {
         let slot = self.probe(hash).find(|slot| self.slots.get(*slot) == Some(&0));
         if let Some(place) = slot.and_then(|slot| self.slots.get_mut(slot)) {
-            *place = node + 1;
+            *place = value;
         }
     }
 
@@ -60,6 +64,16 @@ impl Lookup {
         let mask = self.slots.len().wrapping_sub(1);
         (0..self.slots.len()).map(move |step| (hash as usize).wrapping_add(step) & mask)
     }
+}
+
+fn slot_of(hash: u32, node: u32) -> u64 {
+    // Node numbers are bounded well below the largest.
+    u64::from(hash) << 32 | u64::from(node.saturating_add(1))
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the halves are what is wanted")]
+const fn halves(slot: u64) -> (u32, u32) {
+    ((slot >> 32) as u32, slot as u32)
 }
 
 #[cfg(test)]
@@ -73,7 +87,7 @@ mod tests {
             let mut lookup = Lookup::default();
             assert_eq!(lookup.find(0, |_| true), None);
             for node in 0..300 {
-                lookup.insert(hash(node), node, hash);
+                lookup.insert(hash(node), node);
             }
             lookup.replace(hash(7), 7, 300);
             for node in (0..300).filter(|node| *node != 7) {

@@ -1,6 +1,6 @@
 //! Walking a path through the tree under construction: symlinks of the layer are followed, inside the root.
 
-use super::arena::{Arena, ROOT};
+use super::arena::{Arena, FreeName, ROOT};
 use super::{NodeKind, OPAQUE, REMOVES_LOWER};
 use crate::Limits;
 use crate::tar::Reason;
@@ -70,7 +70,10 @@ impl<'a> Walk<'a> {
             _ => {}
         }
         self.components = self.components.checked_sub(1).ok_or(Reason::SymlinkLoop)?;
-        let Some(child) = arena.child(at, name) else { return self.absent(arena, at, name) };
+        let child = match arena.find(at, name) {
+            Ok(child) => child,
+            Err(name) => return self.absent(arena, name),
+        };
         let node = arena.node(child);
         self.is_hidden |= node.flags & (OPAQUE | REMOVES_LOWER) != 0;
         match node.kind {
@@ -91,10 +94,10 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn absent(&self, arena: &mut Arena, at: u32, name: &[u8]) -> Result<End, Reason> {
+    fn absent(&self, arena: &mut Arena, name: FreeName<'_>) -> Result<End, Reason> {
         match self.absent {
-            Absent::Make => arena.add_implicit(at, name, self.limits).map(End::At),
-            Absent::Pass => arena.add_node(at, name, NodeKind::Passage, 0, self.limits).map(End::At),
+            Absent::Make => arena.add_implicit(name, self.limits).map(End::At),
+            Absent::Pass => arena.add_node(name, NodeKind::Passage, 0, self.limits).map(End::At),
             Absent::Stop => Ok(End::Nothing),
         }
     }
