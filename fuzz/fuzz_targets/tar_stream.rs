@@ -95,10 +95,14 @@ fn compare(ours: &Read, tar: &[u8]) {
         let Ok(ParseEvent::Entry { consumed, entry: theirs }) = parser.parse(rest) else { return };
         let size = usize::try_from(theirs.size).unwrap_or(usize::MAX);
         let is_plain = entry.sparse().is_none() && theirs.entry_type.as_byte() != b'V';
-        if !is_plain || size != body.len() || (theirs.entry_type.as_byte() == 0 && entry.kind() == Kind::Directory) {
+        if !is_plain
+            || size != body.len()
+            || (theirs.entry_type.as_byte() == 0 && entry.kind() == Kind::Directory)
+        {
             return;
         }
-        let normal: Vec<_> = theirs.path.split(|byte| *byte == b'/').filter(|part| !matches!(*part, b"" | b".")).collect();
+        let normal: Vec<_> =
+            theirs.path.split(|byte| *byte == b'/').filter(|part| !matches!(*part, b"" | b".")).collect();
         assert_eq!(normal.join(&b'/').escape_ascii().to_string(), entry.path().escape_ascii().to_string());
         let start = consumed.min(rest.len());
         assert!(rest[start..].starts_with(body));

@@ -5,8 +5,9 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "a test that fails panics"
+    reason = "a test that fails panics, one that cannot run says so"
 )]
 
 mod kit;

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::process::Command;
 
-use sha2::{Digest, Sha256};
+use sealstone_import::{Digest, DigestAlgorithm};
 
 use crate::kit::{Header, Tar, build, tree};
 use sealstone_import::tar::Strictness;
@@ -101,7 +101,7 @@ fn refused() -> Vec<(&'static str, Tar)> {
 }
 
 fn put_blob(layout: &Path, bytes: &[u8]) -> String {
-    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = Digest::of(DigestAlgorithm::Sha256, bytes).to_hex();
     fs::write(layout.join("blobs/sha256").join(&hex), bytes).unwrap();
     format!(r#""digest":"sha256:{hex}","size":{}"#, bytes.len())
 }
