@@ -7,6 +7,7 @@
 //! `composefs:<image id>`, by which bootc and we know it again.
 
 mod kernel;
+pub(crate) mod probe;
 #[cfg(test)]
 mod tests;
 

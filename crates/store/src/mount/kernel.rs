@@ -45,9 +45,9 @@ impl Layers {
 }
 
 /// A refusal of the kernel: the error, and the messages that it left in the context.
-struct Refusal {
-    errno: Errno,
-    messages: String,
+pub(super) struct Refusal {
+    pub(super) errno: Errno,
+    pub(super) messages: String,
 }
 
 impl From<Errno> for Refusal {
@@ -126,7 +126,7 @@ fn loop_device_of(dev: &Dir, file: &File) -> Result<(String, File)> {
     }
 }
 
-fn erofs_from(source: &Path, acl: bool) -> Result<OwnedFd, Refusal> {
+pub(super) fn erofs_from(source: &Path, acl: bool) -> Result<OwnedFd, Refusal> {
     let context = fsopen("erofs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_flag(&context, "ro")?;
     if !acl {
@@ -178,7 +178,7 @@ impl Overlay<'_> {
     }
 
     /// The overlay, mounted nowhere yet.
-    fn assemble(&self, way: Layers) -> Result<OwnedFd, Refusal> {
+    pub(super) fn assemble(&self, way: Layers) -> Result<OwnedFd, Refusal> {
         let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
         let refused = |errno| Refusal::of(&context, errno);
         fsconfig_set_string(&context, "source", self.source).map_err(refused)?;
@@ -215,6 +215,6 @@ pub(super) fn unmount(target: &Path) -> Result<()> {
     }
 }
 
-fn proc_path(fd: BorrowedFd<'_>) -> PathBuf {
+pub(super) fn proc_path(fd: BorrowedFd<'_>) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()))
 }
