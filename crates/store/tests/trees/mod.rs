@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail as tests do")]
 
 pub mod oracle;
+pub mod synthetic;
 
 use proptest::{collection::vec, prelude::*, sample::select};
 use sealstone_store::{
