@@ -17,6 +17,7 @@ mod error;
 mod fixture;
 mod fsck;
 mod gc;
+mod hex;
 mod id_table;
 mod init;
 pub mod layout;

@@ -5,7 +5,7 @@
 
 use std::{cmp::Ordering, fmt, str::FromStr};
 
-use crate::Algorithm;
+use crate::{Algorithm, hex};
 
 /// The fs-verity digest of an object's content, 32 or 64 bytes, with the algorithm that made it.
 #[derive(Clone, Copy)]
@@ -62,10 +62,7 @@ impl ObjectId {
 
     /// The id in hexadecimal, without an allocation.
     pub(crate) fn hex_into<'a>(&self, digits: &'a mut [u8; 128]) -> &'a str {
-        let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
-        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(self.bytes) {
-            *pair = [digit(byte >> 4), digit(byte & 15)];
-        }
+        hex::encode(self.as_bytes(), digits);
         let used = digits.get(..self.algorithm.digest_len() * 2).unwrap_or_default();
         std::str::from_utf8(used).unwrap_or_default()
     }
@@ -92,14 +89,11 @@ impl FromStr for ObjectId {
             128 => Algorithm::Sha512,
             other => return Err(ParseObjectIdError::Length(other)),
         };
-        if let Some(bad) = hex.chars().find(|c| !matches!(c, '0'..='9' | 'a'..='f')) {
-            return Err(ParseObjectIdError::Digit(bad));
-        }
-        let nibble = |byte: u8| if byte <= b'9' { byte - b'0' } else { byte - b'a' + 10 };
         let mut bytes = [0; 64];
-        for (place, pair) in bytes.iter_mut().zip(hex.as_bytes().as_chunks::<2>().0) {
-            let [high, low] = *pair;
-            *place = nibble(high) << 4 | nibble(low);
+        let digest = bytes.get_mut(..algorithm.digest_len()).unwrap_or_default();
+        if !hex::decode(hex.as_bytes(), digest) {
+            let bad = hex.chars().find(|c| !matches!(c, '0'..='9' | 'a'..='f'));
+            return Err(ParseObjectIdError::Digit(bad.unwrap_or_default()));
         }
         Ok(Self { algorithm, bytes })
     }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::hex;
+
 /// Where a text stands, which decides what else is escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -21,22 +23,29 @@ pub(super) fn push_field(line: &mut String, bytes: &[u8]) {
 }
 
 /// Appends bytes, escaped where need be.
-pub(super) fn push(line: &mut String, bytes: &[u8], place: Place) {
-    for byte in bytes {
+pub(super) fn push(line: &mut String, mut bytes: &[u8], place: Place) {
+    let is_plain = |byte: &u8| {
+        matches!(byte, b'!'..=b'~') && !matches!((byte, place), (b'\\', _) | (b'=', Place::Xattr))
+    };
+    loop {
+        let (plain, rest) =
+            bytes.split_at(bytes.iter().position(|byte| !is_plain(byte)).unwrap_or(bytes.len()));
+        // Plain is graphic ASCII.
+        line.push_str(str::from_utf8(plain).unwrap_or_default());
+        let Some((byte, rest)) = rest.split_first() else { return };
         match byte {
             b'\\' => line.push_str("\\\\"),
             b'\n' => line.push_str("\\n"),
             b'\r' => line.push_str("\\r"),
             b'\t' => line.push_str("\\t"),
-            b'=' if place == Place::Xattr => line.push_str("\\x3d"),
-            b'!'..=b'~' => line.push(char::from(*byte)),
             byte => {
+                let mut digits = [0; 2];
+                hex::encode(&[*byte], &mut digits);
                 line.push_str("\\x");
-                line.extend(
-                    [byte >> 4, byte & 15].map(|nibble| char::from_digit(nibble.into(), 16).unwrap_or('0')),
-                );
+                line.extend(digits.map(char::from));
             }
         }
+        bytes = rest;
     }
 }
 

@@ -17,11 +17,9 @@ use super::{
     xattr_name::{METACOPY, REDIRECT, XattrName},
 };
 use crate::{
-    Algorithm,
-    tree::{Content, InodeId},
+    Algorithm, hex,
+    tree::{Content, FileType, InodeId},
 };
-
-const HEX_DIGITS: [u8; 16] = *b"0123456789abcdef";
 
 /// Writes one image.
 pub(super) struct Emitter<'a> {
@@ -33,6 +31,8 @@ pub(super) struct Emitter<'a> {
     next_block: u64,
     /// Of the directory being written.
     entries: Vec<(&'a [u8], Child)>,
+    /// The bits of the name filter for the two attributes of an object.
+    object_filter: u32,
 }
 
 /// One of an inode's attributes: from its set, or of its object.
@@ -54,7 +54,8 @@ impl<'a> Emitter<'a> {
     pub(super) fn new(order: &'a Order<'a>, sharing: &'a Sharing<'a>, layout: &'a Layout) -> Self {
         let out = Vec::with_capacity(usize::try_from(layout.end).unwrap_or_default());
         let next_block = layout.blocks_start / BLOCK;
-        Self { order, sharing, layout, out, next_block, entries: Vec::new() }
+        let object_filter = METACOPY.filter_bit() | REDIRECT.filter_bit();
+        Self { order, sharing, layout, out, next_block, entries: Vec::new(), object_filter }
     }
 
     /// The whole image.
@@ -155,11 +156,14 @@ impl<'a> Emitter<'a> {
     /// the lower half of the field).
     fn address(&self, node: &Node, shape: &Shape) -> u32 {
         let block = if shape.blocks > 0 { low32(self.next_block) } else { 0 };
-        match node.inode.map(|inode| self.order.tree.content(inode)) {
-            Some(Content::CharDevice(number) | Content::BlockDevice(number)) => number,
-            Some(Content::External { size, .. }) if shape.is_chunked => {
-                block & 0xffff_0000 | (chunk_bits(size) - BLOCK_BITS)
+        match (shape.file_type, node.inode) {
+            (FileType::CharDevice | FileType::BlockDevice, Some(inode)) => {
+                match self.order.tree.content(inode) {
+                    Content::CharDevice(number) | Content::BlockDevice(number) => number,
+                    _ => block,
+                }
             }
+            _ if shape.is_chunked => block & 0xffff_0000 | (chunk_bits(shape.size) - BLOCK_BITS),
             _ => block,
         }
     }
@@ -179,7 +183,7 @@ impl<'a> Emitter<'a> {
         let items = self.items(set, object.is_some());
         let (mut filter, mut shared) = (set.filter, set.shared);
         if object.is_some() {
-            filter |= METACOPY.filter_bit() | REDIRECT.filter_bit();
+            filter |= self.object_filter;
             shared += if shared_object.is_some() { 2 } else { 0 };
         }
         self.put(&(!filter).to_le_bytes());
@@ -244,15 +248,11 @@ impl<'a> Emitter<'a> {
 
     fn redirect(&mut self, inode: InodeId) {
         let Some((_, digest)) = self.order.tree.digest(inode) else { return };
-        let mut path = [b'/'; 2 + 2 * Algorithm::Sha512.digest_len()];
-        let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        // "/XX/rest": the places 0 and 3 keep their slash.
-        let places = path.iter_mut().enumerate().filter(|(place, _)| !matches!(place, 0 | 3));
-        for ((_, place), digit) in places.zip(digits) {
-            *place = HEX_DIGITS.get(usize::from(digit)).copied().unwrap_or_default();
-        }
-        let path = path.get(..2 + 2 * digest.len()).unwrap_or_default();
-        self.xattr(&REDIRECT, &[path]);
+        let mut digits = [0; 2 * Algorithm::Sha512.digest_len()];
+        hex::encode(digest, &mut digits);
+        let (first, rest) =
+            digits.get(..2 * digest.len()).unwrap_or_default().split_at_checked(2).unwrap_or_default();
+        self.xattr(&REDIRECT, &[b"/", first, b"/", rest]);
     }
 
     fn xattr(&mut self, name: &XattrName<'_>, value: &[&[u8]]) {
@@ -270,20 +270,18 @@ impl<'a> Emitter<'a> {
             self.directory(directory, shape, part);
             return;
         }
-        let Some(inode) = node.inode else { return };
-        match self.order.tree.content(inode) {
-            Content::Inline(bytes) | Content::Symlink(bytes) => {
-                let tail = bytes.len() - usize::try_from(shape.tail).unwrap_or_default().min(bytes.len());
-                let (blocks, tail) = bytes.split_at(tail);
-                self.put(if part == Part::Blocks { blocks } else { tail });
+        if shape.is_chunked {
+            let bytes = if part == Part::Blocks { BLOCK } else { shape.tail };
+            for _ in 0..bytes / CHUNK_ENTRY_LEN {
+                self.put(&NULL_CHUNK);
             }
-            Content::External { .. } => {
-                let bytes = if part == Part::Blocks { BLOCK } else { shape.tail };
-                for _ in 0..bytes / CHUNK_ENTRY_LEN {
-                    self.put(&NULL_CHUNK);
-                }
-            }
-            _ => {}
+            return;
+        }
+        let content = node.inode.map(|inode| self.order.tree.content(inode));
+        if let Some(Content::Inline(bytes) | Content::Symlink(bytes)) = content {
+            let tail = bytes.len() - usize::try_from(shape.tail).unwrap_or_default().min(bytes.len());
+            let (blocks, tail) = bytes.split_at(tail);
+            self.put(if part == Part::Blocks { blocks } else { tail });
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{dirents, error::ImageError, image::Image, inode::Inode, stored_xattrs};
-use crate::{Algorithm, ObjectId, tree::FileType};
+use crate::{Algorithm, ObjectId, hex, tree::FileType};
 
 /// What the attributes of a regular file say about its object.
 #[derive(Clone, Copy, Debug, Default)]
@@ -109,20 +109,12 @@ fn object_of_path(path: &[u8]) -> Option<ObjectId> {
         _ => return None,
     };
     let mut digest = [0; 64];
-    let digits = first.as_chunks().0.iter().chain(rest.as_chunks().0);
-    for (byte, [high, low]) in digest.iter_mut().zip(digits) {
-        *byte = nibble(*high)? << 4 | nibble(*low)?;
+    let (start, end) = digest.get_mut(..algorithm.digest_len())?.split_at_mut_checked(1)?;
+    let is_hex = hex::decode(first, start) && hex::decode(rest, end);
+    if !is_hex {
+        return None;
     }
     ObjectId::from_digest(algorithm, digest.get(..algorithm.digest_len())?).ok()
-}
-
-/// The value of a digit in lower-case hexadecimal.
-const fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    }
 }
 
 /// Whether overlayfs' `struct ovl_metacopy` (version, length, flags, algorithm, digest) is of this object.

@@ -14,7 +14,7 @@ use super::{
     objects::ObjectXattrs,
     stored_xattrs,
 };
-use crate::tree::{Content, FileType, InodeId, Tree, TreeError, XattrSet};
+use crate::tree::{Content, FileType, InodeId, Tree, TreeError};
 
 /// The deepest directory: no deeper one can be named in a path of 4,096 bytes.
 const DEPTH_MAX: usize = 2048;
@@ -60,6 +60,8 @@ struct TreeReader<'a> {
     known: Vec<Option<InodeId>>,
     queue: VecDeque<Directory<'a>>,
     budget: Budget,
+    /// Of the inode being read.
+    own: OwnXattrs<'a>,
 }
 
 impl<'a> TreeReader<'a> {
@@ -73,9 +75,16 @@ impl<'a> TreeReader<'a> {
         if let Some(known) = usize::try_from(image.root_nid).ok().and_then(|nid| known.get_mut(nid)) {
             *known = Some(root.inode);
         }
-        let mut reader = Self { image, tree, known, queue: VecDeque::new(), budget: image.budget() };
-        let (own, _) = reader.xattrs(&stored)?;
-        let set = reader.intern(&own)?;
+        let mut reader = Self {
+            image,
+            tree,
+            known,
+            queue: VecDeque::new(),
+            budget: image.budget(),
+            own: OwnXattrs::default(),
+        };
+        reader.xattrs(&stored)?;
+        let set = reader.tree.intern_xattrs(&reader.own.pairs())?;
         reader.tree.set_xattrs(root.inode, set);
         reader.queue.push_back(root);
         Ok(reader)
@@ -90,18 +99,21 @@ impl<'a> TreeReader<'a> {
                 Ok::<(), ImageError>(())
             })?;
             if has_whiteout {
-                let mut own = OwnXattrs(Vec::new());
-                own.0.extend(
-                    self.tree
-                        .xattrs(directory.inode)
-                        .map(|(name, value)| (name.to_vec(), value.to_vec().into())),
-                );
-                own.remove(&DIRECTORY_MARKS);
-                let set = self.intern(&own)?;
-                self.tree.set_xattrs(directory.inode, set);
+                self.unmark(directory.inode)?;
             }
         }
         Ok(self.tree)
+    }
+
+    /// Takes the marks off the directory of a whiteout.
+    fn unmark(&mut self, directory: InodeId) -> Result<(), ImageError> {
+        let stored = self.tree.xattrs(directory).map(|(name, value)| (name.to_vec(), value.to_vec()));
+        let stored: Vec<(Vec<u8>, Vec<u8>)> = stored.collect();
+        let mut pairs = stored.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+        remove(&mut pairs, &DIRECTORY_MARKS);
+        let set = self.tree.intern_xattrs(&pairs)?;
+        self.tree.set_xattrs(directory, set);
+        Ok(())
     }
 
     /// Takes an entry into the tree; tells whether it is a whiteout.
@@ -134,39 +146,42 @@ impl<'a> TreeReader<'a> {
     }
 
     fn add(&mut self, stored: &Inode<'a>) -> Result<InodeId, ImageError> {
-        let (mut own, object) = self.xattrs(stored)?;
-        let at = stored.start;
-        let bytes;
+        let object = self.xattrs(stored)?.object(stored.start)?;
         let content = match stored.file_type {
-            FileType::Regular if stored.size == 0 && own.remove(&WHITEOUT_MARKS) => Content::CharDevice(0),
-            FileType::Regular => match object.object(at)? {
-                Some((object, true)) => Content::External { object, size: stored.size },
-                Some((_, false)) => {
-                    return Err(ImageError::Unsupported("an object without its digest".to_owned()));
-                }
-                None if stored.layout == DataLayout::Chunked => {
-                    return Err(ImageError::Unsupported("a file without content".to_owned()));
-                }
-                None => {
-                    bytes = self.content(stored)?;
-                    Content::Inline(&bytes)
-                }
-            },
-            FileType::Symlink => {
-                bytes = self.content(stored)?;
-                Content::Symlink(&bytes)
-            }
-            FileType::Directory => Content::Directory,
-            FileType::CharDevice => Content::CharDevice(stored.address),
-            FileType::BlockDevice => Content::BlockDevice(stored.address),
-            FileType::Fifo => Content::Fifo,
-            FileType::Socket => Content::Socket,
+            FileType::Regular if object.is_none() => self.content(stored)?,
+            FileType::Symlink => self.content(stored)?,
+            _ => Cow::default(),
         };
-        let set = self.intern(&own)?;
+        let mut pairs = self.own.pairs();
+        let content = match (stored.file_type, object) {
+            (FileType::Regular, None) if stored.size == 0 && remove(&mut pairs, &WHITEOUT_MARKS) => {
+                Content::CharDevice(0)
+            }
+            (FileType::Regular, None) => Content::Inline(&content),
+            (FileType::Regular, Some((object, true))) => Content::External { object, size: stored.size },
+            (FileType::Regular, Some((_, false))) => {
+                return Err(ImageError::Unsupported("an object without its digest".to_owned()));
+            }
+            (FileType::Symlink, _) => Content::Symlink(&content),
+            (FileType::Directory, _) => Content::Directory,
+            (FileType::CharDevice, _) => Content::CharDevice(stored.address),
+            (FileType::BlockDevice, _) => Content::BlockDevice(stored.address),
+            (FileType::Fifo, _) => Content::Fifo,
+            (FileType::Socket, _) => Content::Socket,
+        };
+        let set = self.tree.intern_xattrs(&pairs)?;
+        if self.tree.xattr_bytes() > XATTR_BYTES_MAX {
+            let what = "bytes of extended attributes";
+            return Err(TreeError::TooBig { what, limit: XATTR_BYTES_MAX as u64 }.into());
+        }
         Ok(self.tree.add(stored.metadata()?, content, set)?)
     }
 
+    /// The content of a symlink or an inline file.
     fn content(&mut self, stored: &Inode<'a>) -> Result<Cow<'a, [u8]>, ImageError> {
+        if stored.layout == DataLayout::Chunked {
+            return Err(ImageError::Unsupported("a file without content".to_owned()));
+        }
         self.budget.spend(stored.size, stored.start)?;
         Ok(match stored.content(self.image)? {
             (blocks, []) => blocks.into(),
@@ -175,21 +190,22 @@ impl<'a> TreeReader<'a> {
         })
     }
 
-    /// The attributes that are the file's own, unescaped, and those that name its object.
-    fn xattrs(&self, stored: &Inode<'a>) -> Result<(OwnXattrs<'a>, ObjectXattrs<'a>), ImageError> {
-        let mut own = OwnXattrs(Vec::new());
+    /// Keeps the attributes that are the file's own, unescaped; returns those that name its object.
+    fn xattrs(&mut self, stored: &Inode<'a>) -> Result<ObjectXattrs<'a>, ImageError> {
+        let Self { image, own, .. } = self;
+        own.clear();
         let mut object = ObjectXattrs::default();
-        stored_xattrs::visit(self.image, stored, |xattr| {
+        stored_xattrs::visit(image, stored, |xattr| {
             let Some(name) = xattr.overlay() else {
-                own.0.push(([xattr.prefix, xattr.suffix].concat(), xattr.value.into()));
+                own.push([xattr.prefix, xattr.suffix], xattr.value);
                 return Ok(());
             };
             if let Some(name) = name.strip_prefix(b"overlay.") {
-                own.0.push(([b"trusted.overlay.", name].concat(), xattr.value.into()));
+                own.push([b"trusted.overlay.", name], xattr.value);
                 return Ok(());
             }
             let is_of_object = stored.file_type == FileType::Regular && object.take(name, xattr.value);
-            let is_of_root = name == b"opaque" && stored.start == self.image.root_nid * SLOT;
+            let is_of_root = name == b"opaque" && stored.start == image.root_nid * SLOT;
             if is_of_object || is_of_root {
                 return Ok(());
             }
@@ -198,35 +214,46 @@ impl<'a> TreeReader<'a> {
                 at: stored.start,
             })
         })?;
-        Ok((own, object))
-    }
-
-    fn intern(&mut self, own: &OwnXattrs<'_>) -> Result<XattrSet, ImageError> {
-        let pairs: Vec<(&[u8], &[u8])> = own.0.iter().map(|(name, value)| (&name[..], &value[..])).collect();
-        let set = self.tree.intern_xattrs(&pairs)?;
-        if self.tree.xattr_bytes() > XATTR_BYTES_MAX {
-            let what = "bytes of extended attributes";
-            return Err(TreeError::TooBig { what, limit: XATTR_BYTES_MAX as u64 }.into());
-        }
-        Ok(set)
+        Ok(object)
     }
 }
 
 /// The attributes of one file that are its own, unescaped.
-struct OwnXattrs<'a>(Vec<(Vec<u8>, Cow<'a, [u8]>)>);
+#[derive(Default)]
+struct OwnXattrs<'a> {
+    /// All names, one after the other.
+    names: Vec<u8>,
+    /// Where each name ends, and its value.
+    values: Vec<(usize, &'a [u8])>,
+}
 
-impl OwnXattrs<'_> {
-    /// Takes marks away if all are there.
-    fn remove(&mut self, marks: &[(&[u8], &[u8])]) -> bool {
-        let is = |(name, value): &(Vec<u8>, Cow<'_, [u8]>), mark: &(&[u8], &[u8])| {
-            (&name[..], &value[..]) == *mark
-        };
-        let all = marks.iter().all(|mark| self.0.iter().any(|xattr| is(xattr, mark)));
-        if all {
-            self.0.retain(|xattr| !marks.iter().any(|mark| is(xattr, mark)));
-        }
-        all
+impl<'a> OwnXattrs<'a> {
+    fn clear(&mut self) {
+        self.names.clear();
+        self.values.clear();
     }
+
+    fn push(&mut self, name: [&[u8]; 2], value: &'a [u8]) {
+        self.names.extend(name.into_iter().flatten());
+        self.values.push((self.names.len(), value));
+    }
+
+    fn pairs(&self) -> Vec<(&[u8], &'a [u8])> {
+        let mut start = 0;
+        let pair = |(end, value): &(usize, &'a [u8])| {
+            (self.names.get(std::mem::replace(&mut start, *end)..*end).unwrap_or_default(), *value)
+        };
+        self.values.iter().map(pair).collect()
+    }
+}
+
+/// Takes marks away if all are there.
+fn remove(xattrs: &mut Vec<(&[u8], &[u8])>, marks: &[(&[u8], &[u8])]) -> bool {
+    let all = marks.iter().all(|mark| xattrs.contains(mark));
+    if all {
+        xattrs.retain(|xattr| !marks.contains(xattr));
+    }
+    all
 }
 
 /// Whether a child of the root is one of the 256 whiteouts that the writer adds. The tree's own whiteouts look
