@@ -259,6 +259,15 @@ impl Transaction {
         })
     }
 
+    /// Has what was stored so far written to the disk, and waits for it: no barrier, but the commit's finds less left to
+    /// do. For a thread that has nothing else to do, while others go on storing.
+    ///
+    /// # Errors
+    /// When the disk fails; the transaction is of no use then, since the kernel tells of a lost write only once.
+    pub fn write_back(&self) -> Result<()> {
+        self.poisoning(|| self.repository.dir().sync_file_system())
+    }
+
     /// Makes everything durable and publishes the names. `value` is what the caller wants to have durable: it is given
     /// back as proof.
     ///

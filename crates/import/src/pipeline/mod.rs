@@ -18,14 +18,16 @@ mod layer;
 mod sparse;
 mod stored;
 mod unpack;
+mod write_back;
 mod writer;
 
 use std::{
+    convert::Infallible,
     sync::{Mutex, PoisonError},
     thread,
 };
 
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Sender, bounded};
 use sealstone_store::{Control, ObjectId, Transaction};
 
 use crate::{
@@ -37,6 +39,7 @@ use buffer::{CHUNK, Pool};
 use halt::Halt;
 use layer::LayerRun;
 use unpack::Unpacker;
+use write_back::write_back;
 use writer::write_all;
 
 /// A layer to bring into the store.
@@ -101,6 +104,8 @@ pub(crate) fn import_layers(
             let (work, halt) = (work.clone(), &halt);
             scope.spawn(move || write_all(transaction, &work, halt));
         }
+        let (running, over) = bounded(0);
+        scope.spawn(|| write_back(transaction, over, &halt));
         for _ in 0..shape.layers {
             let run = LayerRun {
                 source,
@@ -114,8 +119,9 @@ pub(crate) fn import_layers(
                     hold: shape.hold,
                 },
             };
-            let (queue, done, halt) = (&queue, &done, &halt);
+            let (queue, done, halt, running) = (&queue, &done, &halt, running.clone());
             scope.spawn(move || {
+                let _running: Sender<Infallible> = running;
                 // The largest first: the last to begin should be short.
                 while let Some((index, task)) = lock(queue).pop() {
                     match run.import(task) {

@@ -416,6 +416,26 @@ fn d5_a_failed_write_poisons_the_transaction() {
 }
 
 #[test]
+fn d5_a_failed_early_write_back_poisons_the_transaction() {
+    let fixture = Fixture::new();
+    let (repository, recording) = fixture.recorded();
+    let transaction = repository.transaction().unwrap();
+    transaction.put(b"object").unwrap();
+    transaction.write_back().unwrap();
+    assert_eq!(recording.count("SyncFs"), 1);
+    let _ = transaction.commit(()).unwrap();
+    assert_eq!(recording.count("SyncFs"), 2, "it is no barrier");
+
+    // The kernel tells of a lost write once: whoever heard it may not go on.
+    let disk: Arc<dyn Disk> =
+        FailingDisk::new(RealDisk::shared(), 0, false, Errno::IO, |call| matches!(call, Call::SyncFs { .. }));
+    let transaction = Repository::open(&disk, fixture.path()).unwrap().transaction().unwrap();
+    transaction.put(b"another object").unwrap();
+    assert!(transaction.write_back().is_err());
+    assert!(matches!(transaction.commit(()), Err(Error::Poisoned)));
+}
+
+#[test]
 fn without_unnamed_files_everything_works_and_nothing_is_left() {
     let fixture = Fixture::new();
     let recording =
