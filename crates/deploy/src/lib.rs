@@ -28,6 +28,8 @@
 //! # assert!(error.to_string().contains("/nonexistent"));
 //! ```
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 mod apply;
 mod deployment_id;
 mod entries;

@@ -31,6 +31,8 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 pub mod catalogue;
 pub mod decompress;
 mod digest;

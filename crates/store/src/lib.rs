@@ -4,6 +4,8 @@
 //! EROFS image writer and reader; fs-verity; the one edge to the file system ([`disk`]).
 //! What never does: tar, HTTP, boot artefacts, deployment records.
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 mod algorithm;
 pub mod control;
 mod damage;

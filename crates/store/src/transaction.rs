@@ -8,7 +8,7 @@
 use std::{
     fmt,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -19,7 +19,7 @@ use crate::{
     objects::Found,
     publish::Names,
     seen::Seen,
-    temporary::{Published, Temporary},
+    temporary::{Published, Staging, Temporary},
     unsynced::Unsynced,
     verity,
 };
@@ -136,18 +136,27 @@ impl Transaction {
     /// # Errors
     /// As [`Transaction::put`].
     pub fn put_known_parts(&self, id: ObjectId, parts: &[&[u8]]) -> Result<Stored> {
+        let size = parts.iter().map(|part| part.len() as u64).sum();
+        self.ensure(id, size, |found, staging| self.repository.objects().write(&id, parts, found, staging))
+    }
+
+    /// Makes an object be there, once a transaction: looked up first, and written only if it is not there.
+    fn ensure(
+        &self,
+        id: ObjectId,
+        size: u64,
+        write: impl FnOnce(Found, &Arc<Staging>) -> Result<Published>,
+    ) -> Result<Stored> {
         if !self.seen.insert(&id) {
             return Ok(Stored { id, is_new: false });
         }
         self.poisoning(|| {
-            let size = parts.iter().map(|part| part.len() as u64).sum();
             let found = self.find(&id, size)?;
-            let published = match found {
-                Found::Good => Published::Exists,
-                _ => {
-                    self.unsynced.mark(&self.repository)?;
-                    self.repository.objects().write(&id, parts, found, self.repository.staging()?)?
-                }
+            let published = if found == Found::Good {
+                Published::Exists
+            } else {
+                self.unsynced.mark(&self.repository)?;
+                write(found, self.repository.staging()?)?
             };
             Ok(self.count(id, size, published, found))
         })
@@ -167,20 +176,9 @@ impl Transaction {
 
     /// Publishes what an [`ObjectWriter`] wrote.
     pub(crate) fn finish_object(&self, id: ObjectId, size: u64, file: Temporary) -> Result<Stored> {
-        if !self.seen.insert(&id) {
-            return Ok(Stored { id, is_new: false });
-        }
-        self.poisoning(|| {
-            let found = self.find(&id, size)?;
-            let published = match found {
-                Found::Good => Published::Exists,
-                _ => {
-                    self.unsynced.mark(&self.repository)?;
-                    self.repository.objects().place(file, &id, size, found, self.repository.staging()?)?
-                }
-            };
-            Ok(self.count(id, size, published, found))
-        })
+        let place =
+            |found, staging: &Arc<Staging>| self.repository.objects().place(file, &id, size, found, staging);
+        self.ensure(id, size, place)
     }
 
     /// Looks an object up; with `verify_existing` also into it.

@@ -10,7 +10,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::{Repository, Result, Verity, disk::Dir, error::Optional, layout, temporary::Staging};
+use crate::{Repository, Result, Verity, disk::Dir, error::Optional, layout};
 
 /// The mark of one transaction, made when it is needed.
 #[derive(Default)]
@@ -24,15 +24,14 @@ impl Unsynced {
             return Ok(());
         }
         let own = repository.dir().open_dir(layout::OWN)?;
-        let folder = match own.open_dir(layout::UNSYNCED).optional()? {
-            Some(folder) => folder,
-            None => {
-                let folder = repository.staging()?.ensure_folder(&own, layout::UNSYNCED)?;
-                own.sync()?;
-                // The folder of all that is ours may be as new.
-                repository.dir().sync()?;
-                folder
-            }
+        let folder = if let Some(folder) = own.open_dir(layout::UNSYNCED).optional()? {
+            folder
+        } else {
+            let folder = repository.staging()?.ensure_folder(&own, layout::UNSYNCED)?;
+            own.sync()?;
+            // The folder of all that is ours may be as new.
+            repository.dir().sync()?;
+            folder
         };
         let name = repository.staging()?.create_mark(&folder)?;
         folder.sync()?;

@@ -9,6 +9,10 @@ use std::path::{Path, PathBuf};
 const OF_THE_BOOTED_SYSTEM: &str = "/sysroot/composefs";
 
 /// The repository's folder, which need not exist yet. `option` is `--repo`.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "whether the system was booted from one is no part of a repository"
+)]
 pub fn repository(option: Option<&Path>) -> PathBuf {
     choose(option, |name| env::var_os(name).map(PathBuf::from), Path::new(OF_THE_BOOTED_SYSTEM).is_dir())
 }

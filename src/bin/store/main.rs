@@ -3,6 +3,8 @@
 //! Thin by rule: no logic here that a program linking the libraries would miss. `anyhow` is used in this binary alone;
 //! so is the environment (`SEALSTONE_REPO`, `XDG_DATA_HOME`, `NO_COLOR`), which the libraries never read.
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 mod args;
 mod context;
 mod exit;
