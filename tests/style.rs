@@ -74,8 +74,11 @@ fn nothing_is_left_for_later() {
 #[test]
 fn unsafe_lives_in_the_raw_module_of_the_store_alone() {
     let outside = offenders(|path, text| {
-        let allowed =
-            path.to_string_lossy().contains("/crates/store/src/raw/") || path.ends_with("tests/style.rs");
+        // The benchmark against peers is a workspace of its own, and measures children with wait4.
+        let place = path.to_string_lossy();
+        let allowed = ["/crates/store/src/raw/", "/benches/peers/", "/tests/style.rs"]
+            .iter()
+            .any(|one| place.contains(one));
         let uses = text.lines().any(|line| {
             let code = line.split("//").next().unwrap_or_default();
             code.contains("unsafe {") || code.contains("unsafe fn") || code.contains("unsafe impl")

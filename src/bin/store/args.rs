@@ -138,6 +138,7 @@ pub enum Verb {
     Rm(verbs::rm::Args),
     Gc(verbs::gc::Args),
     Fsck(verbs::fsck::Args),
+    Doctor(verbs::doctor::Args),
     Completions(verbs::completions::Args),
     Man(verbs::man::Args),
 }

@@ -1,3 +1,5 @@
+//! The tree of an image: links, sets, walks, resolution, and what it refuses.
+
 use proptest::prelude::*;
 
 use super::*;

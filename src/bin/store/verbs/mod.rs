@@ -6,6 +6,7 @@ pub mod cat;
 pub mod completions;
 pub mod deploy;
 pub mod diff;
+pub mod doctor;
 pub mod du;
 pub mod dump;
 pub mod fsck;
