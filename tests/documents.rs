@@ -136,3 +136,31 @@ fn files_that_documents_name_exist() {
     }
     assert_eq!(missing, "");
 }
+
+#[test]
+fn tests_that_documents_name_exist() {
+    let mut sources = String::new();
+    for top in ["crates", "tests"] {
+        gather(&root().join(top), &mut sources);
+    }
+    let mut missing = String::new();
+    for name in read("docs/durability.md").split('`').skip(1).step_by(2) {
+        // Names of tests are sentences; nothing else in the document has so many underscores.
+        if name.matches('_').count() >= 4 && !sources.contains(&format!("fn {name}()")) {
+            missing.push_str(&format!("{name}\n"));
+        }
+    }
+    assert_eq!(missing, "");
+}
+
+/// All Rust under a folder, one after the other.
+fn gather(folder: &Path, sources: &mut String) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            gather(&path, sources);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            sources.push_str(&std::fs::read_to_string(&path).expect("UTF-8"));
+        }
+    }
+}
