@@ -91,6 +91,7 @@ fn every_document_has_its_documented_shape_and_every_documented_one_is_checked()
     run(&["init", "--json", "--algorithm", "sha512"]);
     Image::bootable("6.1.0").write(&sandbox.path("one"));
     Image::bootable("6.2.0").write(&sandbox.path("two"));
+    run(&["import", "--json", "--dry-run", "oci:one"]);
     run(&["import", "--json", "--name", "one", "oci:one"]);
     run(&["import", "--json", "--name", "two", "oci:two"]);
     for args in [
