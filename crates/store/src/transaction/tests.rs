@@ -1,65 +1,20 @@
 //! Transactions: what they write, what they spare, in which order, and what is left when something fails.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use rustix::io::Errno;
 
 use crate::{
-    Algorithm, Error, InitOptions, Place, RefName, RefTarget, Repository, StreamName, Transaction, Verity,
+    Algorithm, Error, InitOptions, Place, RefName, RefTarget, Repository, Transaction,
     disk::{Call, Disk, FailingDisk, RealDisk, RecordingDisk},
-    layout, verity,
+    fixture::{Fixture, stream},
+    verity,
 };
 
-struct Fixture {
-    folder: tempfile::TempDir,
-}
-
-impl Fixture {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let options = InitOptions { verity: Some(Verity::Computed), ..InitOptions::default() };
-        let (_, created) =
-            Repository::init(&RealDisk::shared(), folder.path().join("repo"), &options).unwrap();
-        assert!(created);
-        Self { folder }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.path().join("repo")
-    }
-
-    fn open(&self) -> Repository {
-        Repository::open(&RealDisk::shared(), self.path()).unwrap()
-    }
-
-    fn recorded(&self) -> (Repository, Arc<RecordingDisk>) {
-        let recording = RecordingDisk::new(RealDisk::shared());
-        let disk: Arc<dyn Disk> = recording.clone();
-        (Repository::open(&disk, self.path()).unwrap(), recording)
-    }
-
-    /// All files below the repository, with their sizes, but for `meta.json` and what records verity.
-    fn files(&self) -> Vec<(PathBuf, u64)> {
-        let mut found = Vec::new();
-        let mut folders = vec![self.path()];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).unwrap() {
-                let entry = entry.unwrap();
-                let metadata = entry.metadata().unwrap();
-                if metadata.is_dir() {
-                    folders.push(entry.path());
-                } else if entry.file_name() != layout::META && entry.file_name() != layout::VERITY {
-                    found.push((entry.path().strip_prefix(self.path()).unwrap().to_owned(), metadata.len()));
-                }
-            }
-        }
-        found.sort();
-        found
-    }
-}
-
-fn stream(name: &str) -> StreamName {
-    name.parse().unwrap()
+fn recorded(fixture: &Fixture) -> (Repository, Arc<RecordingDisk>) {
+    let recording = RecordingDisk::new(RealDisk::shared());
+    let disk: Arc<dyn Disk> = recording.clone();
+    (fixture.open_on(&disk), recording)
 }
 
 fn names(recording: &RecordingDisk) -> Vec<&'static str> {
@@ -79,7 +34,7 @@ fn write_everything(transaction: &Transaction) -> Result<(), Error> {
 #[test]
 fn an_object_costs_five_calls_when_it_is_new_and_one_when_it_is_there() {
     let fixture = Fixture::new();
-    let (repository, recording) = fixture.recorded();
+    let (repository, recording) = recorded(&fixture);
     let transaction = repository.transaction().unwrap();
     // Two contents whose ids share the first byte, so that the folder exists for the second.
     let first = b"0".to_vec();
@@ -107,7 +62,7 @@ fn an_object_costs_five_calls_when_it_is_new_and_one_when_it_is_there() {
 #[test]
 fn d2_d3_objects_are_synced_before_names_and_names_before_refs_and_folders_last() {
     let fixture = Fixture::new();
-    let (repository, recording) = fixture.recorded();
+    let (repository, recording) = recorded(&fixture);
     let transaction = repository.transaction().unwrap();
     write_everything(&transaction).unwrap();
     let before = recording.log().len();
@@ -137,7 +92,7 @@ fn d6_reused_objects_are_behind_the_barrier_when_a_name_is_published() {
         t.put(b"object").unwrap();
         t.commit(()).unwrap()
     };
-    let (repository, recording) = fixture.recorded();
+    let (repository, recording) = recorded(&fixture);
     let transaction = repository.transaction().unwrap();
     let id = transaction.put(b"object").unwrap().id;
     transaction.name_stream(stream("s"), id);
@@ -306,17 +261,17 @@ fn modes_do_not_depend_on_the_umask() {
     let status = std::process::Command::new("sh")
         .args(["-c", script])
         .arg(std::env::current_exe().unwrap())
-        .env("SEALSTONE_TEST_REPO", fixture.folder.path().join("hostile"))
+        .env("SEALSTONE_TEST_REPO", fixture.folder().join("hostile"))
         .status()
         .unwrap();
     assert!(status.success());
     for (path, mode) in
         [("", 0o700), ("meta.json", 0o644), ("objects", 0o755), ("streams", 0o755), ("sealstone/tmp", 0o755)]
     {
-        let metadata = std::fs::metadata(fixture.folder.path().join("hostile").join(path)).unwrap();
+        let metadata = std::fs::metadata(fixture.folder().join("hostile").join(path)).unwrap();
         assert_eq!(metadata.permissions().mode() & 0o7777, mode, "{path}");
     }
-    let repository = Repository::open(&RealDisk::shared(), fixture.folder.path().join("hostile")).unwrap();
+    let repository = Repository::open(&RealDisk::shared(), fixture.folder().join("hostile")).unwrap();
     let (_, id) = repository.streams().unwrap()[0].clone();
     let object = repository.open_object(&id).unwrap().metadata().unwrap();
     assert_eq!(object.mode, 0o644);
@@ -418,7 +373,7 @@ fn d5_a_failed_write_poisons_the_transaction() {
 #[test]
 fn d5_a_failed_early_write_back_poisons_the_transaction() {
     let fixture = Fixture::new();
-    let (repository, recording) = fixture.recorded();
+    let (repository, recording) = recorded(&fixture);
     let transaction = repository.transaction().unwrap();
     transaction.put(b"object").unwrap();
     transaction.write_back().unwrap();
