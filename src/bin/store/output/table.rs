@@ -10,6 +10,9 @@ use super::Terminal;
 
 const GAP: &str = "  ";
 
+/// No column is cut below this.
+const NARROWEST: usize = 12;
+
 /// One column: its heading, and where its cells stand.
 struct Column {
     heading: &'static str,
@@ -79,8 +82,17 @@ impl Table {
             }
         }
         let total = widths.iter().sum::<usize>() + GAP.len() * widths.len().saturating_sub(1);
-        if let (Some(limit), Some(elastic)) = (terminal.width(), widths.get_mut(self.elastic)) {
-            *elastic = elastic.saturating_sub(total.saturating_sub(limit)).max(12);
+        let mut excess = terminal.width().map_or(0, |limit| total.saturating_sub(limit));
+        // The elastic column first, then the widest ones.
+        let mut next = Some(self.elastic);
+        while let Some(column) = next.filter(|_| excess > 0) {
+            if let Some(width) = widths.get_mut(column) {
+                let cut = excess.min(width.saturating_sub(NARROWEST));
+                *width -= cut;
+                excess -= cut;
+            }
+            let widest = (0..widths.len()).max_by_key(|column| widths.get(*column));
+            next = widest.filter(|column| widths.get(*column).is_some_and(|width| *width > NARROWEST));
         }
         widths
     }

@@ -27,7 +27,8 @@ impl Bars {
     pub fn show(&self, event: &Event) {
         match event {
             Event::Started { task, work, name, total, unit } => {
-                let bar = self.screen.add(new_bar(*work, name, *total, *unit));
+                let bar = self.screen.add(total.map_or_else(ProgressBar::new_spinner, ProgressBar::new));
+                describe(&bar, *work, name, total.is_some(), *unit);
                 self.running().insert(*task, bar);
             }
             Event::Advanced { task, done } => {
@@ -61,16 +62,12 @@ impl Bars {
     }
 }
 
-fn new_bar(work: Work, name: &str, total: Option<u64>, unit: Unit) -> ProgressBar {
-    let bar = match total {
-        Some(total) => ProgressBar::new(total),
-        None => ProgressBar::new_spinner(),
-    };
-    bar.set_style(style(total.is_some(), unit));
+/// Dresses a bar that is on the screen already: one that ticks before would draw itself beside it.
+fn describe(bar: &ProgressBar, work: Work, name: &str, bounded: bool, unit: Unit) {
+    bar.set_style(style(bounded, unit));
     bar.set_prefix(verb(work));
     bar.set_message(short(name));
     bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }
 
 fn style(bounded: bool, unit: Unit) -> ProgressStyle {

@@ -50,8 +50,8 @@ fn deployments(status: &Status, terminal: Terminal) -> Table {
     let mut table = Table::new()
         .left("")
         .left("IMAGE")
-        .elastic()
         .left("BOOTS")
+        .elastic()
         .left("KERNEL")
         .left("DEPLOYMENT")
         .left("HEALTH");
