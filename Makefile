@@ -50,8 +50,11 @@ completions: build ## shell completions into target/completions
 bench: ## criterion micro-benchmarks, compared with the committed baseline
 	benches/compare
 
-peers: ## the whole-path benchmark against peers (root, 20 GB of disk, Debian packages)
-	benches/peers/run
+peers: ## the whole-path benchmark against peers (root, 14 GB of disk; see benches/peers/README.md)
+	benches/peers/run corpus
+	benches/peers/run run
+	benches/peers/run table
+	benches/peers/run chart
 
 clean-demo: ## remove what make demo made
 	rm -rf target/demo
