@@ -15,7 +15,9 @@ demo: ## a real Debian image: import, deploy, boot entry; then an update, with s
 
 test: ## every test; installs the Debian tools that act as oracles first
 	tests/tools/install
-	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	@tests/tools/fetch-composefs target/tools/composefs || echo "C composefs cannot be had: its tests will say that they skip"
+	@export SEALSTONE_COMPOSEFS=$(CURDIR)/target/tools/composefs; \
+	if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	  $(CARGO) nextest run --workspace && $(CARGO) test --workspace --doc; \
 	else $(CARGO) test --workspace; fi
 
