@@ -1,4 +1,12 @@
 //! Images that are not what they say: refused with exit code 3, nothing published, and an honest import afterwards works.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test, with ordinary files"
+)]
 
 mod kit;
 

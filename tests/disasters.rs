@@ -1,4 +1,12 @@
 //! Kills, cancels, full and read-only file systems, two at once: the state before or the state after, and no litter.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test, with ordinary files"
+)]
 
 mod kit;
 

@@ -2,6 +2,14 @@
 //!
 //! Each `## sealstone.NAME/VERSION` of the document has an example; real output is compared with it key by key. Keys named
 //! in an `Optional:` line may be absent or null. Arrays and their first example element describe every element.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test, with ordinary files"
+)]
 
 mod kit;
 
@@ -55,7 +63,7 @@ fn compare(
             for (position, value) in found.iter().enumerate() {
                 match example.first() {
                     Some(example) => {
-                        compare(&format!("{path}[{position}]"), value, example, optional, faults)
+                        compare(&format!("{path}[{position}]"), value, example, optional, faults);
                     }
                     None => faults.push(format!("{path} is documented as empty")),
                 }

@@ -2,6 +2,14 @@
 //!
 //! What this holds: the picture in ARCHITECTURE.md, read from `cargo metadata`. A back edge, a dev-dependency included,
 //! fails here before anybody builds on it.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test, with ordinary files"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;

@@ -1,4 +1,12 @@
 //! What went in through `import` comes out through `ls`, `cat`, `dump`, `diff` and `du`.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test, with ordinary files"
+)]
 
 mod kit;
 

@@ -1,5 +1,12 @@
 //! Repositories that are missing, foreign, newer, or of another kind get a clear answer and stay as they are.
-#![allow(clippy::disallowed_methods, reason = "tests break repositories on purpose")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test, with ordinary files"
+)]
 
 mod kit;
 

@@ -2,6 +2,14 @@
 //!
 //! Function length (60 lines) and the bans on `unwrap`, `expect` and indexing are clippy's, configured in `clippy.toml`
 //! and the workspace's lints; this file holds what clippy cannot see.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test, with ordinary files"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

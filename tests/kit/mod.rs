@@ -2,7 +2,14 @@
 //!
 //! Images are written with the crate `tar` and hashed with `sha2`, independently of the code under test.
 #![allow(dead_code, unused_imports, reason = "each test file is a program of its own and uses a part")]
-#![allow(clippy::disallowed_methods, reason = "fixtures are ordinary files")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "tests, with ordinary files"
+)]
 
 pub mod layer;
 pub mod layout;

@@ -102,11 +102,10 @@ fn show(
     let mut lines = wrap(finding.consequence, room).into_iter();
     let padded = format!("{:<width$}", finding.what);
     writeln!(out, "  {mark} {}  {}", terminal.bold(&padded), lines.next().unwrap_or_default())?;
-    let reason = (!finding.reason.is_empty()).then(|| wrap(&finding.reason, room)).unwrap_or_default();
     for line in lines {
         writeln!(out, "    {:width$}  {line}", "")?;
     }
-    for line in reason {
+    for line in wrap(&finding.reason, room) {
         writeln!(out, "    {:width$}  {}", "", terminal.dim(&line))?;
     }
     Ok(())
