@@ -73,13 +73,13 @@ fn describe(bar: &ProgressBar, work: Work, name: &str, bounded: bool, unit: Unit
 fn style(bounded: bool, unit: Unit) -> ProgressStyle {
     let template = match (bounded, unit) {
         (true, Unit::Bytes) => {
-            "{prefix:>10.dim} {msg:14} {bar:30.cyan/dim} {percent:>3}%  {decimal_bytes:>9} of {decimal_total_bytes:9} {decimal_bytes_per_sec:.dim}"
+            "{prefix:>10.dim} {msg:12} {bar:24.cyan/dim} {percent:>3}%  {decimal_bytes:>9} of {decimal_total_bytes}"
         }
         (true, _) => {
-            "{prefix:>10.dim} {msg:14} {bar:30.cyan/dim} {percent:>3}%  {human_pos:>9} of {human_len:9}"
+            "{prefix:>10.dim} {msg:12} {bar:24.cyan/dim} {percent:>3}%  {human_pos:>9} of {human_len}"
         }
-        (false, Unit::Bytes) => "{prefix:>10.dim} {msg:14} {spinner:.cyan} {decimal_bytes:>9}",
-        (false, _) => "{prefix:>10.dim} {msg:14} {spinner:.cyan} {human_pos:>9}",
+        (false, Unit::Bytes) => "{prefix:>10.dim} {msg:12} {spinner:.cyan} {decimal_bytes:>9}",
+        (false, _) => "{prefix:>10.dim} {msg:12} {spinner:.cyan} {human_pos:>9}",
     };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     style.progress_chars("━╸─").tick_strings(&["⠋", "⠙", "⠹", "⠸", "⠴", "⠦", "⠇", " "])

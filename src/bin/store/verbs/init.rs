@@ -105,8 +105,8 @@ fn make_parents(folder: &Path) -> anyhow::Result<()> {
 fn explain(verity: Verity) -> &'static str {
     match verity {
         Verity::Required => "required: the kernel checks every read",
-        Verity::Offline => "offline: to be sealed by an installer; until then `store fsck` checks",
-        Verity::Computed => "computed: this file system has no fs-verity; imports and `store fsck` check",
+        Verity::Offline => "offline: an installer seals, until then store fsck checks",
+        Verity::Computed => "computed: no fs-verity here, imports and store fsck check",
     }
 }
 
