@@ -143,6 +143,12 @@ impl Catalogue {
 }
 
 impl NamedImage {
+    /// Whether this is no name of a user's, but the one by which a deployment keeps its image (bootc's convention).
+    #[must_use]
+    pub fn is_kept_by_deployment(&self) -> bool {
+        self.name == format!("localhost/bootc-{}", self.manifest)
+    }
+
     fn has(&self, id: &ObjectId) -> bool {
         self.content.as_ref().is_ok_and(|content| [content.image, content.bootable].contains(&Some(*id)))
     }

@@ -99,6 +99,10 @@ fn table(images: &[ImageDocument], terminal: Terminal) -> Table {
 /// An imported image's usage; nothing for other refs.
 fn document(usage: &RefUsage) -> Option<ImageDocument> {
     let name = usage.name.to_oci().filter(|_| usage.place == Place::Streams)?;
+    // What a deployment keeps is shared with the image's own name: a row of its own would say nothing.
+    if name.starts_with("localhost/bootc-") {
+        return None;
+    }
     Some(ImageDocument {
         name,
         own_bytes: usage.own_bytes,

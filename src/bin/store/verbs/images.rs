@@ -10,12 +10,17 @@ use crate::image::short_id;
 use crate::output::{Table, escape, write_document};
 
 /// List the images
+///
+/// Names by which deployments keep their images are left out, unless --all is given.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   store images
   store images --json | jq -r '.images[].image'")]
 pub struct Args {
+    /// List the names by which deployments keep their images as well
+    #[arg(short, long)]
+    all: bool,
     #[command(flatten)]
     listing: Listing,
 }
@@ -41,18 +46,19 @@ struct ImageDocument {
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let repository = context.open_repository()?;
     let catalogue = Catalogue::read(&repository)?;
+    let images = || catalogue.images().iter().filter(|image| args.all || !image.is_kept_by_deployment());
     context.print(|out, terminal| {
         if args.listing.json {
-            let images = catalogue.images().iter().map(document).collect();
+            let images = images().map(document).collect();
             return write_document(out, "sealstone.images/1", &Document { images });
         }
         let mut table = Table::new().left("NAME").elastic();
         table = table.left("IMAGE").left("BOOTABLE").left("MANIFEST").right("LAYERS").left("CREATED");
-        for image in catalogue.images() {
+        for image in images() {
             table.row(row(image, args.listing.no_trunc));
         }
         table.write(out, terminal)?;
-        for image in catalogue.images() {
+        for image in images() {
             if let Err(problem) = &image.content {
                 writeln!(out, "{} {}: {problem}", terminal.bad("damaged:"), escape(image.name.as_bytes()))?;
             }
