@@ -106,7 +106,8 @@ pub(crate) fn import_layers(
         }
         let (running, over) = bounded(0);
         scope.spawn(|| write_back(transaction, over, &halt));
-        for _ in 0..shape.layers {
+        for rank in 0..shape.layers {
+            let first = lock(&queue).pop();
             let run = LayerRun {
                 source,
                 unpacker: Unpacker { pool: &pool, gate: &gate, limits: &options.limits, halt: &halt },
@@ -122,12 +123,17 @@ pub(crate) fn import_layers(
             let (queue, done, halt, running) = (&queue, &done, &halt, running.clone());
             scope.spawn(move || {
                 let _running: Sender<Infallible> = running;
+                if rank > 0 {
+                    give_way();
+                }
                 // The largest first: the last to begin should be short.
-                while let Some((index, task)) = lock(queue).pop() {
+                let mut next = first;
+                while let Some((index, task)) = next {
                     match run.import(task) {
                         Ok(layer) => lock(done).push((index, layer)),
                         Err(error) => return halt.fail(error),
                     }
+                    next = lock(queue).pop();
                 }
             });
         }
@@ -136,6 +142,15 @@ pub(crate) fn import_layers(
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|(index, _)| *index);
     Ok(done.into_iter().map(|(_, layer)| layer.finish()).collect())
+}
+
+/// Lets the largest layer have the processors first: its decompressor, one thread, decides when the import ends. The
+/// other layers fill what it leaves. Threads that this thread makes are as patient.
+fn give_way() {
+    const PATIENCE: i32 = 10;
+    let thread = Some(rustix::thread::gettid());
+    // Lowering one's own priority is always allowed; should it fail all the same, the import is only slower.
+    let _ = rustix::process::setpriority_process(thread, PATIENCE);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -1,12 +1,16 @@
 //! The first stage of a layer: read its blob, hash it, decompress it into chunks.
 //!
-//! The blob's digest and size are computed over every byte, in the pass that decompresses them. When the decompressor
-//! or a later stage gives up, the rest is still read and hashed, so that a damaged blob is reported as one, by digest,
-//! and not by what its damage happens to break.
+//! The blob's digest and size are computed over every byte, on a thread of its own: decompressing is the longest part
+//! of a layer's way, and nothing else should lie on it. When the decompressor or a later stage gives up, the rest is
+//! still read and hashed, so that a damaged blob is reported as one, by digest, and not by what its damage happens to
+//! break.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, Sender, bounded};
 use sealstone_store::control::Task;
 
 use super::{
@@ -23,6 +27,9 @@ use crate::{
 
 /// How much of a blob is read at a time, in bytes.
 const READ: usize = 256 << 10;
+
+/// How many such pieces may wait for the decompressor.
+const WAITING: usize = 4;
 
 /// What all layers of an import share with their first stages.
 pub(super) struct Unpacker<'a> {
@@ -71,9 +78,7 @@ impl Unpacker<'_> {
         mut task: Task,
     ) -> Result<Unpacked> {
         let Input { blob, descriptor, name, is_plain } = input;
-        let what = || name.to_owned();
-        let mut hasher = DigestHasher::new(descriptor.digest().algorithm());
-        let mut outlet = Outlet {
+        let outlet = Outlet {
             decoder: if is_plain {
                 Decoder::plain(self.limits.into())
             } else {
@@ -84,23 +89,48 @@ impl Unpacker<'_> {
             chunks: Some(chunks),
             signals,
         };
-        let mut failure = None;
-        let mut input = vec![0; READ];
+        let (full, arriving) = bounded(WAITING);
+        let (emptied, spare) = bounded(WAITING + 2);
+        let (read, decoded) = thread::scope(|scope| {
+            let reading = scope.spawn(|| self.read(blob, descriptor, name, full, &spare, &mut task));
+            let decoded = outlet.drain(arriving, &emptied);
+            (reading.join(), decoded)
+        });
+        let digest = read.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let compression = decoded.map_err(|source| ImportError::Decode { what: name.to_owned(), source })?;
+        task.finish();
+        Ok(Unpacked { compression, digest })
+    }
+
+    /// Reads and hashes the blob to its end, whoever still wants its bytes.
+    fn read(
+        &self,
+        blob: &mut dyn Blob,
+        descriptor: &Descriptor,
+        name: &str,
+        full: Sender<Vec<u8>>,
+        spare: &Receiver<Vec<u8>>,
+        task: &mut Task,
+    ) -> Result<Digest> {
+        let what = || name.to_owned();
+        let mut full = Some(full);
+        let mut hasher = DigestHasher::new(descriptor.digest().algorithm());
         let mut size: u64 = 0;
         loop {
             self.halt.check()?;
-            let count = fill(blob, &mut input)?;
-            let bytes = input.get(..count).unwrap_or_default();
+            let mut buffer = spare.try_recv().unwrap_or_default();
+            buffer.resize(READ, 0);
+            let count = fill(blob, &mut buffer)?;
+            buffer.truncate(count);
             size += count as u64;
             if size > descriptor.size() || count == 0 {
                 break;
             }
-            hasher.update(bytes);
-            if let Err(error) = outlet.decode(bytes) {
-                failure = failure.or(Some(error));
-                outlet.chunks = None;
-            }
+            hasher.update(&buffer);
             task.advance(count as u64);
+            if full.as_ref().is_some_and(|full| full.send(buffer).is_err()) {
+                full = None;
+            }
         }
         if size != descriptor.size() {
             return Err(ImportError::Size { what: what(), expected: descriptor.size(), actual: size });
@@ -109,13 +139,7 @@ impl Unpacker<'_> {
         if digest != *descriptor.digest() {
             return Err(ImportError::digest(what(), descriptor.digest(), &digest));
         }
-        match failure.map_or_else(|| outlet.finish(), Err) {
-            Ok(compression) => {
-                task.finish();
-                Ok(Unpacked { compression, digest })
-            }
-            Err(source) => Err(ImportError::Decode { what: what(), source }),
-        }
+        Ok(digest)
     }
 }
 
@@ -131,6 +155,23 @@ struct Outlet<'a> {
 }
 
 impl Outlet<'_> {
+    /// Decompresses all that arrives, until its end or until nobody wants more. Hanging up tells the reader.
+    fn drain(
+        mut self,
+        arriving: Receiver<Vec<u8>>,
+        emptied: &Sender<Vec<u8>>,
+    ) -> Result<Compression, DecodeError> {
+        for bytes in arriving {
+            self.decode(&bytes)?;
+            if self.chunks.is_none() {
+                break;
+            }
+            // The reader has as many as it wants: then this one is dropped.
+            let _ = emptied.try_send(bytes);
+        }
+        self.finish()
+    }
+
     fn decode(&mut self, mut input: &[u8]) -> Result<(), DecodeError> {
         while self.chunks.is_some() && !input.is_empty() {
             let consumed = self.step(input)?.consumed;
