@@ -76,7 +76,7 @@ fn text(c: &mut Criterion) {
     let ascii = text.as_str();
     group.bench_function("ours", |b| b.iter(|| dump::parse(ascii.as_bytes()).unwrap()));
     group.bench_function("composefs", |b| {
-        b.iter(|| dumpfile_to_filesystem::<Sha256HashValue>(ascii).unwrap())
+        b.iter(|| dumpfile_to_filesystem::<Sha256HashValue>(ascii).unwrap());
     });
     group.finish();
 }

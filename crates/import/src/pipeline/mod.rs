@@ -105,22 +105,23 @@ pub(crate) fn import_layers(
             scope.spawn(move || write_all(transaction, &work, halt));
         }
         let (running, over) = bounded(0);
-        scope.spawn(|| write_back(transaction, over, &halt));
+        let halt = &halt;
+        scope.spawn(move || write_back(transaction, &over, halt));
         for rank in 0..shape.layers {
             let first = lock(&queue).pop();
             let run = LayerRun {
                 source,
-                unpacker: Unpacker { pool: &pool, gate: &gate, limits: &options.limits, halt: &halt },
+                unpacker: Unpacker { pool: &pool, gate: &gate, limits: &options.limits, halt },
                 assembly: Assembly {
                     transaction,
                     jobs: jobs.clone(),
-                    halt: &halt,
+                    halt,
                     limits: &options.limits,
                     strictness: options.strictness,
                     hold: shape.hold,
                 },
             };
-            let (queue, done, halt, running) = (&queue, &done, &halt, running.clone());
+            let (queue, done, running) = (&queue, &done, running.clone());
             scope.spawn(move || {
                 let _running: Sender<Infallible> = running;
                 if rank > 0 {

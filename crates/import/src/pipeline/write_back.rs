@@ -17,7 +17,7 @@ const OBJECTS: u64 = 8192;
 const BYTES: u64 = 128 << 20;
 
 /// Writes back until `over` says that no layer is running any more.
-pub(super) fn write_back(transaction: &Transaction, over: Receiver<Infallible>, halt: &Halt<'_>) {
+pub(super) fn write_back(transaction: &Transaction, over: &Receiver<Infallible>, halt: &Halt<'_>) {
     let mut written = transaction.stats();
     while over.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) && halt.check().is_ok() {
         let now = transaction.stats();
