@@ -31,7 +31,8 @@ Examples:
   store import --platform linux/arm64 oci:image:latest
   store import --dry-run oci:image            # how many bytes would be read?")]
 pub struct Args {
-    /// oci:DIR[:TAG] or oci-archive:FILE[:TAG]; @N in place of the tag is the N-th image
+    // An attribute, not a comment: rustdoc would read the brackets as a link.
+    #[arg(help = "oci:DIR[:TAG] or oci-archive:FILE[:TAG]; @N in place of the tag is the N-th image")]
     reference: String,
     /// What to call the image here [default: the reference]
     #[arg(long)]
