@@ -191,6 +191,19 @@ impl Esp {
         Err(BootError::Corrupt { what: folder.label().display().to_string(), reason })
     }
 
+    /// Checks that an entry fits one cluster (rule D9 (2)), so that it is written as one.
+    ///
+    /// # Errors
+    /// [`BootError::TooBig`].
+    pub fn check_entry(&self, name: &EntryName, entry: &BlsEntry) -> Result<(), BootError> {
+        let (size, limit) = (entry.to_string().len() as u64, self.space()?.block);
+        if size <= limit {
+            return Ok(());
+        }
+        let what = format!("boot entry {name} (which must fit one cluster of {})", self.name());
+        Err(BootError::TooBig { what, size, limit })
+    }
+
     /// Writes an entry under its final name, which must be free: an entry of these bytes is taken for written, and one
     /// that no boot loader would boot (torn by a power cut) makes way.
     ///
@@ -198,12 +211,8 @@ impl Esp {
     /// [`BootError::TooBig`] when it does not fit one cluster, [`BootError::Occupied`] when another bootable entry has
     /// the name, [`BootError::Corrupt`] when it does not read back.
     pub fn write_entry(&self, name: &EntryName, entry: &BlsEntry) -> Result<(), BootError> {
+        self.check_entry(name, entry)?;
         let text = entry.to_string();
-        let (size, limit) = (text.len() as u64, self.space()?.block);
-        if size > limit {
-            let what = format!("boot entry {name} (which must fit one cluster of {})", self.name());
-            return Err(BootError::TooBig { what, size, limit });
-        }
         let folder = self.ensure_path(ENTRIES)?;
         if let Some(taken) = name_in(&folder, name)? {
             let there = folder.open_file(&taken)?.read_all(ENTRY_MAX as u64);

@@ -11,7 +11,7 @@ mod tests;
 
 use sealstone_boot::{BlsEntry, BootError, EntryName, Esp, Kernel};
 use sealstone_store::{
-    Control, Durable, Error, Optional,
+    Control, Durable, Error,
     disk::{Dir, Rename},
     tree::{FileType, Tree},
 };
@@ -23,7 +23,7 @@ use crate::{
     origin::Origin,
     populate::populate,
     record::State,
-    sysroot::{DEPLOY, OS, VAR},
+    sysroot::{DEPLOY, OS, VAR, remove_tree},
     target::World,
 };
 
@@ -111,7 +111,7 @@ impl<'a> Run<'a> {
             Step::RemoveRecord { id } => sysroot.remove_record(id)?,
             Step::RemoveState { id } => {
                 let deploy = sysroot.ensure(DEPLOY)?;
-                deploy.remove_dir_all(id.to_string()).optional()?;
+                remove_tree(&deploy, &id.to_string())?;
                 deploy.sync()?;
             }
             Step::Release { deployment, is_shared } => release(repository, deployment, *is_shared)?,

@@ -26,7 +26,9 @@ pub fn plan_reconcile(target: &Target) -> Result<Plan, DeployError> {
     let world = World::read(target)?;
     let records = world.records.clone();
     let mut plan = Plan::new(&world, None);
-    boot_steps(target, &world, &records, &BTreeSet::new(), &mut plan)?;
+    kernel_steps(target, &world, &records, &mut plan)?;
+    entry_steps(target, &world, &records, &mut plan)?;
+    keep_first(&records, &mut plan);
     Ok(plan)
 }
 
@@ -53,8 +55,10 @@ pub fn plan_remove(
         return needed("it is the only one that boots");
     }
     let mut plan = Plan::new(&world, None);
-    boot_steps(target, &world, &rest, &BTreeSet::new(), &mut plan)?;
+    kernel_steps(target, &world, &rest, &mut plan)?;
+    entry_steps(target, &world, &rest, &mut plan)?;
     remove_steps(&record, &rest, &mut plan);
+    keep_first(&rest, &mut plan);
     Ok(plan)
 }
 
@@ -68,44 +72,54 @@ fn remove_steps(record: &Record, rest: &[Record], plan: &mut Plan) {
     ]);
 }
 
-/// The steps from the boot partitions as they are to what these records want: kernels, entries, and then what nobody
-/// needs any more. `written` are kernels that the plan writes already.
-fn boot_steps(
+/// The kernels that are not safely on every boot partition: an entry vouches for its kernel, since it was written after
+/// the kernel had been read back; a kernel without one may be half of an earlier run.
+fn kernel_steps(
     target: &Target,
     world: &World,
     records: &[Record],
-    written: &BTreeSet<(usize, sealstone_boot::BootDigest)>,
     plan: &mut Plan,
 ) -> Result<(), DeployError> {
-    let deployed = || records.iter().filter(|record| record.state == State::Deployed);
-    let wanted = entries(records)?;
     for (number, (esp, boot)) in target.esps.iter().zip(&world.esps).enumerate() {
-        for record in deployed() {
+        let mut seen = BTreeSet::new();
+        for record in records.iter().filter(|record| record.state == State::Deployed) {
             let sizes = &record.kernel.sizes;
-            if !written.contains(&(number, sizes.digest)) && !esp.has_kernel(sizes)? {
-                plan.steps.push(Step::WriteKernel {
-                    esp: number,
-                    image: record.image.id,
-                    digest: sizes.digest,
-                });
+            let is_safe = boot.boots(&sizes.digest) && esp.has_kernel(sizes)?;
+            if !is_safe && seen.insert(sizes.digest) {
+                let (image, digest) = (record.image.id, sizes.digest);
+                plan.steps.push(Step::WriteKernel { esp: number, image, digest });
             }
         }
+    }
+    Ok(())
+}
+
+/// The entries from those there are to those that the records want, and then the kernels that nobody needs any more.
+fn entry_steps(
+    target: &Target,
+    world: &World,
+    records: &[Record],
+    plan: &mut Plan,
+) -> Result<(), DeployError> {
+    let wanted = entries(records)?;
+    for (number, (esp, boot)) in target.esps.iter().zip(&world.esps).enumerate() {
         for change in entry_changes(&boot.ours, &wanted)? {
             plan.steps.push(match change {
                 EntryChange::Write(name, entry) => {
+                    esp.check_entry(&name, &entry)?;
                     Step::WriteEntry { esp: number, name: name.to_string(), text: entry.to_string() }
                 }
                 EntryChange::Remove(name) => Step::RemoveEntry { esp: number, name: name.to_string() },
             });
         }
         for kernel in &boot.kernels {
-            let used = deployed().any(|record| record.kernel.sizes.digest == *kernel);
+            let deployed = |record: &Record| record.state == State::Deployed;
+            let used = records.iter().any(|record| deployed(record) && record.kernel.sizes.digest == *kernel);
             if !used && !boot.names_kernel(kernel) {
                 plan.steps.push(Step::RemoveKernel { esp: number, digest: *kernel });
             }
         }
     }
-    keep_first(records, plan);
     Ok(())
 }
 

@@ -151,15 +151,14 @@ impl Sysroot {
     /// An empty folder for what is not whole yet, on the file system of the state. What an earlier run left is removed.
     pub(crate) fn fresh_temporary(&self, name: &str) -> Result<Dir, DeployError> {
         let folder = self.ensure(TEMPORARY)?;
-        folder.remove_dir_all(name).optional()?;
+        remove_tree(&folder, name)?;
         Ok(folder.ensure_dir(name, 0o700)?)
     }
 
     /// Removes what is not whole.
     pub(crate) fn remove_temporary(&self) -> Result<(), DeployError> {
         let Some(own) = self.root.open_dir(OWN).optional()? else { return Ok(()) };
-        own.remove_dir_all("tmp").optional()?;
-        Ok(())
+        remove_tree(&own, "tmp")
     }
 
     /// Opens a folder below the root; each level that is missing is made, and its parent synced.
@@ -174,6 +173,22 @@ impl Sysroot {
             Ok(dir)
         })
     }
+}
+
+/// Removes a folder with all in it, if it is there. Folders of an image may forbid that to all but root, so their modes
+/// are opened first.
+pub(crate) fn remove_tree(parent: &Dir, name: &str) -> Result<(), DeployError> {
+    let Some(top) = parent.metadata(name).optional()? else { return Ok(()) };
+    if top.kind == FileType::Directory && !rustix::process::geteuid().is_root() {
+        let mut to_open = vec![(parent.clone(), std::ffi::OsString::from(name))];
+        while let Some((parent, name)) = to_open.pop() {
+            parent.set_mode(&name, 0o700)?;
+            let dir = parent.open_dir(&name)?;
+            let folders = dir.read_dir()?.into_iter().filter(|entry| entry.kind == FileType::Directory);
+            to_open.extend(folders.map(|entry| (dir.clone(), entry.name)));
+        }
+    }
+    Ok(parent.remove_dir_all(name).optional().map(drop)?)
 }
 
 fn read_record(folder: &Dir, file: &str, stem: &str) -> Result<Record, String> {

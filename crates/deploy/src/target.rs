@@ -99,6 +99,12 @@ impl BootWorld {
         Ok(world)
     }
 
+    /// Whether an entry of ours boots this kernel.
+    pub(crate) fn boots(&self, digest: &BootDigest) -> bool {
+        let (vmlinuz, _) = Esp::kernel_paths(digest);
+        self.ours.values().any(|entry| entry.linux() == Some(&vmlinuz))
+    }
+
     /// Whether an entry that is not ours boots a kernel of our naming: then it is not ours to remove.
     pub(crate) fn names_kernel(&self, digest: &BootDigest) -> bool {
         let (vmlinuz, initrd) = Esp::kernel_paths(digest);

@@ -304,3 +304,75 @@ fn what_is_foreign_or_broken_is_reported_and_stops_nothing() {
     assert!(machine.path("esp/loader/entries/windows.conf").exists());
     assert!(plan_reconcile(&target).unwrap().is_empty());
 }
+
+#[test]
+fn every_boot_partition_gets_the_same_and_a_new_one_is_caught_up_with() {
+    let machine = Machine::new();
+    let (one, two) = (machine.import(&System::new("1")), machine.import(&System::new("2")));
+    machine.deploy(&one);
+    std::fs::create_dir(machine.path("esp2")).unwrap();
+    let mut target = machine.target();
+    target.esps.push(Esp::new(Dir::open(&RealDisk::shared(), machine.path("esp2")).unwrap()));
+    // What an earlier run left there: the size is right, the content is not.
+    let kernel = sealstone_boot::Esp::kernel_paths(&target.esps[0].kernels().unwrap()[0]).0;
+    let torn = machine.path(&format!("esp2{kernel}"));
+    std::fs::create_dir_all(torn.parent().unwrap()).unwrap();
+    let whole = std::fs::read(machine.path(&format!("esp{kernel}"))).unwrap();
+    std::fs::write(&torn, vec![0; whole.len()]).unwrap();
+    deploy_on(&target, &two).unwrap();
+    assert_eq!(std::fs::read(&torn).unwrap(), whole);
+    let names = machine.names("esp/loader/entries");
+    assert_eq!((names.len(), machine.names("esp2/loader/entries")), (2, names));
+    assert_eq!(target.esps[0].kernels().unwrap(), target.esps[1].kernels().unwrap());
+    assert!(status(&target, None).unwrap().deployments.iter().all(|deployment| deployment.health.is_good()));
+}
+
+#[test]
+fn gc_keeps_what_a_deployment_needs_and_takes_it_after_the_removal() {
+    let machine = Machine::new();
+    let (one, two) = (machine.import(&System::new("1")), machine.import(&System::new("2")));
+    machine.deploy(&one);
+    machine.deploy(&two);
+    let collect = || {
+        let repository = machine.target().repository;
+        repository.gc(&sealstone_store::GcOptions::default(), &Control::new()).unwrap()
+    };
+    collect();
+    let status = status(&machine.target(), None).unwrap();
+    assert!(status.deployments.iter().all(|deployment| deployment.health.is_good()));
+    for request in [&one, &two] {
+        image_tree(&machine.target().repository, &request.image).unwrap();
+    }
+    let target = machine.target();
+    let plan = plan_remove(&target, &id_of(&one).parse().unwrap(), None).unwrap();
+    apply(&target, &plan, &Control::new()).unwrap();
+    drop(target);
+    collect();
+    assert!(image_tree(&machine.target().repository, &one.image).is_err());
+    image_tree(&machine.target().repository, &two.image).unwrap();
+}
+
+#[test]
+fn an_entry_that_no_cluster_holds_is_refused_before_anything_is_written() {
+    let machine = Machine::new();
+    let mut request = machine.import(&System::new("1"));
+    request.kargs = (0..3).map(|n| format!("long{n}={}", "x".repeat(1500)).parse().unwrap()).collect();
+    let refused = plan_deploy(&machine.target(), &request).unwrap_err();
+    assert!(matches!(refused, DeployError::Boot(BootError::TooBig { .. })), "{refused}");
+}
+
+#[test]
+fn a_cancelled_deploy_leaves_the_old_system_and_goes_on_later() {
+    let machine = Machine::new();
+    let (one, two) = (machine.import(&System::new("1")), machine.import(&System::new("2")));
+    machine.deploy(&one);
+    let target = machine.target();
+    let plan = plan_deploy(&target, &two).unwrap();
+    let control = Control::new();
+    control.cancel_token().cancel();
+    let cancelled = apply(&target, &plan, &control);
+    assert!(matches!(cancelled, Err(DeployError::Store(Error::Cancelled))), "{cancelled:?}");
+    assert_eq!(menu(&machine).len(), 1);
+    machine.deploy(&two);
+    assert_eq!(menu(&machine).len(), 2);
+}

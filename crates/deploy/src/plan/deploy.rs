@@ -1,7 +1,5 @@
 //! Planning a deployment: install and update are the same.
 
-use std::collections::BTreeSet;
-
 use sealstone_boot::{Karg, Kernel, OsRelease, find_ukis};
 use sealstone_import::{ConfigDigest, ManifestDigest, catalogue::NamedImage};
 use sealstone_store::{
@@ -9,7 +7,7 @@ use sealstone_store::{
     tree::{FileType, Tree},
 };
 
-use super::{Plan, Room, Step, boot_steps, remove_steps};
+use super::{Plan, Room, Step, entry_steps, keep_first, kernel_steps, remove_steps};
 use crate::{
     DeployError, DeploymentId, ImageId, Profile, RECORD_VERSION, Record, Target,
     image_tree::{image_tree, read_text},
@@ -85,21 +83,16 @@ pub fn plan_deploy(target: &Target, request: &DeployRequest) -> Result<Plan, Dep
     if !world.states.contains(&id.to_string()) {
         plan.steps.push(Step::MakeState { id });
     }
-    let mut written = BTreeSet::new();
+    kernel_steps(target, &world, &after, &mut plan)?;
     if was != Some(State::Deployed) {
-        for number in 0..target.esps.len() {
-            // Even if it seems to be there: it is compared before anything boots it.
-            let digest = record.kernel.sizes.digest;
-            plan.steps.push(Step::WriteKernel { esp: number, image: request.image, digest });
-            written.insert((number, digest));
-        }
         plan.steps.push(Step::WriteDeployed { id });
     }
     plan.room = room(target, &world, &tree, &record, &plan.steps)?;
-    boot_steps(target, &world, &after, &written, &mut plan)?;
+    entry_steps(target, &world, &after, &mut plan)?;
     for gone in &abandoned {
         remove_steps(gone, &after, &mut plan);
     }
+    keep_first(&after, &mut plan);
     Ok(plan)
 }
 

@@ -10,6 +10,7 @@ use sealstone_import::{ManifestDigest, streams::manifest_stream};
 use sealstone_store::{
     Algorithm, Control, InitOptions, Repository,
     disk::{Dir, Disk, RealDisk},
+    splitstream::SplitStreamWriter,
 };
 
 use super::{Entry, dir, file, link, read, symlink, tar_of};
@@ -122,7 +123,9 @@ impl Machine {
         let layer = read(repository.algorithm(), &bytes, |body| transaction.put(body).unwrap().id);
         let images = make_images(&transaction, &[&layer]).unwrap();
         let manifest: ManifestDigest = format!("sha256:{:0>64}", hex(system.version)).parse().unwrap();
-        let stream = transaction.put(format!("the stream of {}", system.version).as_bytes()).unwrap();
+        let mut stream = SplitStreamWriter::new(&transaction, 1).unwrap();
+        stream.inline(format!("the manifest of {}", system.version).as_bytes());
+        let stream = stream.finish().unwrap();
         transaction.name_stream(manifest_stream(&manifest).unwrap(), stream.id);
         let _ = transaction.commit(()).unwrap();
         DeployRequest {
