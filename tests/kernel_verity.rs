@@ -11,12 +11,17 @@
     reason = "a test"
 )]
 
-#[allow(unused, reason = "part of the kit")]
 mod kit;
 
 use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 
-use sealstone::store::{Algorithm, BLOCK_SIZE, verity};
+use kit::{Image, Sandbox};
+use sealstone::store::disk::{Dir, RealDisk};
+use sealstone::store::{Ability, Algorithm, BLOCK_SIZE, Finding, ObjectId, doctor, verity};
+
+/// What reading through a mount says of bytes that are not those of their digest.
+const EIO: i32 = 5;
 
 const BOTH: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Sha512];
 
@@ -92,4 +97,111 @@ fn a_sealed_file_is_sealed_once_and_refuses_writers() {
     assert_eq!(verity::enable(&file, Algorithm::Sha256), Ok(()));
     assert_eq!(verity::enable(&file, Algorithm::Sha256), Err(verity::VerityError::AlreadySealed));
     assert!(File::options().write(true).open(&path).is_err());
+}
+
+/// A repository whose objects the kernel guards, with one image in it, `example`.
+fn sealed_repository(algorithm: &str) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.store(["init", "--algorithm", algorithm, "--verity", "required"]).succeeds();
+    sandbox.import("layout", &Image::bootable("6.1.0"), "example").succeeds();
+    sandbox
+}
+
+/// Every object of a repository, with the id that its name says.
+fn objects(repository: &Path) -> Vec<(PathBuf, ObjectId)> {
+    let folders = fs::read_dir(repository.join("objects")).unwrap().map(|entry| entry.unwrap().path());
+    let files = folders.flat_map(|folder| fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().path());
+    files
+        .map(|path| {
+            let digits = path.iter().rev().take(2).map(|part| part.to_str().unwrap()).collect::<Vec<_>>();
+            let id = format!("{}{}", digits[1], digits[0]).parse().unwrap();
+            (path, id)
+        })
+        .collect()
+}
+
+#[test]
+fn an_import_seals_every_object_with_the_digest_that_names_it() {
+    let Some(_) = folder_with_verity("an_import_seals_every_object_with_the_digest_that_names_it") else {
+        return;
+    };
+    for algorithm in ["sha256", "sha512"] {
+        let sandbox = sealed_repository(algorithm);
+        let objects = objects(&sandbox.repository());
+        assert!(objects.len() > 8, "{objects:?}");
+        for (path, id) in objects {
+            assert_eq!(verity::measure(File::open(&path).unwrap()), Ok(id));
+            assert!(
+                File::options().write(true).open(&path).is_err(),
+                "nobody can write to {}",
+                path.display()
+            );
+        }
+        let meta = File::open(sandbox.repository().join("meta.json")).unwrap();
+        assert!(verity::measure(&meta).is_ok(), "by which composefs knows that the repository is sealed");
+        sandbox.store(["ls", "example", "/usr/bin"]).succeeds();
+        assert!(fs::read_dir(sandbox.repository().join("sealstone/tmp")).unwrap().next().is_none());
+    }
+}
+
+#[test]
+fn a_mounted_image_reads_back_and_a_changed_object_is_an_error_not_other_bytes() {
+    let test = "a_mounted_image_reads_back_and_a_changed_object_is_an_error_not_other_bytes";
+    let Some(_) = folder_with_verity(test) else { return };
+    if !kit::is_root() {
+        return kit::skip(test, "mounting needs root");
+    }
+    let sandbox = sealed_repository("sha256");
+    let hello = kit::layer::noise(9_000, 3);
+    let mount = sandbox.path("mnt");
+    fs::create_dir(&mount).unwrap();
+    let target = mount.to_str().unwrap();
+    let read = || {
+        sandbox.store(["mount", "example", target]).succeeds();
+        let result = fs::read(mount.join("usr/bin/hello"));
+        let small = fs::read(mount.join("etc/hostname")).unwrap();
+        sandbox.store(["umount", target]).succeeds();
+        assert_eq!(small, b"example\n", "what is in the image itself");
+        result.map_err(|error| error.raw_os_error())
+    };
+    assert_eq!(read().as_deref(), Ok(hello.as_slice()));
+
+    let object =
+        sandbox.repository().join("objects").join(verity::digest(Algorithm::Sha256, &hello).object_path());
+    // The right bytes, but nobody guards them.
+    fs::remove_file(&object).unwrap();
+    fs::write(&object, &hello).unwrap();
+    assert_eq!(read(), Err(Some(EIO)));
+    assert_eq!(sandbox.store(["cat", "example", "/usr/bin/hello"]).stdout, "");
+    // Other bytes of the same size, guarded.
+    fs::remove_file(&object).unwrap();
+    fs::write(&object, kit::layer::noise(9_000, 4)).unwrap();
+    verity::enable(File::open(&object).unwrap(), Algorithm::Sha256).unwrap();
+    assert_eq!(read(), Err(Some(EIO)));
+    assert_eq!(sandbox.store(["cat", "example", "/usr/bin/hello"]).stdout, "");
+
+    // A repair finds it, and seals the copy that it takes from elsewhere.
+    sandbox.store(["fsck"]).fails(1);
+    let other = Sandbox::new();
+    other.store(["init", "--algorithm", "sha256", "--verity", "computed"]).succeeds();
+    other.import("layout", &Image::bootable("6.1.0"), "example").succeeds();
+    sandbox.store(["fsck", "--repair", "--from", other.repository().to_str().unwrap()]).succeeds();
+    assert_eq!(read().as_deref(), Ok(hello.as_slice()));
+    assert!(verity::measure(File::open(&object).unwrap()).is_ok());
+    sandbox.store(["fsck"]).succeeds();
+}
+
+#[test]
+fn the_doctor_finds_what_this_kernel_has() {
+    let Some(folder) = folder_with_verity("the_doctor_finds_what_this_kernel_has") else { return };
+    let report = doctor(&Dir::open(&RealDisk::shared(), folder.path()).unwrap()).unwrap();
+    for algorithm in ["fs-verity-sha256", "fs-verity-sha512"] {
+        let finding = report.findings.iter().find(|finding| finding.what == algorithm).unwrap();
+        assert_eq!(finding.ability, Ability::Yes, "{finding:?}");
+    }
+    // The guest's kernel, as root, on ext4, which shares no blocks.
+    if std::env::var_os("SEALSTONE_VM").is_some() {
+        let lacking = |finding: &&Finding| finding.what != "reflink" && finding.ability != Ability::Yes;
+        assert_eq!(report.findings.iter().find(lacking), None);
+    }
 }
