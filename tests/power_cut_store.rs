@@ -19,8 +19,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kit::power_cut::{Lying, Run, Tally};
-use kit::world;
-use sealstone::store::disk::{Call, Disk};
+use kit::{Image, world};
+use sealstone::store::disk::{Call, Disk, RealDisk};
 use sealstone::store::{Place, RefName};
 
 fn import(name: &'static str, content: u8) -> impl Fn(&Arc<dyn Disk>, &Path) {
@@ -35,7 +35,7 @@ fn both(state: &Path, before: &str, new: &str, acknowledged: bool) -> Option<Str
 /// The states of importing `new` into a repository that holds `old`.
 fn import_on_top(lie: impl FnOnce(Arc<dyn Disk>) -> Arc<dyn Disk>, again: bool) -> Tally {
     let folder = world::with_repository();
-    import("old", 1)(&sealstone::store::disk::RealDisk::shared(), folder.path());
+    import("old", 1)(&RealDisk::shared(), folder.path());
     let run = Run::of(folder.path(), lie, |disk| import("new", 2)(disk, folder.path()));
     let lost = |state: &Path, acknowledged| both(state, "old", "new", acknowledged);
     let import = import("new", 2);
@@ -70,16 +70,32 @@ fn power_cut_during_the_first_import_leaves_no_half_visible_image() {
 #[test]
 fn power_cut_during_an_import_of_what_is_there_loses_nothing() {
     let folder = world::with_repository();
-    import("old", 1)(&sealstone::store::disk::RealDisk::shared(), folder.path());
+    import("old", 1)(&RealDisk::shared(), folder.path());
     let run = Run::of(folder.path(), identity, |disk| import("other", 1)(disk, folder.path()));
     let lost = |state: &Path, acknowledged| both(state, "old", "other", acknowledged);
     run.states(lost, Some(&import("other", 1))).is_clean(100);
 }
 
 #[test]
+fn power_cut_during_a_whole_import_of_an_oci_image_leaves_it_or_nothing() {
+    let folder = world::with_repository();
+    let real = RealDisk::shared();
+    Image::bootable("6.1.0").write(&folder.path().join("layout"));
+    world::import(&real, folder.path(), "old").unwrap();
+    Image::bootable("6.2.0").write(&folder.path().join("layout"));
+    let import = |disk: &Arc<dyn Disk>, folder: &Path| world::import(disk, folder, "new").unwrap();
+    let run = Run::of(folder.path(), identity, |disk| import(disk, folder.path()));
+    let lost = |state: &Path, acknowledged: bool| {
+        let new = || acknowledged.then(|| world::missing_image(state, "new")).flatten();
+        world::missing_image(state, "old").or_else(new)
+    };
+    run.states(lost, Some(&import)).is_clean(250);
+}
+
+#[test]
 fn power_cut_while_a_name_moves_leaves_the_old_image_or_the_new_one() {
     let folder = world::with_repository();
-    import("moving", 1)(&sealstone::store::disk::RealDisk::shared(), folder.path());
+    import("moving", 1)(&RealDisk::shared(), folder.path());
     let run = Run::of(folder.path(), identity, |disk| import("moving", 2)(disk, folder.path()));
     // Acknowledged or not, whichever it is: the name is never gone.
     let lost = |state: &Path, _| world::missing(state, "moving");
@@ -89,7 +105,7 @@ fn power_cut_while_a_name_moves_leaves_the_old_image_or_the_new_one() {
 #[test]
 fn power_cut_while_a_ref_is_removed_leaves_it_or_not_and_nothing_else_changes() {
     let folder = world::with_repository();
-    let real = sealstone::store::disk::RealDisk::shared();
+    let real = RealDisk::shared();
     import("kept", 1)(&real, folder.path());
     import("removed", 2)(&real, folder.path());
     let remove = |disk: &Arc<dyn Disk>, folder: &Path| {

@@ -17,7 +17,7 @@ pub fn seeds() -> u64 {
 pub type Operation<'a> = dyn Fn(&Arc<dyn Disk>, &Path) + 'a;
 
 /// A folder for states, in memory where there is such a place: nothing in it has to survive.
-fn in_memory() -> TempDir {
+pub fn in_memory() -> TempDir {
     TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).expect("a temporary folder")
 }
 

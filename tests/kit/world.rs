@@ -4,11 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sealstone::deploy::{DeployError, import_image};
+use sealstone::import::catalogue::Catalogue;
+use sealstone::import::{ImportOptions, source};
 use sealstone::store::disk::{Disk, RealDisk};
 use sealstone::store::splitstream::SplitStreamWriter;
 use sealstone::store::tree::{Content, Metadata, Timestamp, Tree, XattrSet};
 use sealstone::store::{
-    Algorithm, Durable, Error, InitOptions, ObjectId, RefName, RefTarget, Repository, StreamName,
+    Algorithm, Control, Durable, Error, InitOptions, ObjectId, RefName, RefTarget, Repository, StreamName,
     Transaction, erofs, verity,
 };
 
@@ -80,6 +83,35 @@ pub fn missing(folder: &Path, name: &str) -> Option<String> {
     ]
     .into_iter()
     .find(|path| repo.join(path).metadata().is_err())
+}
+
+/// Imports the layout in `folder/layout` whole, as the command does.
+pub fn import(disk: &Arc<dyn Disk>, folder: &Path, name: &str) -> Result<(), DeployError> {
+    let repository = open(disk, folder)?;
+    let options = ImportOptions::default();
+    let layout = format!("oci:{}", folder.join("layout").display()).parse().expect("a reference");
+    let source = source::open(&RealDisk::shared(), &layout, &options.limits).expect("a layout");
+    import_image(&repository, &*source, name, &options, &Control::new().with_threads(2)).map(|done| _ = done)
+}
+
+/// What is not there of an imported image, if anything: its name, its image, or a byte of one of its files.
+pub fn missing_image(folder: &Path, name: &str) -> Option<String> {
+    let look = || -> Result<(), String> {
+        let repository = open(&RealDisk::shared(), folder).map_err(|error| error.to_string())?;
+        let catalogue = Catalogue::read(&repository).map_err(|error| error.to_string())?;
+        let found = catalogue.find(name).map_err(|error| error.to_string())?;
+        whole(&folder.join("repo"), &found.image).map(|_| ())
+    };
+    look().err()
+}
+
+/// A copy of a folder, links as links, in memory where there is such a place.
+pub fn copy_of(folder: &Path) -> tempfile::TempDir {
+    let copy = super::power_cut::in_memory();
+    let from = folder.join(".");
+    let done = std::process::Command::new("cp").arg("-a").args([&from, &copy.path().to_path_buf()]).status();
+    assert!(done.expect("cp").success());
+    copy
 }
 
 /// The first thing that is visible in a repository and not whole, found with the standard library and the digest alone.
