@@ -83,6 +83,8 @@ pub(super) struct PaxSparse {
     map: Option<SparseMap>,
     /// An offset whose length has not come yet.
     offset: Option<u64>,
+    /// Whether there is a `GNU.sparse.name`.
+    has_name: bool,
 }
 
 /// Which sparse format the records announce.
@@ -177,7 +179,10 @@ impl Pax {
         match key {
             b"major" => sparse.major = number()?,
             b"minor" => sparse.minor = number()?,
-            b"name" => self.sparse_name = range,
+            b"name" => {
+                self.sparse_name = range;
+                sparse.has_name = given.is_some();
+            }
             b"size" => sparse.size = number()?,
             b"realsize" => sparse.real_size = number()?,
             b"numblocks" => sparse.count = number()?,
@@ -237,7 +242,11 @@ impl PaxSparse {
             (None, None) | (Some(0), Some(0 | 1)) if self.map.is_some() => {
                 Ok(Some(SparseFormat::InRecords { size }))
             }
-            (None, None) if size.is_none() && self.count.is_none() && self.offset.is_none() => Ok(None),
+            (None, None)
+                if size.is_none() && self.count.is_none() && self.offset.is_none() && !self.has_name =>
+            {
+                Ok(None)
+            }
             // Taking these for plain files, as Go does, would give the packed bytes for the file's.
             (None, None) | (Some(0), Some(0 | 1)) => Err(Reason::Sparse("the map is missing")),
             _ => Err(Reason::Sparse("neither format 0.0, 0.1 nor 1.0")),

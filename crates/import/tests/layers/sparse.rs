@@ -202,6 +202,9 @@ fn unknown_sparse_formats_are_refused_instead_of_taken_for_plain_files() {
     assert!(matches!(refusal(&pax_sparse(records, PACKED).end()), Reason::Sparse(_)));
     let no_map: &[(&str, &[u8])] = &[("GNU.sparse.size", b"3000")];
     assert!(matches!(refusal(&pax_sparse(no_map, PACKED).end()), Reason::Sparse(_)));
+    // Go takes such a name only with a map: to it, this file is called otherwise.
+    let name: &[(&str, &[u8])] = &[("GNU.sparse.name", b"other")];
+    assert!(matches!(refusal(&pax_sparse(name, PACKED).end()), Reason::Sparse(_)));
     // Star's sparse files have another layout under the same type.
     assert_eq!(refusal(&Tar::new().entry(Header::new(b'S', "a"), b"").end()), Reason::Type(b'S'));
 }
