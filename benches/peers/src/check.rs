@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::measure::measure;
 use crate::peer::{Bench, Peer};
+use crate::repository::{config, names, objects};
 
 /// Runs all checks on one image of the corpus.
 pub fn check(bench: &Bench, image: &str) -> Result<()> {
@@ -50,7 +51,7 @@ fn same_objects(ours: &Path, theirs: &Path, floor: &Path) -> Result<()> {
 /// Both programs make the same image, and theirs makes it from our layers too.
 fn same_image(bench: &Bench, ours: &Path, theirs: &Path) -> Result<()> {
     let expected = seal(bench, theirs)?;
-    ensure!(named(&ours.join("images"))?.contains_key(&expected), "our repository has no image {expected}");
+    ensure!(names(ours, "images")?.contains_key(&expected), "our repository has no image {expected}");
     let from_ours = seal(bench, ours)?;
     ensure!(
         from_ours == expected,
@@ -72,10 +73,8 @@ fn their_verbs_do_no_harm(bench: &Bench, ours: &Path) -> Result<()> {
 
 /// The image that composefs-oci makes of the one config in a repository.
 fn seal(bench: &Bench, repository: &Path) -> Result<String> {
-    let streams = named(&repository.join("streams"))?;
-    let config = streams.iter().find_map(|(name, object)| Some((name.strip_prefix("oci-config-")?, object)));
-    let (config, verity) = config.context("a repository without a config")?;
-    let report = driver(bench, &["seal"], repository, &[config, verity])?;
+    let (config, verity) = config(repository)?;
+    let report = driver(bench, &["seal"], repository, &[&config, &verity])?;
     Ok(report["image"].as_str().context("no image id")?.to_owned())
 }
 
@@ -92,36 +91,8 @@ fn print_of(command: &mut Command) -> Result<String> {
 fn contents(repository: &Path) -> Result<BTreeSet<String>> {
     let mut found = objects(repository)?;
     for folder in ["streams", "images"] {
-        for object in named(&repository.join(folder))?.values() {
+        for object in names(repository, folder)?.values() {
             found.remove(object);
-        }
-    }
-    Ok(found)
-}
-
-/// The names of all objects.
-fn objects(repository: &Path) -> Result<BTreeSet<String>> {
-    let mut found = BTreeSet::new();
-    let root = repository.join("objects");
-    for folder in fs::read_dir(&root).with_context(|| format!("read {}", root.display()))? {
-        let folder = folder?;
-        for object in fs::read_dir(folder.path())? {
-            let (first, rest) = (folder.file_name(), object?.file_name());
-            found.insert(format!("{}{}", first.to_string_lossy(), rest.to_string_lossy()));
-        }
-    }
-    Ok(found)
-}
-
-/// The symlinks of a folder, by name, with the id of the object that each names.
-fn named(folder: &Path) -> Result<std::collections::BTreeMap<String, String>> {
-    let mut found = std::collections::BTreeMap::new();
-    for entry in fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))? {
-        let entry = entry?;
-        if entry.file_type()?.is_symlink() {
-            let target = fs::read_link(entry.path())?;
-            let id = target.to_string_lossy().replace("../objects/", "").replace('/', "");
-            found.insert(entry.file_name().to_string_lossy().into_owned(), id);
         }
     }
     Ok(found)

@@ -16,8 +16,10 @@ mod chart;
 mod check;
 mod corpus;
 mod floor;
+mod image;
 mod measure;
 mod peer;
+mod repository;
 mod results;
 mod scratch;
 mod table;
@@ -56,6 +58,13 @@ enum Verb {
         #[arg(long)]
         dry: bool,
     },
+    /// Make the image of an imported layout from our repository's records
+    Image {
+        /// A repository that has it
+        repository: PathBuf,
+        /// The layout
+        layout: PathBuf,
+    },
     /// Measure, and add the runs to the results
     Run {
         /// Only these pieces of work
@@ -91,6 +100,7 @@ fn main() -> Result<()> {
     match arguments.verb {
         Verb::Corpus => corpus.build(),
         Verb::Floor { layout, destination, dry } => floor::run(&layout, &destination, dry),
+        Verb::Image { repository, layout } => image::make(&repository, &layout),
         Verb::Run { work, peer, rounds } => {
             let works = if work.is_empty() { Work::value_variants().to_vec() } else { work };
             run(&Bench::new(corpus, arguments.store)?, &arguments.results, &works, &peer, rounds)

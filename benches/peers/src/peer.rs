@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::corpus::Corpus;
 use crate::corpus::layout::{Compression, Layout};
+use crate::repository::config;
 
 /// A program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -124,6 +125,20 @@ impl Bench {
                 command.env("L", self.layers_inside(image)?);
             }
         }
+        Ok(command)
+    }
+
+    /// The command that makes the image of an imported `image` in `target`.
+    pub fn make_image(&self, peer: Peer, image: &str, target: &Path) -> Result<Command> {
+        let repository = target.join("repo");
+        if peer == Peer::ComposefsOci {
+            let (config, verity) = config(&repository)?;
+            let mut command = Command::new(&self.driver);
+            command.arg("seal").arg(repository).args([config, verity]);
+            return Ok(command);
+        }
+        let mut command = Command::new(&self.own);
+        command.arg("image").arg(repository).arg(self.corpus.image(image));
         Ok(command)
     }
 

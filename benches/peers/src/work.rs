@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::measure::{Cost, measure};
 use crate::peer::{Bench, Peer};
+use crate::repository::{names, object_path};
 use crate::scratch::Scratch;
 
 /// A piece of work.
@@ -33,6 +34,8 @@ pub enum Work {
     Forgotten,
     /// `os` into a store that has it.
     Again,
+    /// The image of `os` from its layers: merge, EROFS, sync.
+    Image,
 }
 
 impl Work {
@@ -47,13 +50,14 @@ impl Work {
             Self::Update => "os-v2 onto os",
             Self::Forgotten => "os again, layers forgotten",
             Self::Again => "os again",
+            Self::Image => "image of os",
         }
     }
 
     /// The image that is imported.
     pub fn image(self) -> &'static str {
         match self {
-            Self::Os | Self::Forgotten | Self::Again => "os",
+            Self::Os | Self::Forgotten | Self::Again | Self::Image => "os",
             Self::Small => "small",
             Self::Many => "many",
             Self::Big => "big",
@@ -70,13 +74,13 @@ impl Work {
             Self::Many | Self::Big => &[Sealstone, Floor, ComposefsOci, Tar, Ostree],
             Self::OsZstd => &[Sealstone, Floor, ComposefsOci, Tar],
             Self::Update => &[Sealstone, ComposefsOci, Ostree],
-            Self::Forgotten | Self::Again => &[Sealstone, ComposefsOci],
+            Self::Forgotten | Self::Again | Self::Image => &[Sealstone, ComposefsOci],
         }
     }
 
     /// The image that must be there before.
     fn before(self) -> Option<&'static str> {
-        matches!(self, Self::Update | Self::Forgotten | Self::Again).then_some("os")
+        matches!(self, Self::Update | Self::Forgotten | Self::Again | Self::Image).then_some("os")
     }
 }
 
@@ -107,12 +111,19 @@ pub fn run(bench: &Bench, work: Work, peer: Peer, round: usize) -> Result<Run> {
     if let Some(image) = work.before() {
         measure(&mut bench.import(peer, image, scratch.path())?, nothing)?;
     }
-    if work == Work::Forgotten {
-        forget(&scratch.path().join("repo"))?;
+    let repository = scratch.path().join("repo");
+    match work {
+        Work::Forgotten => forget(&repository)?,
+        Work::Image => forget_images(&repository)?,
+        _ => {}
     }
     warm(&bench.corpus.image(work.image()))?;
     scratch.sync()?;
-    let (cost, _) = measure(&mut bench.import(peer, work.image(), scratch.path())?, || scratch.sync())
+    let mut command = match work {
+        Work::Image => bench.make_image(peer, work.image(), scratch.path())?,
+        _ => bench.import(peer, work.image(), scratch.path())?,
+    };
+    let (cost, _) = measure(&mut command, || scratch.sync())
         .with_context(|| format!("{}: {}", work.label(), peer.label()))?;
     let (mut files, mut bytes) = (0, 0);
     add_up(scratch.path(), &mut files, &mut bytes)?;
@@ -126,6 +137,15 @@ fn forget(repository: &Path) -> Result<()> {
         if folder.exists() {
             fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;
         }
+    }
+    Ok(())
+}
+
+/// Removes the images of a repository and the objects that hold them.
+fn forget_images(repository: &Path) -> Result<()> {
+    for (name, object) in names(repository, "images")? {
+        fs::remove_file(repository.join("images").join(name)).context("remove an image's name")?;
+        fs::remove_file(object_path(repository, &object)).context("remove an image")?;
     }
     Ok(())
 }
