@@ -32,6 +32,8 @@ pub enum Work {
     Update,
     /// `os` into a store that has its objects, but has forgotten its layers.
     Forgotten,
+    /// `os` into a store that has it, but has lost its own records of the layers' trees.
+    RecordsLost,
     /// `os` into a store that has it.
     Again,
     /// The image of `os` from its layers: merge, EROFS, sync.
@@ -49,6 +51,7 @@ impl Work {
             Self::OsZstd => "os-zstd, cold",
             Self::Update => "os-v2 onto os",
             Self::Forgotten => "os again, layers forgotten",
+            Self::RecordsLost => "os again, records lost",
             Self::Again => "os again",
             Self::Image => "image of os",
         }
@@ -57,7 +60,7 @@ impl Work {
     /// The image that is imported.
     pub fn image(self) -> &'static str {
         match self {
-            Self::Os | Self::Forgotten | Self::Again | Self::Image => "os",
+            Self::Os | Self::Forgotten | Self::RecordsLost | Self::Again | Self::Image => "os",
             Self::Small => "small",
             Self::Many => "many",
             Self::Big => "big",
@@ -74,13 +77,15 @@ impl Work {
             Self::Many | Self::Big => &[Sealstone, Floor, ComposefsOci, Tar, Ostree],
             Self::OsZstd => &[Sealstone, Floor, ComposefsOci, Tar],
             Self::Update => &[Sealstone, ComposefsOci, Ostree],
+            Self::RecordsLost => &[Sealstone],
             Self::Forgotten | Self::Again | Self::Image => &[Sealstone, ComposefsOci],
         }
     }
 
     /// The image that must be there before.
     fn before(self) -> Option<&'static str> {
-        matches!(self, Self::Update | Self::Forgotten | Self::Again | Self::Image).then_some("os")
+        matches!(self, Self::Update | Self::Forgotten | Self::RecordsLost | Self::Again | Self::Image)
+            .then_some("os")
     }
 }
 
@@ -113,7 +118,8 @@ pub fn run(bench: &Bench, work: Work, peer: Peer, round: usize) -> Result<Run> {
     }
     let repository = scratch.path().join("repo");
     match work {
-        Work::Forgotten => forget(&repository)?,
+        Work::Forgotten => forget(&repository, &["streams", "images", "sealstone"])?,
+        Work::RecordsLost => forget(&repository, &["sealstone"])?,
         Work::Image => forget_images(&repository)?,
         _ => {}
     }
@@ -130,9 +136,9 @@ pub fn run(bench: &Bench, work: Work, peer: Peer, round: usize) -> Result<Run> {
     Ok(Run { work, peer, round, cost, files, bytes })
 }
 
-/// Removes what a composefs repository knows of layers and images; the objects stay.
-fn forget(repository: &Path) -> Result<()> {
-    for name in ["streams", "images", "sealstone"] {
+/// Removes folders of a repository in which it keeps what it knows of layers and images; the objects stay.
+fn forget(repository: &Path, folders: &[&str]) -> Result<()> {
+    for name in folders {
         let folder = repository.join(name);
         if folder.exists() {
             fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;
