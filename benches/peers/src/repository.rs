@@ -21,10 +21,13 @@ pub fn objects(repository: &Path) -> Result<BTreeSet<String>> {
     Ok(found)
 }
 
-/// The symlinks of `streams` or `images`, by name, with the object that each names.
+/// The symlinks of `streams` or `images`, by name, with the object that each names; none if there is no such folder.
 pub fn names(repository: &Path, folder: &str) -> Result<BTreeMap<String, String>> {
     let mut found = BTreeMap::new();
     let folder = repository.join(folder);
+    if !folder.exists() {
+        return Ok(found);
+    }
     for entry in fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))? {
         let entry = entry?;
         if entry.file_type()?.is_symlink() {

@@ -7,6 +7,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
@@ -14,6 +16,10 @@ use crate::corpus::debian::run;
 
 /// The size of the file system in bytes: the largest run leaves 2 GB.
 const SIZE: u64 = 6 << 30;
+
+/// How often unmounting and detaching are tried, and the pause between.
+const TRIES: usize = 100;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A mounted scratch file system.
 pub struct Scratch {
@@ -52,11 +58,27 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // Cleaning up: what fails here shows when the next run starts.
-        let quiet = |command: &mut Command| drop(command.stderr(Stdio::null()).status());
-        quiet(Command::new("umount").arg("--lazy").arg(&self.mount));
-        quiet(Command::new("losetup").args(["--detach", &self.device]));
+        // The next run reuses the image file: nothing of this one may still write to it. What cannot be undone here
+        // shows when the next run starts.
+        let name = self.device.trim_start_matches("/dev/");
+        let attached = PathBuf::from(format!("/sys/block/{name}/loop/backing_file"));
+        for _ in 0..TRIES {
+            let quiet =
+                |command: &mut Command| command.stderr(Stdio::null()).status().is_ok_and(|s| s.success());
+            let is_unmounted = quiet(Command::new("umount").arg(&self.mount));
+            if is_unmounted || !is_mounted(&self.device) {
+                quiet(Command::new("losetup").args(["--detach", &self.device]));
+            }
+            if !attached.exists() {
+                return;
+            }
+            thread::sleep(PAUSE);
+        }
     }
+}
+
+fn is_mounted(device: &str) -> bool {
+    fs::read_to_string("/proc/mounts").is_ok_and(|mounts| mounts.lines().any(|line| line.starts_with(device)))
 }
 
 /// Writes the image file once, with zeros, so that its blocks exist.

@@ -2,7 +2,8 @@
 //!
 //! It reads the blobs, hashes them, decompresses, hashes the streams (diff_id) and the files (fs-verity), writes each
 //! file once under its digest and syncs. It keeps no metadata, no records and no refs, and trusts its own corpus.
-//! Threads per layer: unpack, diff_id, split; the files of all layers are hashed and written by one worker a core.
+//! Threads per layer: unpack, diff_id, split; the files of all layers are hashed and written by one worker a core, and
+//! one thread keeps the disk busy meanwhile.
 //! Invariant: memory is bounded by the channels, whatever the sizes of layers and files.
 
 use std::fs::File;
@@ -10,9 +11,10 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use sealstone_store::{Algorithm, verity};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -32,6 +34,10 @@ const DEPTH: usize = 8;
 /// A batch of small files is handed on when it has this many bytes.
 const BATCH: usize = 256 << 10;
 
+/// How often it is looked whether there is enough to write back, and what is enough: objects and bytes.
+const PAUSE: Duration = Duration::from_millis(50);
+const ENOUGH: (u64, u64) = (8192, 128 << 20);
+
 type Batch = Vec<Body>;
 
 /// Runs the floor on a layout and prints what it stored.
@@ -42,12 +48,15 @@ pub fn run(layout: &Path, destination: &Path, is_dry: bool) -> Result<()> {
     let cores = thread::available_parallelism().context("count the cores")?.get();
     let (pool, queue) = (Pool::default(), Mutex::new(layers));
     let (batches, work) = bounded::<Batch>(2 * cores);
+    let (running, over) = bounded::<()>(0);
     thread::scope(|scope| -> Result<()> {
-        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(|| work_off(&work, &objects))).collect();
+        let objects = &objects;
+        let write_back = scope.spawn(move || write_back(objects, &over));
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(|| work_off(&work, objects))).collect();
         let runners: Vec<_> = (0..cores)
             .map(|_| {
                 let batches = batches.clone();
-                let (pool, queue, objects) = (&pool, &queue, &objects);
+                let (pool, queue) = (&pool, &queue);
                 scope.spawn(move || -> Result<()> {
                     while let Some(layer) = queue.lock().ok().and_then(|mut layers| layers.pop()) {
                         import(&layer, pool, objects, &batches)?;
@@ -57,7 +66,11 @@ pub fn run(layout: &Path, destination: &Path, is_dry: bool) -> Result<()> {
             })
             .collect();
         drop(batches);
-        runners.into_iter().chain(workers).try_for_each(|thread| thread.join().map_err(|_| dead())?)
+        let done =
+            runners.into_iter().chain(workers).try_for_each(|thread| thread.join().map_err(|_| dead())?);
+        drop(running);
+        write_back.join().map_err(|_| dead())??;
+        done
     })?;
     let (count, bytes) = objects.totals();
     objects.sync()?;
@@ -95,6 +108,19 @@ fn import(layer: &Layer, pool: &Pool, objects: &Objects, batches: &Sender<Batch>
         );
         Ok(())
     })
+}
+
+/// Writes back while the import is running, so that the disk is not idle until the end.
+fn write_back(objects: &Objects, over: &Receiver<()>) -> Result<()> {
+    let mut written = objects.totals();
+    while over.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
+        let now = objects.totals();
+        if now.0 - written.0 >= ENOUGH.0 || now.1 - written.1 >= ENOUGH.1 {
+            written = now;
+            objects.sync()?;
+        }
+    }
+    Ok(())
 }
 
 /// Hashes and writes batches until there are no more.
