@@ -159,8 +159,8 @@ pub fn import_layers(
         plan.add(transaction.repository(), descriptor, diff_id, options, control)?;
     }
     let done = pipeline::import_layers(source, transaction, &plan.tasks, options, control)?;
-    for LayerDone { diff_id, stream, tree, report } in done {
-        record::store(transaction, &diff_id, &stream, &tree)?;
+    for LayerDone { diff_id, stream, tree, strictest, report } in done {
+        record::store(transaction, &diff_id, &stream, &tree, strictest)?;
         plan.fill(&diff_id, Layer { diff_id, stream, tree }, report);
     }
     let linked = linked_images(transaction.repository(), &image.config_digest).unwrap_or_default();
@@ -217,7 +217,7 @@ impl Plan {
         let found = if options.verify_existing {
             StoredLayer::Absent
         } else {
-            record::find(repository, diff_id, &options.limits)?
+            record::find(repository, diff_id, options)?
         };
         let stored = match found {
             StoredLayer::Whole(stream, tree) => {

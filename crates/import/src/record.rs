@@ -1,20 +1,26 @@
 //! The stored record of a layer: its tree, and which stream it was made from.
 //!
 //! A record lies in the repository's cache under the layer's diff_id: the id of the layer's stream (64 bytes, a shorter
-//! one followed by zeros), then the tree's encoding. It counts only while the stream of that name is that very object:
-//! then we made both, from a tar whose digest we checked. Whatever else the store has under a layer's name, from another
-//! program for instance, is not believed.
+//! one followed by zeros), how strictly the layer can be read (1 byte), then the tree's encoding. It counts only while the
+//! stream of that name is that very object: then we made both, from a tar whose digest we checked. Whatever else the
+//! store has under a layer's name, from another program for instance, is not believed. And it counts only for an import
+//! that would have accepted the layer: what a lenient one let in is no way past a strict one.
 
 use sealstone_store::{ObjectId, Optional, Repository, Transaction, layout};
 
-use crate::{DiffId, Limits, error::Result, layer_tree::LayerTree, streams::layer_stream};
+use crate::{
+    DiffId, ImportOptions, error::Result, layer_tree::LayerTree, streams::layer_stream, tar::Strictness,
+};
 
 /// The length of the stream's id, in bytes.
 const ID: usize = 64;
 
+/// The length of what comes before the tree, in bytes.
+const HEAD: usize = ID + 1;
+
 /// What the store has of a layer.
 pub(crate) enum StoredLayer {
-    /// Nothing.
+    /// Nothing, or nothing that this import may use.
     Absent,
     /// A stream, and no record that fits it.
     Stream(ObjectId),
@@ -26,7 +32,11 @@ pub(crate) enum StoredLayer {
 ///
 /// # Errors
 /// When the store fails; damage to a record only makes it not count.
-pub(crate) fn find(repository: &Repository, diff_id: &DiffId, limits: &Limits) -> Result<StoredLayer> {
+pub(crate) fn find(
+    repository: &Repository,
+    diff_id: &DiffId,
+    options: &ImportOptions,
+) -> Result<StoredLayer> {
     let Some(stream) = repository.stream(&layer_stream(diff_id)?).optional()? else {
         return Ok(StoredLayer::Absent);
     };
@@ -37,14 +47,20 @@ pub(crate) fn find(repository: &Repository, diff_id: &DiffId, limits: &Limits) -
     let Some(file) = repository.dir().open_file(path).optional()? else {
         return Ok(StoredLayer::Stream(stream));
     };
-    let limit = limits.tree_record_bytes.saturating_add(ID) as u64;
+    let limits = &options.limits;
+    let limit = limits.tree_record_bytes.saturating_add(HEAD) as u64;
     let Ok(bytes) = file.read_all(limit) else { return Ok(StoredLayer::Stream(stream)) };
     let fits = bytes.split_first_chunk::<ID>().filter(|(id, _)| **id == padded(&stream));
-    let tree = fits
-        .and_then(|(_, tree)| LayerTree::decode(tree, limits).ok())
-        .filter(|tree| tree.algorithm() == repository.algorithm());
-    Ok(match tree {
-        Some(tree) => StoredLayer::Whole(stream, tree),
+    let record = fits.and_then(|(_, rest)| {
+        let (code, tree) = rest.split_first()?;
+        let tree =
+            LayerTree::decode(tree, limits).ok().filter(|tree| tree.algorithm() == repository.algorithm());
+        Some((decode_strictness(*code)?, tree?))
+    });
+    Ok(match record {
+        // Read from the source, to be refused with its reason.
+        Some((strictest, _)) if strictest < options.strictness => StoredLayer::Absent,
+        Some((_, tree)) => StoredLayer::Whole(stream, tree),
         None => StoredLayer::Stream(stream),
     })
 }
@@ -58,11 +74,30 @@ pub(crate) fn store(
     diff_id: &DiffId,
     stream: &ObjectId,
     tree: &LayerTree,
+    strictest: Strictness,
 ) -> Result<()> {
-    let mut bytes = Vec::with_capacity(ID + tree.encoded_len());
+    let mut bytes = Vec::with_capacity(HEAD + tree.encoded_len());
     bytes.extend_from_slice(&padded(stream));
+    bytes.push(encode_strictness(strictest));
     bytes.extend_from_slice(&tree.encode());
     Ok(transaction.cache_layer(&diff_id.to_string(), &bytes)?)
+}
+
+const fn encode_strictness(strictest: Strictness) -> u8 {
+    match strictest {
+        Strictness::Lenient => 1,
+        Strictness::Normal => 2,
+        Strictness::Strict => 3,
+    }
+}
+
+const fn decode_strictness(code: u8) -> Option<Strictness> {
+    match code {
+        1 => Some(Strictness::Lenient),
+        2 => Some(Strictness::Normal),
+        3 => Some(Strictness::Strict),
+        _ => None,
+    }
 }
 
 fn padded(id: &ObjectId) -> [u8; ID] {

@@ -58,6 +58,8 @@ pub(super) struct Assembled<'tx> {
     pub(super) tar_bytes: u64,
     pub(super) entries: u64,
     pub(super) warnings: Vec<String>,
+    /// The strictest reading that accepts the tar.
+    pub(super) strictest: Strictness,
 }
 
 impl<'tx> Assembly<'_, 'tx> {
@@ -337,10 +339,11 @@ impl<'a, 'tx> Layer<'a, 'tx> {
 
     fn finish(self, digest: Option<Digest>) -> Result<Assembled<'tx>> {
         let (tar_bytes, entries) = (self.reader.offset(), u64::from(self.reader.entries()));
-        let mut warnings = strings(&self.reader.finish().map_err(refused(self.name))?);
-        let (tree, more) = self.tree.finish().map_err(refused(self.name))?;
-        warnings.extend(strings(&more));
-        Ok(Assembled { digest, stream: self.stream, tree, tar_bytes, entries, warnings })
+        let of_tar = self.reader.finish().map_err(refused(self.name))?;
+        let (tree, of_tree) = self.tree.finish().map_err(refused(self.name))?;
+        let warnings = [strings(&of_tar), strings(&of_tree)].concat();
+        let strictest = of_tar.strictest().min(of_tree.strictest());
+        Ok(Assembled { digest, stream: self.stream, tree, tar_bytes, entries, warnings, strictest })
     }
 }
 

@@ -11,7 +11,7 @@ use sealstone_store::{
 
 use super::{
     LayerDone, LayerTask,
-    assemble::{self, Assembly},
+    assemble::{self, Assembled, Assembly},
     stored::StoredTar,
     unpack::{self, Signals, Unpacker},
     writer::Tally,
@@ -123,6 +123,7 @@ impl LayerRun<'_, '_> {
             ..LayerReport::nothing_read(diff_id, &task.descriptor)
         };
         let stream = assembled.stream.finish()?.id;
-        Ok(Arrived { done: LayerDone { diff_id, stream, tree: assembled.tree, report }, tally })
+        let Assembled { tree, strictest, .. } = assembled;
+        Ok(Arrived { done: LayerDone { diff_id, stream, tree, strictest, report }, tally })
     }
 }

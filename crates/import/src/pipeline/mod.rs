@@ -32,7 +32,7 @@ use sealstone_store::{Control, ObjectId, Transaction};
 
 use crate::{
     DiffId, ImportOptions, decompress::WindowGate, error::Result, layer_tree::LayerTree, oci::Descriptor,
-    report::LayerReport, source::Source,
+    report::LayerReport, source::Source, tar::Strictness,
 };
 use assemble::Assembly;
 use buffer::{CHUNK, Pool};
@@ -55,6 +55,8 @@ pub(crate) struct LayerDone {
     pub(crate) diff_id: DiffId,
     pub(crate) stream: ObjectId,
     pub(crate) tree: LayerTree,
+    /// The strictest reading that accepts the layer.
+    pub(crate) strictest: Strictness,
     pub(crate) report: LayerReport,
 }
 

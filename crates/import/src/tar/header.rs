@@ -92,7 +92,9 @@ impl Parser<'_> {
         };
         let ends_with_slash = raw.ends_with(b"/");
         let is_conflict = !pax.is_empty() && !gnu.is_empty() && pax != gnu;
-        normalise("path", raw, &mut self.entry.path, self.limits, self.strictness)?;
+        if normalise("path", raw, &mut self.entry.path, self.limits, self.strictness)? {
+            self.warnings.add(Warning::ParentInPath { path: self.entry.path.as_slice().into() })?;
+        }
         if is_conflict {
             self.warnings.add(Warning::ConflictingNames { path: self.entry.path.as_slice().into() })?;
         }
@@ -151,7 +153,10 @@ impl Parser<'_> {
         };
         if self.entry.kind == Kind::Hardlink {
             let what = "hardlink target";
-            return normalise(what, raw, &mut self.entry.link_target, self.limits, self.strictness);
+            if normalise(what, raw, &mut self.entry.link_target, self.limits, self.strictness)? {
+                self.warnings.add(Warning::ParentInPath { path: self.entry.path.as_slice().into() })?;
+            }
+            return Ok(());
         }
         if raw.is_empty() || raw.contains(&0) {
             return Err(Reason::Name { what: "symlink target", problem: "is empty or holds a NUL byte" });

@@ -3,7 +3,8 @@
 use super::{Reason, Strictness};
 use crate::Limits;
 
-/// Writes `raw` onto `out` as components joined by single slashes, without `.`; the root is the empty path.
+/// Writes `raw` onto `out` as components joined by single slashes, without `.`; the root is the empty path. Says whether
+/// a `..` was resolved.
 ///
 /// # Errors
 /// [`Reason::Name`] when it is empty, holds NUL or (unless lenient, which clamps at the root) `..`;
@@ -14,12 +15,13 @@ pub(crate) fn normalise(
     out: &mut Vec<u8>,
     limits: &Limits,
     strictness: Strictness,
-) -> Result<(), Reason> {
+) -> Result<bool, Reason> {
     out.clear();
     if raw.is_empty() {
         return Err(Reason::Name { what, problem: "is empty" });
     }
     let mut depth: usize = 0;
+    let mut is_resolved = false;
     for component in raw.split(|byte| *byte == b'/') {
         match component {
             b"" | b"." => continue,
@@ -27,6 +29,7 @@ pub(crate) fn normalise(
                 let parent = out.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
                 out.truncate(parent);
                 depth = depth.saturating_sub(1);
+                is_resolved = true;
                 continue;
             }
             b".." => return Err(Reason::Name { what, problem: "has a component \"..\"" }),
@@ -53,7 +56,7 @@ pub(crate) fn normalise(
     if depth > limits.path_depth {
         return Err(Reason::TooBig { what: "components in a path", limit: limits.path_depth as u64 });
     }
-    Ok(())
+    Ok(is_resolved)
 }
 
 #[cfg(test)]
@@ -62,7 +65,7 @@ mod tests {
 
     fn normal(raw: &[u8], strictness: Strictness) -> Result<Vec<u8>, Reason> {
         let mut out = b"left over".to_vec();
-        normalise("path", raw, &mut out, &Limits::default(), strictness).map(|()| out)
+        normalise("path", raw, &mut out, &Limits::default(), strictness).map(|_| out)
     }
 
     #[test]

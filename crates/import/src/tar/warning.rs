@@ -53,6 +53,11 @@ pub enum Warning {
         /// The whiteout's path.
         path: Box<[u8]>,
     },
+    /// A path or a hardlink's target has a `..`, which was resolved inside the root.
+    ParentInPath {
+        /// The entry's path, as resolved.
+        path: Box<[u8]>,
+    },
     /// A directory of this layer was replaced by something else, and what was in it is gone.
     ReplacedDirectory {
         /// The path.
@@ -61,20 +66,21 @@ pub enum Warning {
 }
 
 impl Warning {
-    /// Whether a strict reader refuses this.
+    /// The strictest reading that accepts this.
     #[must_use]
-    pub const fn is_refused_when_strict(&self) -> bool {
+    pub const fn strictest(&self) -> Strictness {
         match self {
             Self::DuplicatePath { .. }
             | Self::SizeIgnored { .. }
             | Self::RepeatedExtendedHeader { .. }
             | Self::GlobalOverride { .. }
             | Self::ConflictingNames { .. }
-            | Self::ReplacedDirectory { .. } => true,
+            | Self::ReplacedDirectory { .. } => Strictness::Normal,
+            Self::ParentInPath { .. } => Strictness::Lenient,
             Self::DataAfterEnd { .. }
             | Self::HardlinkMetadata { .. }
             | Self::IgnoredRecord { .. }
-            | Self::OddWhiteout { .. } => false,
+            | Self::OddWhiteout { .. } => Strictness::Strict,
         }
     }
 }
@@ -115,6 +121,9 @@ impl fmt::Display for Warning {
             Self::OddWhiteout { path } => {
                 write!(f, "the whiteout \"{}\" is not an empty file", path.escape_ascii())
             }
+            Self::ParentInPath { path } => {
+                write!(f, "\"{}\" is written with \"..\": resolved inside the root", path.escape_ascii())
+            }
             Self::ReplacedDirectory { path } => {
                 write!(f, "the directory \"{}\" is replaced within the layer", path.escape_ascii())
             }
@@ -128,19 +137,22 @@ pub struct Warnings {
     list: Vec<Warning>,
     limit: usize,
     dropped: u64,
-    is_strict: bool,
+    strictness: Strictness,
+    strictest: Strictness,
 }
 
 impl Warnings {
     pub(crate) fn new(limit: usize, strictness: Strictness) -> Self {
-        Self { list: Vec::new(), limit, dropped: 0, is_strict: strictness == Strictness::Strict }
+        Self { list: Vec::new(), limit, dropped: 0, strictness, strictest: Strictness::Strict }
     }
 
     /// Adds a warning, or refuses in its place.
     pub(crate) fn add(&mut self, warning: Warning) -> Result<(), Reason> {
-        if self.is_strict && warning.is_refused_when_strict() {
+        let strictest = warning.strictest();
+        if strictest < self.strictness {
             return Err(Reason::Strict(warning));
         }
+        self.strictest = self.strictest.min(strictest);
         if self.list.len() < self.limit {
             self.list.push(warning);
         } else {
@@ -153,6 +165,12 @@ impl Warnings {
     #[must_use]
     pub fn list(&self) -> &[Warning] {
         &self.list
+    }
+
+    /// The strictest reading that accepts all of them.
+    #[must_use]
+    pub const fn strictest(&self) -> Strictness {
+        self.strictest
     }
 
     /// How many more there were.

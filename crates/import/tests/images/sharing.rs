@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeSet, fs, sync::Arc, thread};
 
-use sealstone_import::{ImportError, ImportOptions, LayerOrigin, import_layers, source::StoredImage};
+use sealstone_import::{
+    ImportError, ImportOptions, LayerOrigin, import_layers, source::StoredImage, tar::Strictness,
+};
 use sealstone_store::{
     ObjectId, Optional,
     disk::{Disk, RealDisk, Recorded, RecordingDisk},
@@ -137,6 +139,47 @@ fn an_image_of_the_store_opens_without_its_source() {
     let transaction = repository.transaction().unwrap();
     let error = import_layers(&transaction, &missing, &fixture.options, &fixture.control).unwrap_err();
     assert!(matches!(error, ImportError::Missing { .. }));
+}
+
+#[test]
+fn what_a_lenient_import_let_in_is_no_way_past_a_stricter_one() {
+    let honest = tar_of(&[("a", b"1")]);
+    let twice = tar_of(&[("a", b"1"), ("a", b"2")]);
+    let mut upwards = tar_of(&[("up-a", b"1")]);
+    let header = renamed_header(&upwards, b"usr/../a");
+    upwards[..512].copy_from_slice(&header);
+    for (tar, strictest) in
+        [(honest, Strictness::Strict), (twice, Strictness::Normal), (upwards, Strictness::Lenient)]
+    {
+        let mut fixture = Fixture::with_layers(&[(&tar, Packing::Gzip)]);
+        fixture.options.strictness = Strictness::Lenient;
+        fixture.import().unwrap();
+        for keeps_record in [true, false] {
+            if !keeps_record {
+                fs::remove_dir_all(fixture.folder.path().join("repo/sealstone/layers")).unwrap();
+            }
+            for asked in [Strictness::Strict, Strictness::Normal, Strictness::Lenient] {
+                fixture.options.strictness = asked;
+                let case = format!("{strictest:?} for {asked:?}, with a record: {keeps_record}");
+                match fixture.import() {
+                    Ok(report) => {
+                        assert!(asked <= strictest, "accepted {case}");
+                        assert_ne!(report.layers[0].origin, LayerOrigin::Imported, "read again {case}");
+                    }
+                    Err(ImportError::Refused { .. }) => assert!(asked > strictest, "refused {case}"),
+                    Err(error) => panic!("{case}: {error}"),
+                }
+            }
+        }
+    }
+}
+
+/// The tar's first header with another path.
+fn renamed_header(tar: &[u8], path: &[u8]) -> [u8; 512] {
+    let mut header = tar::Header::from_byte_slice(&tar[..512]).clone();
+    header.as_old_mut().name[..path.len()].copy_from_slice(path);
+    header.set_cksum();
+    *header.as_bytes()
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Names: what is normalised, and what is refused.
 
-use sealstone_import::tar::{Kind, Reason, Strictness};
+use sealstone_import::tar::{Kind, Reason, Strictness, Warning};
 
 use crate::kit::{Header, Tar, paths, read, read_with, refusal, tree, tree_refusal};
 
@@ -40,8 +40,13 @@ fn dot_dot_as_a_directory_does_not_rewrite_the_root() {
 #[test]
 fn lenient_readers_clamp_dot_dot_at_the_root() {
     let tar = Tar::new().file("usr/../../etc/passwd", b"").end();
-    let (seen, _) = read_with(&tar, Strictness::Lenient).unwrap();
+    let (seen, warnings) = read_with(&tar, Strictness::Lenient).unwrap();
     assert_eq!(seen[0].entry.path(), b"etc/passwd");
+    assert_eq!(warnings, [Warning::ParentInPath { path: b"etc/passwd"[..].into() }]);
+    let tar = Tar::new().hardlink("a", "usr/../b").end();
+    let (seen, warnings) = read_with(&tar, Strictness::Lenient).unwrap();
+    assert_eq!(seen[0].entry.link_target(), b"b");
+    assert_eq!(warnings.len(), 1);
 }
 
 #[test]
