@@ -59,6 +59,39 @@ fn ls_long_shows_mode_owner_size_and_time() {
 }
 
 #[test]
+fn ls_shows_a_link_itself_when_asked_for_its_attributes_or_when_it_leads_nowhere() {
+    let links = Layer::new()
+        .symlink("lib", "usr/lib")
+        .symlink("usr/lib/alias", "os-release")
+        .symlink("dangling", "no/such/file")
+        .symlink("loop", "loop");
+    let sandbox = Sandbox::with_image(&Image::new().layer(Layer::system("6.1.0")).layer(links));
+    let ls = |args: &[&str]| sandbox.store([&["ls", "example"], args].concat());
+    let folder = ls(&["/lib"]).succeeds();
+    assert_eq!(folder, "alias -> os-release\nmodules/\nos-release\n", "a link to a folder lists the folder");
+    for follows in [&["/lib/"][..], &["-l", "/lib/"]] {
+        assert!(ls(follows).succeeds().contains("modules/"), "a slash follows the link");
+    }
+    for (path, shown) in [
+        ("/lib", "/lib -> usr/lib"),
+        ("dangling", "dangling -> no/such/file"),
+        ("/loop", "/loop -> loop"),
+        ("/usr/lib/alias", "/usr/lib/alias -> os-release"),
+    ] {
+        let long = ls(&["-l", path]).succeeds();
+        let line = long.lines().nth(1).expect("a heading and one line");
+        assert!(line.starts_with("lrwxrwxrwx") && line.ends_with(shown), "{long}");
+        assert_eq!(long.lines().count(), 2, "{long}");
+        if path != "/lib" {
+            assert_eq!(ls(&[path]).succeeds(), format!("{shown}\n"));
+            assert_eq!(ls(&["--json", path]).json()["files"][0]["type"], "symlink");
+        }
+    }
+    assert!(ls(&["dangling/"]).fails(5).contains("no such file"), "a slash asks for what it leads to");
+    assert!(ls(&["-l", "absent"]).fails(5).contains("no such file"));
+}
+
+#[test]
 fn names_from_an_image_cannot_drive_a_terminal() {
     let sandbox = Sandbox::with_image(&sample());
     let listed = sandbox.store(["ls", "-R", "example", "/opt"]).succeeds();

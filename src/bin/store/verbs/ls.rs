@@ -1,6 +1,6 @@
 //! `store ls IMAGE [PATH]`: files in an image.
 
-use sealstone::store::tree::{FileType, InodeId, Tree};
+use sealstone::store::tree::{FileType, InodeId, Tree, TreeError};
 use serde::Serialize;
 
 use crate::args::Reporting;
@@ -12,7 +12,8 @@ use crate::output::{Table, write_document};
 
 /// List files in an image
 ///
-/// Folders end with a slash, links show their target. Characters that could drive the terminal are shown as \xNN.
+/// Folders end with a slash, links show their target. A PATH that is a link to a folder lists the folder, with --long the
+/// link itself, as ls does. Characters that could drive the terminal are shown as \xNN.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -22,7 +23,7 @@ Examples:
 pub struct Args {
     /// A name, a manifest digest or an image id
     image: String,
-    /// A file or a folder; links on the way are followed inside the image
+    /// A file or a folder; links are followed inside the image
     #[arg(default_value = "/", hide_default_value = true)]
     path: String,
     /// Show mode, owner, size and time
@@ -45,7 +46,7 @@ struct Document {
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let image = OpenImage::open(context, &args.image)?;
     let tree = &image.tree;
-    let top = tree.resolve(args.path.as_bytes())?;
+    let top = top(tree, args)?;
     let files = select(tree, top, args);
     context.print(|out, terminal| {
         if args.reporting.json {
@@ -70,6 +71,21 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         table.write(out, terminal)
     })?;
     Ok(Exit::Done)
+}
+
+/// What the path means. A link at its end is followed unless its attributes are asked for, or it leads nowhere, or not to a
+/// folder: then the link is what there is to see. A slash after it always follows.
+fn top(tree: &Tree, args: &Args) -> Result<InodeId, TreeError> {
+    let path = args.path.as_bytes();
+    if path.ends_with(b"/") {
+        return tree.resolve(path);
+    }
+    let itself = tree.resolve_no_follow(path)?;
+    if args.long {
+        return Ok(itself);
+    }
+    let followed = tree.resolve(path).ok();
+    Ok(followed.filter(|inode| tree.file_type(*inode) == FileType::Directory).unwrap_or(itself))
 }
 
 /// What to list: names in a folder, or paths where names would not tell.
