@@ -207,3 +207,35 @@ fn du_counts_as_own_exactly_what_rm_and_gc_free() {
         before["total_bytes"].as_u64().expect("bytes")
     );
 }
+
+#[test]
+fn du_counts_an_image_once_however_many_names_and_deployments_keep_it() {
+    let sandbox = Sandbox::new();
+    Image::bootable("6.1.0").write(&sandbox.path("layout"));
+    std::fs::create_dir_all(sandbox.path("sysroot")).unwrap();
+    std::fs::create_dir_all(sandbox.path("esp")).unwrap();
+    let repository = sandbox.path("sysroot/composefs").display().to_string();
+    let store = |args: &[&str]| sandbox.store([args, &["--repo", &repository]].concat());
+    store(&["init"]).succeeds();
+    store(&["import", "--name", "one", "oci:layout"]).succeeds();
+    let alone = store(&["du", "--json"]).json();
+    let image = &alone["images"][0];
+    assert_eq!((&image["other_names"], &image["deployed"]), (&json!([]), &json!(false)));
+    assert_eq!((&image["own_bytes"], &image["shared_bytes"]), (&alone["total_bytes"], &json!(0)));
+    store(&["import", "--name", "two", "oci:layout"]).succeeds();
+    store(&["deploy", "one", "--sysroot", "sysroot", "--esp", "esp"]).succeeds();
+    let deployed = store(&["du", "--json"]).json();
+    let images = deployed["images"].as_array().unwrap();
+    assert_eq!(images.len(), 1, "{deployed:#}");
+    assert_eq!((&images[0]["name"], &images[0]["other_names"]), (&json!("one"), &json!(["two"])));
+    assert_eq!(images[0]["deployed"], true);
+    assert_eq!(images[0]["own_bytes"], image["own_bytes"], "deploying it makes it share nothing");
+    let table = store(&["du"]).succeeds();
+    assert!(table.lines().any(|line| line.starts_with("one, two  deployed ")), "{table}");
+    store(&["rm", "one", "two"]).succeeds();
+    let kept = store(&["du", "--json"]).json();
+    let name = kept["images"][0]["name"].as_str().unwrap();
+    assert!(name.starts_with("localhost/bootc-sha256:"), "{name}");
+    assert_eq!(kept["images"][0]["own_bytes"], image["own_bytes"]);
+    assert_eq!(store(&["du", "--json", name]).json()["images"], kept["images"]);
+}

@@ -66,5 +66,5 @@ pub use repair::{ObjectSource, RepairReport};
 pub use repository::{OPEN_PATIENCE, Repository};
 pub use stream_name::StreamName;
 pub use transaction::{Stored, Transaction, TransactionStats};
-pub use usage::{RefUsage, Usage};
+pub use usage::{GroupUsage, Usage};
 pub use verity_mode::Verity;
