@@ -13,7 +13,7 @@ mod tests;
 
 use std::{os::fd::AsFd, path::Path};
 
-use crate::{Error, ObjectId, Repository, Result, Verity};
+use crate::{Error, ObjectId, Repository, Result, Verity, disk::Dir};
 use kernel::{Layers, Overlay};
 
 /// What the source of every mounted image begins with.
@@ -22,8 +22,9 @@ const SOURCE_PREFIX: &str = "composefs:";
 /// Mounts an image on a directory, read-only. Needs root.
 ///
 /// # Errors
-/// [`Error::Missing`] when the image has no name, [`Error::Corrupt`] when its bytes are not those of its id,
-/// [`Error::NotPermitted`] without root, [`Error::Mount`] with what the kernel says when it cannot.
+/// [`Error::Missing`] when the image has no name, [`Error::Io`] when the target is no directory, [`Error::Corrupt`] when the
+/// image's bytes are not those of its id, [`Error::NotPermitted`] without root, [`Error::Mount`] with what the kernel says
+/// when it cannot.
 pub fn mount_image(repository: &Repository, image: &ObjectId, target: &Path) -> Result<()> {
     mount_with(repository, image, target, &Layers::ALL)
 }
@@ -42,6 +43,8 @@ fn mount_with(repository: &Repository, image: &ObjectId, target: &Path, ways: &[
     if !repository.has_image(image)? {
         return Err(Error::Missing { what: format!("image {image}") });
     }
+    // The kernel would say the same at the end, in words that blame the image.
+    drop(Dir::open(repository.dir().disk(), target)?);
     if repository.verity() != Verity::Required {
         repository.copy_object(image, |_| Ok(()))?;
     }

@@ -58,6 +58,9 @@ fn of_store(error: &StoreError) -> (Exit, Option<&'static str>) {
         StoreError::Missing { what } if what.starts_with("repository") => {
             (Exit::NotFound, Some("`store init` makes one; `--repo DIR` or SEALSTONE_REPO names another"))
         }
+        StoreError::Missing { what } if what.starts_with("mount") => {
+            (Exit::NotFound, Some("`findmnt` lists what is mounted"))
+        }
         StoreError::Missing { .. } => (Exit::NotFound, Some("`store images` lists what is there")),
         StoreError::Foreign { .. } => {
             (Exit::Failed, Some("`--repo DIR` names another folder; `store init` fills an empty one"))
