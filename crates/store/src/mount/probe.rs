@@ -63,9 +63,16 @@ fn overlay(erofs: &OwnedFd, objects: &Dir) -> Attempt {
     for way in [Layers::Descriptors, Layers::Paths] {
         match overlay.assemble(way) {
             Ok(_) => return Attempt::yes(),
-            // Any way needs the parameters; only the newest kernels take layers that are mounted nowhere.
+            // Any way needs the parameters.
             Err(refusal) if refusal.messages.contains("nknown parameter") => {
                 return Attempt::no(&refusal.messages);
+            }
+            // Measured (6.12): all parameters are taken, and what is refused, without a message, is the layer that is
+            // mounted nowhere. A mount attaches it for the time; a probe attaches nothing.
+            Err(refusal)
+                if way == Layers::Paths && refusal.is(&[Errno::INVAL]) && refusal.messages.is_empty() =>
+            {
+                return Attempt::yes();
             }
             Err(refusal) => said = refusal.messages(),
         }
