@@ -86,6 +86,30 @@ fn check(document: &Value) -> String {
 }
 
 #[test]
+fn an_import_says_where_its_time_went() {
+    let sandbox = Sandbox::with_repository();
+    // Enough to read for every stage to take some of a clock's time.
+    let layer = kit::Layer::system("6.1.0").file("usr/big", &kit::layer::noise(3_000_000, 5));
+    Image::new().layer(layer).write(&sandbox.path("layout"));
+    let document = sandbox.store(["import", "--json", "oci:layout"]).json();
+    let seconds = |value: &Value| value.as_f64().expect("seconds");
+    for stage in ["read", "decompress", "digest", "write"] {
+        assert!(seconds(&document["processor_seconds"][stage]) > 0.0, "{stage}: {document:#}");
+    }
+    let parts = ["layers_seconds", "merge_seconds", "sync_seconds"].map(|part| seconds(&document[part]));
+    assert!(parts.iter().all(|part| *part > 0.0), "{document:#}");
+    assert!(parts.iter().sum::<f64>() <= seconds(&document["seconds"]), "{document:#}");
+    let again = sandbox.store(["import", "--verbose", "oci:layout"]).succeeds();
+    for (fact, parts) in [
+        ("time", &["layers ", "merge ", "sync "][..]),
+        ("processors", &["read 0 ms", "decompress ", "digest ", "write "]),
+    ] {
+        let line = again.lines().find(|line| line.trim_start().starts_with(fact)).expect("a line");
+        assert!(parts.iter().all(|part| line.contains(part)), "{line}");
+    }
+}
+
+#[test]
 fn every_document_has_its_documented_shape_and_every_documented_one_is_checked() {
     let sandbox = Sandbox::new();
     let mut seen = BTreeSet::new();

@@ -29,6 +29,8 @@ pub struct ImportedImage {
     pub is_merged_before: bool,
     /// How long the merge and the writing of the images took.
     pub merge_time: Duration,
+    /// How long it took until all of it was on the disk and named.
+    pub commit_time: Duration,
     /// What happened to the layers.
     pub report: ImportReport,
 }
@@ -61,12 +63,15 @@ pub fn import_image(
         images,
         is_merged_before,
         merge_time,
+        commit_time: Duration::ZERO,
         report: imported.report().clone(),
     };
     let task = control.start(Work::Sync, "", None, Unit::Items);
+    let start = Instant::now();
     let done = transaction.commit(done)?;
+    let commit_time = start.elapsed();
     task.finish();
-    Ok(done)
+    Ok(done.map(|done| ImportedImage { commit_time, ..done }))
 }
 
 /// The images of the imported layers, and whether an earlier import made them.

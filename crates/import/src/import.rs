@@ -158,14 +158,19 @@ pub fn import_layers(
         control.check()?;
         plan.add(transaction.repository(), descriptor, diff_id, options, control)?;
     }
-    let done = pipeline::import_layers(source, transaction, &plan.tasks, options, control)?;
+    let (done, processor_time) = pipeline::import_layers(source, transaction, &plan.tasks, options, control)?;
     for LayerDone { diff_id, stream, tree, strictest, report } in done {
         record::store(transaction, &diff_id, &stream, &tree, strictest)?;
         plan.fill(&diff_id, Layer { diff_id, stream, tree }, report);
     }
     let linked = linked_images(transaction.repository(), &image.config_digest).unwrap_or_default();
     let (layers, reports) = plan.layers.into_iter().flatten().unzip();
-    let report = ImportReport { layers: reports, time: start.elapsed(), warnings: image.warnings.clone() };
+    let report = ImportReport {
+        layers: reports,
+        time: start.elapsed(),
+        processor_time,
+        warnings: image.warnings.clone(),
+    };
     Ok(Imported { image, layers, order: plan.order, linked, report })
 }
 

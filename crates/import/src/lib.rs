@@ -56,5 +56,5 @@ pub use ids::{BlobDigest, ConfigDigest, DiffId, ManifestDigest};
 pub use import::{ImportOptions, Imported, import, import_layers};
 pub use limits::Limits;
 pub use plan::{ImportPlan, PlannedLayer, plan_import};
-pub use report::{ImportReport, LayerOrigin, LayerReport};
+pub use report::{ImportReport, LayerOrigin, LayerReport, ProcessorTime};
 pub use streams::ImageKind;

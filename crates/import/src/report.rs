@@ -69,6 +69,21 @@ impl LayerReport {
     }
 }
 
+/// The processor time of an import's stages, each summed over its threads. The stages run side by side: together they take
+/// up to as many times the import's own time as there are processors. Waiting for the disk is not in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProcessorTime {
+    /// Reading the blobs, and hashing them.
+    pub read: Duration,
+    /// Decompressing.
+    pub decompress: Duration,
+    /// Hashing and reading the tars, and hashing the files in them.
+    pub digest: Duration,
+    /// Looking objects up, and writing the new ones.
+    pub write: Duration,
+}
+
 /// What an import did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -77,6 +92,8 @@ pub struct ImportReport {
     pub layers: Vec<LayerReport>,
     /// From the choice of the image to the last layer, without the commit.
     pub time: Duration,
+    /// Where the processors' time went meanwhile.
+    pub processor_time: ProcessorTime,
     /// Oddities of the image's documents.
     pub warnings: Vec<String>,
 }

@@ -98,7 +98,8 @@ impl LayerRun<'_, '_> {
         let (send, receive) = bounded(WAITING);
         let (unpacked, assembled) = thread::scope(|scope| {
             let unpacking = scope.spawn(|| self.unpacker.run(input, &signals, send, progress));
-            let assembled = self.assembly.run(to_assemble, receive, &signals);
+            let assembled =
+                self.unpacker.meter.digest.on(|| self.assembly.run(to_assemble, receive, &signals));
             (unpacking.join(), assembled)
         });
         let unpacked = unpacked.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;

@@ -15,6 +15,7 @@ mod body;
 mod buffer;
 mod halt;
 mod layer;
+mod meter;
 mod sparse;
 mod stored;
 mod unpack;
@@ -31,13 +32,20 @@ use crossbeam_channel::{Sender, bounded};
 use sealstone_store::{Control, ObjectId, Transaction};
 
 use crate::{
-    DiffId, ImportOptions, decompress::WindowGate, error::Result, layer_tree::LayerTree, oci::Descriptor,
-    report::LayerReport, source::Source, tar::Strictness,
+    DiffId, ImportOptions,
+    decompress::WindowGate,
+    error::Result,
+    layer_tree::LayerTree,
+    oci::Descriptor,
+    report::{LayerReport, ProcessorTime},
+    source::Source,
+    tar::Strictness,
 };
 use assemble::Assembly;
 use buffer::{CHUNK, Pool};
 use halt::Halt;
-use layer::LayerRun;
+use layer::{Arrived, LayerRun};
+use meter::Meter;
 use unpack::Unpacker;
 use write_back::write_back;
 use writer::write_all;
@@ -91,11 +99,12 @@ pub(crate) fn import_layers(
     tasks: &[LayerTask],
     options: &ImportOptions,
     control: &Control,
-) -> Result<Vec<LayerDone>> {
+) -> Result<(Vec<LayerDone>, ProcessorTime)> {
     let shape = Shape::new(control, tasks.len());
     let pool = Pool::new(shape.chunks);
     let gate = WindowGate::default();
     let halt = Halt::new(control);
+    let meter = Meter::default();
     let mut queue: Vec<(usize, &LayerTask)> = tasks.iter().enumerate().collect();
     queue.sort_by_key(|(_, task)| task.descriptor.size());
     let queue = Mutex::new(queue);
@@ -103,8 +112,8 @@ pub(crate) fn import_layers(
     thread::scope(|scope| {
         let (jobs, work) = bounded(shape.writers * 4);
         for _ in 0..shape.writers {
-            let (work, halt) = (work.clone(), &halt);
-            scope.spawn(move || write_all(transaction, &work, halt));
+            let (work, halt, meter) = (work.clone(), &halt, &meter);
+            scope.spawn(move || meter.write.on(|| write_all(transaction, &work, halt)));
         }
         let (running, over) = bounded(0);
         let halt = &halt;
@@ -113,7 +122,7 @@ pub(crate) fn import_layers(
             let first = lock(&queue).pop();
             let run = LayerRun {
                 source,
-                unpacker: Unpacker { pool: &pool, gate: &gate, limits: &options.limits, halt },
+                unpacker: Unpacker { pool: &pool, gate: &gate, limits: &options.limits, halt, meter: &meter },
                 assembly: Assembly {
                     transaction,
                     jobs: jobs.clone(),
@@ -129,22 +138,35 @@ pub(crate) fn import_layers(
                 if rank > 0 {
                     give_way();
                 }
-                // The largest first: the last to begin should be short.
-                let mut next = first;
-                while let Some((index, task)) = next {
-                    match run.import(task) {
-                        Ok(layer) => lock(done).push((index, layer)),
-                        Err(error) => return halt.fail(error),
-                    }
-                    next = lock(queue).pop();
-                }
+                run_layers(&run, first, queue, done, halt);
             });
         }
     });
     halt.outcome()?;
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|(index, _)| *index);
-    Ok(done.into_iter().map(|(_, layer)| layer.finish()).collect())
+    Ok((done.into_iter().map(|(_, layer)| layer.finish()).collect(), meter.report()))
+}
+
+/// The tasks that are left, with their places; the largest at the end, since the last to begin should be short.
+type Queue<'a> = Mutex<Vec<(usize, &'a LayerTask)>>;
+
+/// Imports layers until there are none left, or one fails.
+fn run_layers<'a>(
+    run: &LayerRun<'_, '_>,
+    first: Option<(usize, &'a LayerTask)>,
+    queue: &Queue<'a>,
+    done: &Mutex<Vec<(usize, Arrived)>>,
+    halt: &Halt<'_>,
+) {
+    let mut next = first;
+    while let Some((index, task)) = next {
+        match run.import(task) {
+            Ok(layer) => lock(done).push((index, layer)),
+            Err(error) => return halt.fail(error),
+        }
+        next = lock(queue).pop();
+    }
 }
 
 /// Lets the largest layer have the processors first: its decompressor, one thread, decides when the import ends. The

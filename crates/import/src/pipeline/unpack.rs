@@ -16,6 +16,7 @@ use sealstone_store::control::Task;
 use super::{
     buffer::{Buffer, Pool},
     halt::Halt,
+    meter::Meter,
 };
 use crate::{
     Digest, DigestHasher, Limits,
@@ -37,6 +38,7 @@ pub(super) struct Unpacker<'a> {
     pub(super) gate: &'a WindowGate,
     pub(super) limits: &'a Limits,
     pub(super) halt: &'a Halt<'a>,
+    pub(super) meter: &'a Meter,
 }
 
 /// What the two stages of one layer tell each other besides chunks.
@@ -92,8 +94,9 @@ impl Unpacker<'_> {
         let (full, arriving) = bounded(WAITING);
         let (emptied, spare) = bounded(WAITING + 2);
         let (read, decoded) = thread::scope(|scope| {
-            let reading = scope.spawn(|| self.read(blob, descriptor, name, full, &spare, &mut task));
-            let decoded = outlet.drain(arriving, &emptied);
+            let reading = scope
+                .spawn(|| self.meter.read.on(|| self.read(blob, descriptor, name, full, &spare, &mut task)));
+            let decoded = self.meter.decompress.on(|| outlet.drain(arriving, &emptied));
             (reading.join(), decoded)
         });
         let digest = read.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;

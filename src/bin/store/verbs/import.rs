@@ -1,6 +1,6 @@
 //! `store import REFERENCE`: brings an OCI image in, verifies all of it, and makes its file-system images.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
@@ -29,7 +29,8 @@ Examples:
   store import --name os:1 oci:image          # a folder in OCI layout
   store import --name os:2 oci-archive:os.tar:stable
   store import --platform linux/arm64 oci:image:latest
-  store import --dry-run oci:image            # how many bytes would be read?")]
+  store import --dry-run oci:image            # how many bytes would be read?
+  store import -v oci:image                   # where did the time go?")]
 pub struct Args {
     // An attribute, not a comment: rustdoc would read the brackets as a link.
     #[arg(help = "oci:DIR[:TAG] or oci-archive:FILE[:TAG]; @N in place of the tag is the N-th image")]
@@ -49,6 +50,9 @@ pub struct Args {
     /// Say what would be read, and store nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// Say where the time went
+    #[arg(short, long)]
+    verbose: bool,
     #[command(flatten)]
     reporting: Reporting,
 }
@@ -87,7 +91,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
             format!("imported in {}", Elapsed(seconds))
         };
         writeln!(out, "{} {summary}", terminal.bold(&escape(name.as_bytes())))?;
-        facts(&done).write(out, terminal)?;
+        facts(&done, args.verbose).write(out, terminal)?;
         if done.report.layers.len() > 1 {
             writeln!(out)?;
             layers(&done.report.layers).write(out, terminal)?;
@@ -112,7 +116,7 @@ fn options(args: &Args) -> ImportOptions {
     options
 }
 
-fn facts(done: &ImportedImage) -> Facts {
+fn facts(done: &ImportedImage, with_times: bool) -> Facts {
     let report = &done.report;
     let objects = |count, bytes| format!("{}, {}", plural(count, "object"), Bytes(bytes));
     let bootable = match &done.images.bootable {
@@ -128,7 +132,30 @@ fn facts(done: &ImportedImage) -> Facts {
         .add("manifest", done.manifest)
         .add("new", objects(report.new_objects(), report.new_bytes()))
         .add("shared", objects(report.shared_objects(), report.shared_bytes()));
+    if with_times {
+        let processors = report.processor_time;
+        facts
+            .add(
+                "time",
+                times(&[("layers", report.time), ("merge", done.merge_time), ("sync", done.commit_time)]),
+            )
+            .add(
+                "processors",
+                times(&[
+                    ("read", processors.read),
+                    ("decompress", processors.decompress),
+                    ("digest", processors.digest),
+                    ("write", processors.write),
+                ]),
+            );
+    }
     facts
+}
+
+/// `layers 1.2 s, merge 50 ms`.
+fn times(parts: &[(&str, Duration)]) -> String {
+    let parts: Vec<String> = parts.iter().map(|(what, time)| format!("{what} {}", Elapsed(*time))).collect();
+    parts.join(", ")
 }
 
 fn layers(reports: &[LayerReport]) -> Table {
@@ -187,9 +214,21 @@ struct Document<'a> {
     new_bytes: u64,
     shared_objects: u64,
     shared_bytes: u64,
+    layers_seconds: f64,
     merge_seconds: f64,
+    sync_seconds: f64,
     seconds: f64,
+    processor_seconds: ProcessorDocument,
     warnings: Vec<&'a str>,
+}
+
+/// Of the layers' stages, each summed over its threads.
+#[derive(Serialize)]
+struct ProcessorDocument {
+    read: f64,
+    decompress: f64,
+    digest: f64,
+    write: f64,
 }
 
 #[derive(Serialize)]
@@ -222,8 +261,16 @@ fn document<'a>(name: &'a str, done: &'a ImportedImage, seconds: f64) -> Documen
         new_bytes: report.new_bytes(),
         shared_objects: report.shared_objects(),
         shared_bytes: report.shared_bytes(),
+        layers_seconds: report.time.as_secs_f64(),
         merge_seconds: done.merge_time.as_secs_f64(),
+        sync_seconds: done.commit_time.as_secs_f64(),
         seconds,
+        processor_seconds: ProcessorDocument {
+            read: report.processor_time.read.as_secs_f64(),
+            decompress: report.processor_time.decompress.as_secs_f64(),
+            digest: report.processor_time.digest.as_secs_f64(),
+            write: report.processor_time.write.as_secs_f64(),
+        },
         warnings: report.warnings.iter().chain(of_layers).map(String::as_str).collect(),
     }
 }
