@@ -189,17 +189,17 @@ impl Reader {
     ///
     /// # Errors
     /// [`Reason::Truncated`] when the end is not at a place where a tar may end: with no end-of-archive, with one zero
-    /// block, or with two and whatever follows.
+    /// block, or with two and whatever follows. The last body's padding may be missing: `umoci insert` (0.4.7) ends so, and
+    /// Go's reader takes it.
     pub fn finish(self) -> Result<Warnings, Refusal> {
         let inside = match self.state {
             State::Header if self.filled == 0 && self.pending.is_empty() => return Ok(self.warnings),
             State::OneZeroBlock if self.filled == 0 => return Ok(self.warnings),
-            State::End { .. } => return Ok(self.warnings),
+            State::End { .. } | State::Padding { .. } => return Ok(self.warnings),
             State::Header | State::OneZeroBlock => "a header",
             State::Extended { .. } => "an extended header",
             State::SparseBlocks { .. } | State::SparseText(_) => "a sparse map",
             State::Body { .. } => "a file's body",
-            State::Padding { .. } => "a body's padding",
         };
         Err(self.refusal(Reason::Truncated(inside)))
     }

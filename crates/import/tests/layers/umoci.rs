@@ -54,6 +54,7 @@ fn taken() -> Vec<(&'static str, Tar)> {
         ("negative time", Tar::new().pax(&[("mtime", b"-1.5")]).file("a", b"x")),
         ("one zero block", Tar::new().file("a", b"x").zeros(1)),
         ("no zero blocks", Tar::new().file("a", b"x")),
+        ("no last padding", Tar::new().raw(&Header::new(b'0', "a").size(1).done()).raw(b"x")),
         ("two tars", Tar::new().file("a", b"x").zeros(2).file("hidden", b"y")),
         ("garbage after the end", Tar::new().file("a", b"x").zeros(2).raw(b"garbage")),
         ("whiteout after its layer's file", Tar::new().dir("a").file("a/new", b"x").file("a/.wh.new", b"")),
