@@ -2,7 +2,7 @@
 CARGO ?= cargo
 PROFILE_DIR := target/release
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-vm soak fuzz lint deny doc man completions bench peers clean-demo
+.PHONY: help build demo test test-vm test-peers soak fuzz lint deny doc man completions bench peers clean-demo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -23,6 +23,9 @@ test: ## every test; installs the Debian tools that act as oracles first
 
 test-vm: ## kernel fs-verity and vfat paths, in a small QEMU guest with Debian's kernel
 	tests/vm/run
+
+test-peers: ## image ids against the crate composefs-oci; builds it, in the workspace of benches/peers (libssl-dev, zlib1g-dev)
+	$(CARGO) test --manifest-path benches/peers/Cargo.toml -p composefs-oci-driver
 
 soak: ## the power-cut and many-process tests with far more states
 	SEALSTONE_SOAK=1 $(CARGO) test --workspace --release -- power_cut many_processes state_machine
