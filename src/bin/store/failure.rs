@@ -41,6 +41,19 @@ pub fn explain(error: &anyhow::Error) -> (Exit, Option<&'static str>) {
     (Exit::Failed, None)
 }
 
+/// What went wrong, from the outside in. The libraries' errors say their causes themselves, which are not repeated.
+pub fn message(error: &anyhow::Error) -> String {
+    let mut message = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if message.is_empty() {
+            message = cause;
+        } else if !message.contains(&cause) {
+            message = format!("{message}: {cause}");
+        }
+    }
+    message
+}
+
 /// Whether standard output went away, which ends the command well: `store ls IMAGE | head`.
 pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error
@@ -163,6 +176,15 @@ mod tests {
         let error = Err::<(), _>(ImportError::Store(full)).context("import oci:x").unwrap_err();
         assert_eq!(explain(&error).0, Exit::NoSpace);
         assert_eq!(explain(&anyhow::anyhow!("plain")), (Exit::Failed, None));
+    }
+
+    #[test]
+    fn a_cause_that_its_error_tells_is_told_once() {
+        let source = io::Error::from_raw_os_error(2);
+        let error = StoreError::Io { op: "open", path: "/x".into(), source };
+        let error = Err::<(), _>(ImportError::Store(error)).context("import oci:x").unwrap_err();
+        assert_eq!(message(&error), "import oci:x: cannot open /x: No such file or directory (os error 2)");
+        assert_eq!(message(&anyhow::anyhow!("inner").context("outer")), "outer: inner");
     }
 
     #[test]

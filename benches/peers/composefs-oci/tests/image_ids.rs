@@ -6,7 +6,12 @@
 #[allow(dead_code, reason = "the kit of the product's tests, used in part")]
 mod layer;
 #[path = "../../../../tests/kit/layout.rs"]
-#[allow(dead_code, clippy::indexing_slicing, reason = "the kit of the product's tests, used in part")]
+#[allow(
+    dead_code,
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    reason = "the kit of the product's tests, used in part; ordinary files"
+)]
 mod layout;
 
 use std::path::Path;

@@ -85,14 +85,14 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         if args.reporting.json {
             return write_document(out, "sealstone.import/1", &document(&name, &done, seconds.as_secs_f64()));
         }
-        let summary = if done.report.layers.iter().all(|layer| layer.origin == LayerOrigin::Present) {
+        let summary = if is_all_present(&done) {
             format!("was there already, checked in {}", Elapsed(seconds))
         } else {
             format!("imported in {}", Elapsed(seconds))
         };
         writeln!(out, "{} {summary}", terminal.bold(&escape(name.as_bytes())))?;
         facts(&done, args.verbose).write(out, terminal)?;
-        if done.report.layers.len() > 1 {
+        if done.report.layers.len() > 1 && !is_all_present(&done) {
             writeln!(out)?;
             layers(&done.report.layers).write(out, terminal)?;
         }
@@ -116,6 +116,11 @@ fn options(args: &Args) -> ImportOptions {
     options
 }
 
+/// Whether no layer was read, so that there is nothing to tell of them.
+fn is_all_present(done: &ImportedImage) -> bool {
+    done.report.layers.iter().all(|layer| layer.origin == LayerOrigin::Present)
+}
+
 fn facts(done: &ImportedImage, with_times: bool) -> Facts {
     let report = &done.report;
     let objects = |count, bytes| format!("{}, {}", plural(count, "object"), Bytes(bytes));
@@ -126,12 +131,12 @@ fn facts(done: &ImportedImage, with_times: bool) -> Facts {
         Err(_) => "no".to_owned(),
     };
     let mut facts = Facts::new();
-    facts
-        .add("image", done.images.image)
-        .add("bootable", bootable)
-        .add("manifest", done.manifest)
-        .add("new", objects(report.new_objects(), report.new_bytes()))
-        .add("shared", objects(report.shared_objects(), report.shared_bytes()));
+    facts.add("image", done.images.image).add("bootable", bootable).add("manifest", done.manifest);
+    if !is_all_present(done) {
+        facts
+            .add("new", objects(report.new_objects(), report.new_bytes()))
+            .add("shared", objects(report.shared_objects(), report.shared_bytes()));
+    }
     if with_times {
         let processors = report.processor_time;
         facts
