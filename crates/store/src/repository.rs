@@ -104,7 +104,7 @@ impl Repository {
         // The lock first: what is looked up from here on stays until the names are durable (D12).
         let guard = self.0.lock.shared();
         self.staging()?;
-        Ok(Transaction::new(self.clone(), guard, unsynced::found(self)?))
+        Transaction::new(self.clone(), guard, unsynced::found(self)?)
     }
 
     pub(crate) fn require_writable(&self) -> Result<()> {

@@ -90,9 +90,9 @@ impl Staging {
         moved
     }
 
-    /// Makes an empty file under a fresh name in another folder, and gives the name.
-    pub(crate) fn create_mark(&self, dir: &Dir) -> Result<String> {
-        self.with_fresh_name(|name| dir.create_new(name, layout::OBJECT_MODE)).map(|(_, name)| name)
+    /// Makes an empty file under a fresh name in another folder, and gives both.
+    pub(crate) fn create_mark(&self, dir: &Dir) -> Result<(File, String)> {
+        self.with_fresh_name(|name| dir.create_new(name, layout::OBJECT_MODE))
     }
 
     fn with_fresh_name<T>(&self, make: impl Fn(&str) -> Result<T>) -> Result<(T, String)> {

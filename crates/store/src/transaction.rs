@@ -14,7 +14,9 @@ use std::{
 };
 
 use crate::{
-    Durable, Error, ObjectId, ObjectWriter, RefName, RefTarget, Repository, Result, StreamName, layout,
+    Durable, Error, ObjectId, ObjectWriter, RefName, RefTarget, Repository, Result, StreamName,
+    disk::Dir,
+    layout,
     lock::SharedGuard,
     objects::Found,
     publish::Names,
@@ -53,6 +55,9 @@ pub struct TransactionStats {
 pub struct Transaction {
     repository: Repository,
     _lock: SharedGuard,
+    /// The repository's folder, opened for this transaction alone: the kernel tells each open file once of a lost write,
+    /// and one transaction must not take the news from another.
+    root: Dir,
     seen: Seen,
     names: Mutex<Names>,
     verify_existing: bool,
@@ -73,10 +78,13 @@ struct Counts {
 
 impl Transaction {
     /// `verify_existing`: whether objects that are there may have suffered from a power cut.
-    pub(crate) fn new(repository: Repository, lock: SharedGuard, verify_existing: bool) -> Self {
-        Self {
+    pub(crate) fn new(repository: Repository, lock: SharedGuard, verify_existing: bool) -> Result<Self> {
+        // D2: before the first write.
+        let root = repository.dir().open_dir(".")?;
+        Ok(Self {
             repository,
             _lock: lock,
+            root,
             seen: Seen::new(),
             names: Mutex::default(),
             verify_existing,
@@ -84,11 +92,12 @@ impl Transaction {
             touched: AtomicBool::new(false),
             unsynced: Unsynced::default(),
             counts: Counts::default(),
-        }
+        })
     }
 
     /// Reads each existing object before it counts as there, and replaces it when its content is damaged. Done in any
-    /// case while a transaction that wrote objects has not come to its barrier: after a power cut, until the next gc.
+    /// case after a transaction that wrote objects was cut off before its barrier (killed, or by the power), until the
+    /// next gc.
     pub fn verify_existing(mut self, yes: bool) -> Self {
         self.verify_existing |= yes;
         self
@@ -263,7 +272,7 @@ impl Transaction {
     /// # Errors
     /// When the disk fails; the transaction is of no use then, since the kernel tells of a lost write only once.
     pub fn write_back(&self) -> Result<()> {
-        self.poisoning(|| self.repository.dir().sync_file_system())
+        self.poisoning(|| self.root.sync_file_system())
     }
 
     /// Makes everything durable and publishes the names. `value` is what the caller wants to have durable: it is given
@@ -280,11 +289,22 @@ impl Transaction {
         if self.touched.load(Ordering::Relaxed) || !names.is_empty() {
             // D2: the one barrier. It covers reused objects too, whoever wrote them (D6). The folder was opened before
             // the first write, so the kernel tells us of writes that failed meanwhile.
-            self.repository.dir().sync_file_system()?;
+            self.poisoning(|| self.root.sync_file_system())?;
             self.unsynced.clear()?;
         }
         names.publish(&self.repository)?;
         Ok(Durable::after_sync(value))
+    }
+}
+
+/// Given up without a fault of the disk: what was stored is made durable, so that the next transaction can have it
+/// without reading it. Nothing names it; where this fails, the mark stays.
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        let is_sound = !self.poisoned.load(Ordering::Relaxed);
+        if is_sound && self.unsynced.is_made() && self.root.sync_file_system().is_ok() {
+            drop(self.unsynced.clear());
+        }
     }
 }
 

@@ -96,6 +96,8 @@ pub enum Call<'a> {
     SyncFs { dir: &'a Dir },
     /// Takes or leaves the lock of a directory (`flock`).
     Lock { dir: &'a Dir, lock: Lock, wait: Wait },
+    /// The same for a file.
+    LockFile { file: &'a File, lock: Lock, wait: Wait },
     /// Enables fs-verity on a file that nobody has open for writing.
     EnableVerity { file: &'a File, algorithm: Algorithm },
     /// Reads the fs-verity digest from the kernel. Gives an object id, or none if verity is not enabled.
@@ -162,6 +164,7 @@ impl Call<'_> {
             Self::SyncDir { .. } => "SyncDir",
             Self::SyncFs { .. } => "SyncFs",
             Self::Lock { .. } => "Lock",
+            Self::LockFile { .. } => "LockFile",
             Self::EnableVerity { .. } => "EnableVerity",
             Self::MeasureVerity { .. } => "MeasureVerity",
             Self::Space { .. } => "Space",
@@ -201,7 +204,7 @@ impl Call<'_> {
             Self::CopyRange { .. } => "copy to",
             Self::SyncFile { .. } | Self::SyncDir { .. } => "sync",
             Self::SyncFs { .. } => "sync the file system of",
-            Self::Lock { .. } => "lock",
+            Self::Lock { .. } | Self::LockFile { .. } => "lock",
             Self::EnableVerity { .. } => "enable fs-verity on",
             Self::MeasureVerity { .. } => "measure fs-verity of",
             Self::Space { .. } | Self::FsType { .. } => "stat the file system of",
@@ -249,6 +252,7 @@ impl Call<'_> {
             | Self::SetFileMode { file, .. }
             | Self::StartWriteback { file, .. }
             | Self::SyncFile { file }
+            | Self::LockFile { file, .. }
             | Self::EnableVerity { file, .. }
             | Self::MeasureVerity { file } => file.label().to_owned(),
             Self::Reflink { to, .. } | Self::CopyRange { to, .. } => to.label().to_owned(),

@@ -12,7 +12,7 @@ use std::{
 
 use rustix::io::Errno;
 
-use super::{Call, Disk, Metadata, Reply, perform};
+use super::{Call, Disk, Lock, Metadata, Reply, Wait, perform};
 use crate::{
     Algorithm, ObjectId,
     error::{Error, Result},
@@ -141,6 +141,15 @@ impl File {
     /// When the disk fails; what is durable is unknown then, and a second try proves nothing (rule D5).
     pub fn sync(&self) -> Result<()> {
         self.perform(Call::SyncFile { file: self }).map(drop)
+    }
+
+    /// Takes, changes or leaves the lock of this open file (flock(2)); it is left when the file is dropped, or its
+    /// process is killed.
+    ///
+    /// # Errors
+    /// EWOULDBLOCK with [`Wait::Try`] when somebody else has it.
+    pub fn lock(&self, lock: Lock, wait: Wait) -> Result<()> {
+        self.perform(Call::LockFile { file: self, lock, wait }).map(drop)
     }
 
     /// Asks the kernel to begin writing these bytes to the device, so that a later sync is short. Promises nothing.

@@ -66,7 +66,8 @@ impl Disk for RealDisk {
             Call::SyncFile { file } => fs::fsync(*file).map(done),
             Call::SyncDir { dir } => fs::fsync(*dir).map(done),
             Call::SyncFs { dir } => fs::syncfs(*dir).map(done),
-            Call::Lock { dir, lock, wait } => flock(dir, *lock, *wait).map(done),
+            Call::Lock { dir, lock, wait } => flock(dir.as_fd(), *lock, *wait).map(done),
+            Call::LockFile { file, lock, wait } => flock(file.as_fd(), *lock, *wait).map(done),
             Call::SetLen { file, len } => retry_on_intr(|| fs::ftruncate(*file, *len)).map(done),
             Call::StartWriteback { file, offset, len } => {
                 // Begins the write-back of the range and lets go of its clean pages; sync_file_range(2) is not needed.
@@ -270,7 +271,7 @@ fn read_dir(dir: &Dir) -> Result<Vec<DirEntry>, Errno> {
     Ok(entries)
 }
 
-fn flock(dir: &Dir, lock: Lock, wait: Wait) -> Result<(), Errno> {
+fn flock(fd: BorrowedFd<'_>, lock: Lock, wait: Wait) -> Result<(), Errno> {
     let operation = match (lock, wait) {
         (Lock::Shared, Wait::Block) => FlockOperation::LockShared,
         (Lock::Shared, Wait::Try) => FlockOperation::NonBlockingLockShared,
@@ -278,7 +279,7 @@ fn flock(dir: &Dir, lock: Lock, wait: Wait) -> Result<(), Errno> {
         (Lock::Exclusive, Wait::Try) => FlockOperation::NonBlockingLockExclusive,
         (Lock::Unlock, _) => FlockOperation::Unlock,
     };
-    retry_on_intr(|| fs::flock(dir, operation))
+    retry_on_intr(|| fs::flock(fd, operation))
 }
 
 fn copy_range(from: &File, to: &File, offset: u64, len: u64) -> Result<usize, Errno> {
