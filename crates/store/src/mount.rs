@@ -7,6 +7,7 @@
 //! `composefs:<image id>`, by which bootc and we know it again.
 
 mod kernel;
+mod mounted;
 pub(crate) mod probe;
 #[cfg(test)]
 mod tests;
@@ -29,12 +30,16 @@ pub fn mount_image(repository: &Repository, image: &ObjectId, target: &Path) -> 
     mount_with(repository, image, target, &Layers::ALL)
 }
 
-/// Takes an image's mount off a directory. Needs root.
+/// Takes an image's mount off a directory, never a mount of anything else. Needs root.
 ///
 /// # Errors
-/// [`Error::Busy`] while something there is in use, [`Error::Missing`] when nothing is mounted there,
+/// [`Error::Busy`] while something there is in use, [`Error::Missing`] when no image is mounted there,
 /// [`Error::NotPermitted`] without root.
 pub fn unmount_image(target: &Path) -> Result<()> {
+    let source = mounted::source_of(target)?;
+    if !source.is_some_and(|source| source.starts_with(SOURCE_PREFIX)) {
+        return Err(Error::Missing { what: format!("mount of an image on {}", target.display()) });
+    }
     kernel::unmount(target)
 }
 

@@ -209,7 +209,7 @@ pub(super) fn unmount(target: &Path) -> Result<()> {
         Ok(()) => Ok(()),
         Err(Errno::BUSY) => Err(Error::Busy { path: target.to_owned(), holder: None }),
         Err(Errno::INVAL | Errno::NOENT) => {
-            Err(Error::Missing { what: format!("mount on {}", target.display()) })
+            Err(Error::Missing { what: format!("mount of an image on {}", target.display()) })
         }
         Err(errno) => Err(Refusal::from(errno).into_error(&format!("on {}", target.display()))),
     }
