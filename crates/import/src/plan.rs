@@ -1,10 +1,12 @@
 //! What an import would do, found out without storing anything.
 
-use sealstone_store::{Optional, Repository};
+use sealstone_store::Repository;
 
 use crate::{
-    BlobDigest, DiffId, ImportOptions, ManifestDigest, Result, oci::resolve, source::Source,
-    streams::layer_stream,
+    BlobDigest, DiffId, ImportOptions, ManifestDigest, Result,
+    oci::resolve,
+    record::{self, StoredLayer},
+    source::Source,
 };
 
 /// What an import of an image would read. Made by [`plan_import`].
@@ -27,7 +29,7 @@ pub struct PlannedLayer {
     pub blob: BlobDigest,
     /// Bytes of that blob.
     pub blob_bytes: u64,
-    /// Whether the store has the layer, so that its blob would not be read.
+    /// Whether the store has the layer and this import may use it, so that its blob would not be read.
     pub is_present: bool,
 }
 
@@ -54,11 +56,7 @@ pub fn plan_import(
         if layers.iter().any(|layer| layer.diff_id == *diff_id) {
             continue;
         }
-        let stream = repository.stream(&layer_stream(diff_id)?).optional()?;
-        let is_stored = match stream {
-            Some(stream) => repository.has_object(&stream)?,
-            None => false,
-        };
+        let is_stored = !matches!(record::find(repository, diff_id, options)?, StoredLayer::Absent);
         layers.push(PlannedLayer {
             diff_id: *diff_id,
             blob: BlobDigest::new(*descriptor.digest()),

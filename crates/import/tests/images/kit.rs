@@ -9,7 +9,8 @@ use std::{
 };
 
 use sealstone_import::{
-    DiffId, Digest, DigestAlgorithm, ImportError, ImportOptions, ImportReport, import, source, streams,
+    DiffId, Digest, DigestAlgorithm, ImportError, ImportOptions, ImportPlan, ImportReport, import,
+    plan_import, source, streams,
 };
 use sealstone_store::{
     Algorithm, Control, Durable, InitOptions, Repository,
@@ -177,6 +178,13 @@ impl Fixture {
         let source = source::open(&self.disk, &reference.parse()?, &self.options.limits)?;
         let name = Some("test");
         import(&self.repository(), &*source, name, &self.options, &self.control).map(Durable::into_inner)
+    }
+
+    /// What an import would read.
+    pub fn plan(&self) -> Result<ImportPlan, ImportError> {
+        let reference = format!("oci:{}", self.layout().display()).parse()?;
+        let source = source::open(&self.disk, &reference, &self.options.limits)?;
+        plan_import(&self.repository(), &*source, &self.options)
     }
 
     /// What the import is refused with; nothing may be visible then.

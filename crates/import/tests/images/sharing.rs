@@ -160,6 +160,9 @@ fn what_a_lenient_import_let_in_is_no_way_past_a_stricter_one() {
             }
             for asked in [Strictness::Strict, Strictness::Normal, Strictness::Lenient] {
                 fixture.options.strictness = asked;
+                let plan = fixture.plan().unwrap();
+                // Without a record, nobody knows yet: the store's own copy is read first.
+                assert_eq!(plan.layers[0].is_present, asked <= strictest || !keeps_record);
                 let case = format!("{strictest:?} for {asked:?}, with a record: {keeps_record}");
                 match fixture.import() {
                     Ok(report) => {
