@@ -72,7 +72,15 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         facts(&folder, repository.as_ref(), &report).write(out, terminal)?;
         writeln!(out)?;
         let width = report.findings.iter().map(|finding| finding.what.len()).max().unwrap_or(0);
-        report.findings.iter().try_for_each(|finding| show(finding, width, out, terminal))
+        let before = std::iter::once(None).chain(report.findings.iter().map(Some));
+        before.zip(&report.findings).try_for_each(|(before, finding)| {
+            let is_same = before.is_some_and(|before| says_the_same(before, finding));
+            let [consequence, reason] =
+                if is_same { ["The same.", ""] } else { [finding.consequence, &finding.reason] };
+            let mark = mark(finding.ability, terminal);
+            let name = terminal.bold(&format!("{:<width$}", finding.what));
+            show(&format!("{mark} {name}"), width, [consequence, reason], out, terminal)
+        })
     })?;
     Ok(Exit::Done)
 }
@@ -86,26 +94,34 @@ fn facts(folder: &str, repository: Option<&RepositoryDocument>, report: &DoctorR
     facts
 }
 
-/// One answer: a mark, what it is about, what follows, and what the system said.
-fn show(
-    finding: &Finding,
-    width: usize,
-    out: &mut dyn std::io::Write,
-    terminal: Terminal,
-) -> std::io::Result<()> {
-    let mark = match finding.ability {
+/// Whether two findings differ only in what they are about, as those of both fs-verity algorithms mostly do.
+fn says_the_same(one: &Finding, other: &Finding) -> bool {
+    (one.ability, one.consequence, &one.reason) == (other.ability, other.consequence, &other.reason)
+}
+
+fn mark(ability: Ability, terminal: Terminal) -> String {
+    match ability {
         Ability::Yes => terminal.good("✓"),
         Ability::No => terminal.warning("✗"),
         Ability::Unknown => terminal.dim("?"),
-    };
+    }
+}
+
+/// One answer: a mark and what it is about, `width` columns wide; what follows; and what the system said.
+fn show(
+    head: &str,
+    width: usize,
+    [consequence, reason]: [&str; 2],
+    out: &mut dyn std::io::Write,
+    terminal: Terminal,
+) -> std::io::Result<()> {
     let room = terminal.width().unwrap_or(100).saturating_sub(width + 6).max(30);
-    let mut lines = wrap(finding.consequence, room).into_iter();
-    let padded = format!("{:<width$}", finding.what);
-    writeln!(out, "  {mark} {}  {}", terminal.bold(&padded), lines.next().unwrap_or_default())?;
+    let mut lines = wrap(consequence, room).into_iter();
+    writeln!(out, "  {head}  {}", lines.next().unwrap_or_default())?;
     for line in lines {
         writeln!(out, "    {:width$}  {line}", "")?;
     }
-    for line in wrap(&finding.reason, room) {
+    for line in wrap(reason, room) {
         writeln!(out, "    {:width$}  {}", "", terminal.dim(&line))?;
     }
     Ok(())
