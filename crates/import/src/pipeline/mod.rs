@@ -172,10 +172,12 @@ fn run_layers<'a>(
 /// Lets the largest layer have the processors first: its decompressor, one thread, decides when the import ends. The
 /// other layers fill what it leaves. Threads that this thread makes are as patient.
 fn give_way() {
+    /// Steps of niceness, on top of the user's.
     const PATIENCE: i32 = 10;
     let thread = Some(rustix::thread::gettid());
+    let Ok(now) = rustix::process::getpriority_process(thread) else { return };
     // Lowering one's own priority is always allowed; should it fail all the same, the import is only slower.
-    let _ = rustix::process::setpriority_process(thread, PATIENCE);
+    let _ = rustix::process::setpriority_process(thread, now + PATIENCE);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
