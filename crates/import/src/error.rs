@@ -105,6 +105,14 @@ pub enum ImportError {
         /// The rule, the entry and the place.
         source: Refusal,
     },
+    /// A file or value that configures registries, or a credential helper, cannot be used: mend it. Tells no secret.
+    #[error("{what} cannot be used: {reason}")]
+    Config {
+        /// The file with its path, or the program.
+        what: String,
+        /// What is wrong with it, and where in it.
+        reason: String,
+    },
     /// A bound of [`Limits`](crate::Limits) was passed.
     #[error("{what} is over the limit of {limit}")]
     TooBig {
@@ -137,6 +145,10 @@ impl ImportError {
 
     pub(crate) fn malformed(what: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Malformed { what: what.into(), reason: reason.into() }
+    }
+
+    pub(crate) fn config(what: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Config { what: what.into(), reason: reason.into() }
     }
 
     pub(crate) fn unsupported(what: impl Into<String>, reason: impl Into<String>) -> Self {

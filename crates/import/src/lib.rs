@@ -33,6 +33,7 @@
 
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
+mod base64;
 pub mod catalogue;
 pub mod decompress;
 mod digest;
@@ -45,6 +46,7 @@ pub mod oci;
 mod pipeline;
 mod plan;
 mod record;
+pub mod registry;
 mod report;
 pub mod source;
 pub mod streams;

@@ -5,12 +5,18 @@
 //!
 //! Invariant: none is unlimited. Each can be set by the caller; a raised one costs what its line says.
 
+/// Bytes of one `WWW-Authenticate` header that are read: 16 KiB. What comes after them is left out, so no caller can
+/// need more.
+pub(crate) const CHALLENGE_BYTES: usize = 16 << 10;
+
 /// The importer's bounds. Start from [`Limits::default`] and change what you must.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
     /// Bytes of an index, a manifest, or an image's configuration: 4 MiB each, containers/image's bound (CVE-2020-1702).
     pub document_bytes: u64,
+    /// Bytes of one file that configures registries, of a certificate or key, and of a credential helper's answer: 1 MiB.
+    pub config_bytes: u64,
     /// Indexes within indexes: 4.
     pub index_depth: usize,
     /// Documents read while an image is chosen: 256.
@@ -68,6 +74,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             document_bytes: 4 << 20,
+            config_bytes: 1 << 20,
             index_depth: 4,
             documents: 256,
             layers: 1024,

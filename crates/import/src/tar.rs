@@ -10,13 +10,13 @@
 //!
 //! Formats: POSIX.1-2017 `pax` (ustar, pax), GNU tar 1.34 "Standard" and "Extensions" chapters, `tar(5)` of libarchive.
 
-mod base64;
 mod block;
 mod entry;
 mod header;
 mod number;
 mod path;
 mod pax;
+mod percent;
 mod reader;
 mod refusal;
 mod sparse;

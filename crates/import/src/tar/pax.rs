@@ -5,11 +5,12 @@
 
 use std::ops::Range;
 
-use super::base64::{decode_base64, decode_percent};
 use super::number::{decimal, natural, pax_time};
+use super::percent::decode_percent;
 use super::sparse_map::{Segment, SparseMap};
 use super::{Reason, Warning, Warnings, Xattrs};
 use crate::Limits;
+use crate::base64::decode_base64;
 use sealstone_store::tree::Timestamp;
 
 /// The records of an extended header, in order.

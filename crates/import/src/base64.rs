@@ -1,9 +1,10 @@
-//! Base64 and percent-encoding, as libarchive writes extended attributes (`LIBARCHIVE.xattr.NAME=VALUE`).
+//! Base64 in the standard alphabet (RFC 4648 §4): what LIBARCHIVE attributes, auth files, `Basic` headers, keys and
+//! signatures are written in.
 //!
-//! Source: `archive_write_set_format_pax.c`: the standard alphabet without padding, the name URL-encoded.
+//! What never lives here: the URL-safe alphabet, line breaks (PEM strips its own).
 
 /// Decodes base64 with or without padding onto `out`; `None` when it is malformed.
-pub(super) fn decode_base64(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
+pub(crate) fn decode_base64(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let padded = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"="));
     let text = padded.unwrap_or(text);
     for group in text.chunks(4) {
@@ -33,23 +34,25 @@ const fn value(symbol: u8) -> Option<u8> {
     })
 }
 
-/// Decodes `%XX` onto `out`; `None` when an escape is malformed.
-pub(super) fn decode_percent(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    let hex = |digit: Option<&u8>| char::from(*digit?).to_digit(16);
-    let mut bytes = text.iter();
-    while let Some(byte) = bytes.next() {
-        if *byte == b'%' {
-            let code = hex(bytes.next())? << 4 | hex(bytes.next())?;
-            out.push(u8::try_from(code).ok()?);
-        } else {
-            out.push(*byte);
+/// Encodes with padding.
+pub(crate) fn encode_base64(bytes: &[u8]) -> String {
+    const SYMBOLS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3).saturating_mul(4));
+    for group in bytes.chunks(3) {
+        let bits = group.iter().fold(0, |bits: u32, byte| bits << 8 | u32::from(*byte));
+        let bits = bits << (8 * (3 - group.len()));
+        for place in 0..4 {
+            let symbol = SYMBOLS.get((bits >> (18 - 6 * place) & 63) as usize);
+            text.push(symbol.filter(|_| place <= group.len()).map_or('=', |symbol| char::from(*symbol)));
         }
     }
-    Some(())
+    text
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -71,13 +74,25 @@ mod tests {
     }
 
     #[test]
-    fn percent_escapes_are_two_hexadecimal_digits() {
-        for (text, bytes) in
-            [("user.a%3Db", Some("user.a=b")), ("%2", None), ("%zz", None), ("%25", Some("%"))]
-        {
-            let mut out = Vec::new();
-            let decoded = decode_percent(text.as_bytes(), &mut out).map(|()| out);
-            assert_eq!(decoded.as_deref(), bytes.map(str::as_bytes), "{text}");
+    fn encoding_is_that_of_rfc_4648() {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(encode_base64(bytes.as_bytes()), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_encoded_decodes_to_itself(bytes: Vec<u8>) {
+            let mut decoded = Vec::new();
+            prop_assert_eq!(decode_base64(encode_base64(&bytes).as_bytes(), &mut decoded), Some(()));
+            prop_assert_eq!(decoded, bytes);
         }
     }
 }
