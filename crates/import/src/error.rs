@@ -113,6 +113,14 @@ pub enum ImportError {
         /// What is wrong with it, and where in it.
         reason: String,
     },
+    /// The machine's configuration does not allow this image: `registries.conf` blocks it.
+    #[error("{what} is not allowed here: {reason}")]
+    Denied {
+        /// The image.
+        what: String,
+        /// The file and the rule.
+        reason: String,
+    },
     /// A bound of [`Limits`](crate::Limits) was passed.
     #[error("{what} is over the limit of {limit}")]
     TooBig {

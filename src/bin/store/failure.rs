@@ -123,6 +123,7 @@ fn of_import(error: &ImportError) -> (Exit, Option<&'static str>) {
         ImportError::Missing { .. } | ImportError::NoPlatform { .. } => (Exit::NotFound, None),
         ImportError::Unsupported { .. } => (Exit::Unsupported, None),
         ImportError::Config { .. } => (Exit::Failed, Some("mend what the message names, and run it again")),
+        ImportError::Denied { .. } => (Exit::Untrusted, None),
         ImportError::Cancelled => (Exit::Cancelled, None),
         // Everything else says that the input is not what it says it is, or more than we take.
         _ => (Exit::Untrusted, Some("nothing was published; get the image from its source again")),

@@ -7,12 +7,16 @@
 //! `HOST/NAMESPACE/…/REPOSITORY` down to `HOST`; then, as Docker does, the helper for everything else (`credsStore`).
 //! Keys that are URLs (`https://index.docker.io/v1/`) count as their host, and Docker's three names as one.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
+use sealstone_store::disk::Disk;
 use serde::Deserialize;
 
-use super::{Credentials, HelperRequest, Secret, reason::json_reason};
-use crate::error::{ImportError, Result};
+use super::{Credentials, HelperRequest, Secret, read, reason::json_reason};
+use crate::{
+    Limits,
+    error::{ImportError, Result},
+};
 
 /// The one name that Docker's registry has here.
 const DOCKER: &str = "docker.io";
@@ -94,6 +98,19 @@ impl AuthFile {
             helpers: BTreeMap::new(),
             fallback: None,
         })
+    }
+
+    /// Reads a file, by its name a `.dockercfg` or not; `None` when it is not there.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read, or [`parse`](Self::parse) refuses it.
+    pub fn load(disk: &Arc<dyn Disk>, path: &Path, limits: &Limits) -> Result<Option<Self>> {
+        let Some(bytes) = read::file(disk, path, limits)? else { return Ok(None) };
+        let parse = match path.file_name() {
+            Some(name) if name == ".dockercfg" => Self::parse_dockercfg,
+            _ => Self::parse,
+        };
+        parse(&path.display().to_string(), &bytes).map(Some)
     }
 
     /// What the file has for `repository` (without its host; empty for the host alone) at `host` (`HOST[:PORT]`).

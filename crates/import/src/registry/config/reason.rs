@@ -17,6 +17,18 @@ pub(super) fn json_reason(error: &serde_json::Error) -> String {
     }
 }
 
+/// What is wrong with a TOML document, by line and kind alone. `text` is the document.
+pub(super) fn toml_reason(text: &str, error: &toml::de::Error) -> String {
+    let start = error.span().map_or(0, |span| span.start);
+    let line = text.bytes().take(start).filter(|byte| *byte == b'\n').count().saturating_add(1);
+    let kind = error.message().lines().next().unwrap_or_default();
+    // serde's own quote the value; the parser's say what it expected.
+    if kind.starts_with("invalid type") || kind.starts_with("invalid value") {
+        return format!("a value is of the wrong type, at line {line}");
+    }
+    format!("{kind}, at line {line}")
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
