@@ -161,6 +161,33 @@ fn tests_that_documents_name_exist() {
     assert_eq!(missing, Vec::<&str>::new());
 }
 
+#[test]
+fn kinds_of_findings_in_the_document_are_those_of_the_importer() {
+    use sealstone::import::tar::Normalisation;
+    let text = read("docs/cli.md");
+    let row = |line: &str| -> Option<(String, String, String)> {
+        let cells: Vec<&str> =
+            line.strip_prefix("| `")?.trim_end_matches('|').split(" | ").map(str::trim).collect();
+        let [kind, verdict, rule] = cells.as_slice() else { return None };
+        Some((kind.trim_end_matches('`').to_owned(), (*verdict).to_owned(), rule.replace('`', "\"")))
+    };
+    let rows: Vec<_> = text.lines().filter_map(row).collect();
+    let documented: BTreeSet<_> =
+        rows.iter().filter(|(_, verdict, _)| verdict == "normalised").cloned().collect();
+    let normalised = Normalisation::ALL.map(|what| (what.name(), "normalised", what.rule()));
+    let normalised = normalised.map(|(kind, verdict, rule)| (kind.into(), verdict.into(), rule.into()));
+    assert_eq!(documented, normalised.into());
+    // The others are the names of warnings, and the one that documents have.
+    let source = read("crates/import/src/tar/warning.rs");
+    let mut names: BTreeSet<&str> = source
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("Self::")?.split(" => \"").nth(1)?.strip_suffix("\","))
+        .collect();
+    names.insert("document");
+    let others = rows.iter().filter(|(_, verdict, _)| verdict != "normalised");
+    assert_eq!(others.map(|(kind, ..)| kind.as_str()).collect::<BTreeSet<_>>(), names);
+}
+
 /// All Rust under a folder, one after the other.
 fn gather(folder: &Path, sources: &mut String) {
     for entry in std::fs::read_dir(folder).expect("a folder") {

@@ -109,6 +109,14 @@ fn an_import_says_where_its_time_went() {
     }
 }
 
+/// Why an image is refused.
+fn refusal(sandbox: &Sandbox) -> Value {
+    Image::new().layer(kit::Layer::new().file_with_raw_name(b"../x", b"")).write(&sandbox.path("bad"));
+    let outcome = sandbox.store(["import", "--json", "--explain", "oci:bad"]);
+    assert_eq!(outcome.code, 3, "{}", outcome.stderr);
+    serde_json::from_str(&outcome.stdout).expect("JSON")
+}
+
 #[test]
 fn every_document_has_its_documented_shape_and_every_documented_one_is_checked() {
     let sandbox = Sandbox::new();
@@ -124,7 +132,7 @@ fn every_document_has_its_documented_shape_and_every_documented_one_is_checked()
     Image::bootable("6.1.0").write(&sandbox.path("one"));
     Image::bootable("6.2.0").write(&sandbox.path("two"));
     run(&["import", "--json", "--dry-run", "oci:one"]);
-    run(&["import", "--json", "--name", "one", "oci:one"]);
+    run(&["import", "--json", "--explain", "--name", "one", "oci:one"]);
     run(&["import", "--json", "--name", "two", "oci:two"]);
     for args in [
         &["images", "--json"][..],
@@ -164,6 +172,7 @@ fn every_document_has_its_documented_shape_and_every_documented_one_is_checked()
     ] {
         run(args);
     }
+    seen.insert(check(&refusal(&sandbox)));
     let progress = sandbox.store(["--progress=json", "fsck"]).stderr;
     let first = progress.lines().next().expect("a line");
     let first: Value = serde_json::from_str(first).expect("JSON");

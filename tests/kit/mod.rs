@@ -15,11 +15,13 @@ pub mod layer;
 pub mod layout;
 pub mod loop_disk;
 pub mod power_cut;
+pub mod raw_tar;
 pub mod sandbox;
 pub mod world;
 
 pub use layer::Layer;
 pub use layout::{Compression, Image};
+pub use raw_tar::{RawHeader, RawTar};
 pub use sandbox::{Outcome, Sandbox};
 
 /// Says that a test did not run, and why: visible with `--nocapture`, and in CI's log.

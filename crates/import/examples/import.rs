@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             layer.new_bytes,
             layer.shared_objects,
             layer.shared_bytes,
-            layer.warnings.len(),
+            layer.findings.list().len(),
             layer.time.as_secs_f64()
         );
     }

@@ -164,6 +164,25 @@ impl ImportError {
     }
 }
 
+/// The first of the things that a message offers, each cut to what a person reads: a document can name thousands.
+pub(crate) fn few(things: impl Iterator<Item = String>) -> Vec<String> {
+    const FEW: usize = 16;
+    const LETTERS: usize = 128;
+    let mut few = Vec::new();
+    let mut more: usize = 0;
+    for thing in things {
+        match thing.char_indices().nth(LETTERS) {
+            _ if few.len() == FEW => more += 1,
+            Some((end, _)) => few.push(format!("{}…", thing.get(..end).unwrap_or_default())),
+            None => few.push(thing),
+        }
+    }
+    if more > 0 {
+        few.push(format!("and {more} more"));
+    }
+    few
+}
+
 impl From<StoreError> for ImportError {
     fn from(error: StoreError) -> Self {
         match error {
@@ -176,5 +195,18 @@ impl From<StoreError> for ImportError {
 impl From<Cancelled> for ImportError {
     fn from(_: Cancelled) -> Self {
         Self::Cancelled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::few;
+
+    #[test]
+    fn messages_offer_a_few_things_of_a_readable_length() {
+        assert_eq!(few(["a".to_owned()].into_iter()), ["a"]);
+        let many = few((0..100).map(|number| format!("{number}{}", "é".repeat(1000))));
+        assert_eq!((many.len(), many.last().map(String::as_str)), (17, Some("and 84 more")));
+        assert!(many.iter().all(|one| one.chars().count() <= 129));
     }
 }

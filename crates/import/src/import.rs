@@ -158,7 +158,9 @@ pub fn import_layers(
         control.check()?;
         plan.add(transaction.repository(), descriptor, diff_id, options, control)?;
     }
-    let (done, processor_time) = pipeline::import_layers(source, transaction, &plan.tasks, options, control)?;
+    let left = options.limits.image_tree_bytes - plan.tree_bytes;
+    let (done, processor_time) =
+        pipeline::import_layers(source, transaction, &plan.tasks, left, options, control)?;
     for LayerDone { diff_id, stream, tree, strictest, report } in done {
         record::store(transaction, &diff_id, &stream, &tree, strictest)?;
         plan.fill(&diff_id, Layer { diff_id, stream, tree }, report);
@@ -200,6 +202,8 @@ struct Plan {
     layers: Vec<Option<(Layer, LayerReport)>>,
     order: Vec<usize>,
     tasks: Vec<LayerTask>,
+    /// What the trees of the layers that are there take.
+    tree_bytes: u64,
 }
 
 impl Plan {
@@ -226,6 +230,10 @@ impl Plan {
         };
         let stored = match found {
             StoredLayer::Whole(stream, tree) => {
+                self.tree_bytes += tree.encoded_len() as u64;
+                if self.tree_bytes > options.limits.image_tree_bytes {
+                    return Err(pipeline::trees_too_big(&options.limits));
+                }
                 control.skip(Work::ImportLayer, diff_id.to_string());
                 let report = LayerReport::nothing_read(*diff_id, descriptor);
                 self.fill(diff_id, Layer { diff_id: *diff_id, stream, tree }, report);

@@ -21,11 +21,14 @@ pub struct Limits {
     pub index_depth: usize,
     /// Documents read while an image is chosen: 256.
     pub documents: usize,
+    /// Images that all indexes of a source name together: 16 Ki, all of them held in memory. One index can be named by
+    /// another as often as documents may be read.
+    pub index_entries: usize,
     /// Layers of one image: 1,024.
     pub layers: usize,
     /// Entries of an `oci-archive:` file: 64 Ki, all of them indexed in memory.
     pub archive_entries: usize,
-    /// Bytes of one layer's tar: 64 GiB.
+    /// Bytes of one layer's tar, and of its sparse files together, holes expanded: 64 GiB.
     pub layer_bytes: u64,
     /// Bytes out for one byte in, of a compressed layer: 1,100. Deflate cannot exceed 1,032; zstd can.
     pub layer_ratio: u64,
@@ -62,10 +65,15 @@ pub struct Limits {
     /// Bytes after the end of the archive, counted from the first that is not zero: 64 MiB. Zero padding is bounded by
     /// the layer's own size alone; it is streamed, never gathered (moby#35075).
     pub trailing_bytes: u64,
-    /// Warnings kept for one layer: 1,024. Later ones are counted only.
+    /// Warnings kept for one image: 1,024. Later ones are counted only.
     pub warnings: usize,
+    /// Places kept of each kind of normalisation in a layer: 8. Later ones are counted only.
+    pub examples: usize,
     /// Bytes of names, symlink targets, inline bodies and attributes of one layer's tree: 512 MiB, held in memory.
     pub tree_heap_bytes: usize,
+    /// Bytes of the trees of all layers of an image, which wait in memory until they are merged: 1 GiB. Without it, a
+    /// megabyte of layers that are all headers could take a terabyte.
+    pub image_tree_bytes: u64,
     /// Bytes of a stored layer tree that is decoded: 1 GiB.
     pub tree_record_bytes: usize,
 }
@@ -77,6 +85,7 @@ impl Default for Limits {
             config_bytes: 1 << 20,
             index_depth: 4,
             documents: 256,
+            index_entries: 16 << 10,
             layers: 1024,
             archive_entries: 64 << 10,
             layer_bytes: 64 << 30,
@@ -98,7 +107,9 @@ impl Default for Limits {
             file_bytes: 16 << 40,
             trailing_bytes: 64 << 20,
             warnings: 1024,
+            examples: 8,
             tree_heap_bytes: 512 << 20,
+            image_tree_bytes: 1 << 30,
             tree_record_bytes: 1 << 30,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{BlobDigest, DiffId, decompress::Compression, oci::Descriptor};
+use crate::{BlobDigest, DiffId, decompress::Compression, oci::Descriptor, tar::Warnings};
 
 /// How a layer came to be in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +44,8 @@ pub struct LayerReport {
     pub shared_bytes: u64,
     /// From the layer's first byte to its last.
     pub time: Duration,
-    /// Oddities that stopped nothing.
-    pub warnings: Vec<String>,
+    /// Oddities that stopped nothing, and what was normalised; nothing when nothing was read.
+    pub findings: Warnings,
 }
 
 impl LayerReport {
@@ -64,7 +64,7 @@ impl LayerReport {
             shared_objects: 0,
             shared_bytes: 0,
             time: Duration::ZERO,
-            warnings: Vec::new(),
+            findings: Warnings::default(),
         }
     }
 }

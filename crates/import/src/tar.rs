@@ -13,6 +13,7 @@
 mod block;
 mod entry;
 mod header;
+mod notes;
 mod number;
 mod path;
 mod pax;
@@ -26,6 +27,7 @@ mod warning;
 mod xattrs;
 
 pub use entry::{Device, Entry, Kind};
+pub use notes::{Normalisation, Notes, Tally};
 pub use reader::{Item, Reader, Step};
 pub use refusal::{Reason, Refusal};
 pub use sparse_map::{Piece, Segment, SparseMap};

@@ -70,7 +70,7 @@ fn report(error: &anyhow::Error) -> Exit {
     let mut err = io::stderr().lock();
     let red = Style::new().for_stderr().red().bold();
     let dim = Style::new().for_stderr().dim();
-    let _ = writeln!(err, "{} {}", red.apply_to("error:"), failure::message(error));
+    let _ = writeln!(err, "{} {}", red.apply_to("error:"), output::printable(&failure::message(error)));
     if let Some(hint) = hint {
         let _ = writeln!(err, "{} {hint}", dim.apply_to(" hint:"));
     }

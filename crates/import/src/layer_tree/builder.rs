@@ -8,7 +8,7 @@ use super::walk::{Absent, End, Trail, Walk};
 use super::whiteout::{Name, classify, split};
 use super::{IMPLICIT, LayerTree, NodeKind};
 use crate::Limits;
-use crate::tar::{Entry, Kind, Reason, Refusal, Strictness, Warning, Warnings};
+use crate::tar::{Entry, Kind, Normalisation, Reason, Refusal, Strictness, Warning, Warnings};
 
 /// A file that waits for its content: see [`LayerTreeBuilder::set_content`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,7 +60,7 @@ impl LayerTreeBuilder {
             algorithm,
             whiteouts: Vec::new(),
             links: Vec::new(),
-            warnings: Warnings::new(limits.warnings, strictness),
+            warnings: Warnings::new(&limits, strictness),
             limits,
             xattrs: XattrIndex::default(),
             trail: Trail::default(),
@@ -129,7 +129,10 @@ impl LayerTreeBuilder {
     fn place(&mut self, entry: &Entry) -> Result<Option<FileSlot>, Reason> {
         match classify(entry.path())? {
             Name::Plain => {}
-            Name::Aufs => return Ok(None),
+            Name::Aufs => {
+                self.warnings.note(Normalisation::Aufs, entry.path());
+                return Ok(None);
+            }
             Name::Whiteout(directory, name) => return self.whiteout(entry, directory, name, false),
             Name::Opaque(directory) => return self.whiteout(entry, directory, &[], true),
         }
@@ -200,7 +203,12 @@ impl LayerTreeBuilder {
     fn parent(&mut self, path: &[u8]) -> Result<u32, Reason> {
         let end = self.trail.directory(&mut self.arena, path, &self.limits);
         match end {
-            Ok(End::At(directory)) => Ok(directory),
+            Ok(End::At(directory)) => {
+                if self.trail.is_followed() {
+                    self.warnings.note(Normalisation::FollowedSymlink, path);
+                }
+                Ok(directory)
+            }
             other => {
                 self.trail.clear();
                 other.and(Err(Reason::Parent(path.into())))

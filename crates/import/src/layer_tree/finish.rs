@@ -7,12 +7,12 @@ use super::builder::{LayerTreeBuilder, PendingWhiteout};
 use super::heap::{EncodedXattrs, Heap, Inode, InodeKind};
 use super::walk::{Absent, End, Walk};
 use super::whiteout::split;
-use super::{LayerTree, Node, NodeKind, OPAQUE, REMOVES_LOWER};
+use super::{IMPLICIT, LayerTree, Node, NodeKind, OPAQUE, REMOVES_LOWER};
 use crate::Limits;
-use crate::tar::{Reason, Refusal, Warnings};
+use crate::tar::{Normalisation, Reason, Refusal, Warnings};
 
 pub(super) fn finish(builder: LayerTreeBuilder) -> Result<(LayerTree, Warnings), Refusal> {
-    let LayerTreeBuilder { mut arena, algorithm, limits, whiteouts, links, warnings, .. } = builder;
+    let LayerTreeBuilder { mut arena, algorithm, limits, whiteouts, links, mut warnings, .. } = builder;
     for whiteout in whiteouts {
         apply(&mut arena, whiteout, &limits).map_err(|reason| {
             let path = arena.heap.get_counted(whiteout.directory);
@@ -22,6 +22,7 @@ pub(super) fn finish(builder: LayerTreeBuilder) -> Result<(LayerTree, Warnings),
     for link in links {
         check_link(&mut arena, link, &limits).map_err(|reason| refusal(&arena, link, reason))?;
     }
+    note_implicit(&arena, &mut warnings);
     let Arena { nodes, inodes, heap, .. } = arena;
     let limit = limits.tree_heap_bytes;
     let mut sorted = sort(&nodes, &inodes, &heap, limit)?;
@@ -44,6 +45,19 @@ pub(super) fn finish(builder: LayerTreeBuilder) -> Result<(LayerTree, Warnings),
 }
 
 fn refusal(arena: &Arena, node: u32, reason: Reason) -> Refusal {
+    Refusal::new(reason, &path(arena, node), 0)
+}
+
+/// Tells of the directories that no entry describes; the root needs none.
+fn note_implicit(arena: &Arena, warnings: &mut Warnings) {
+    for (number, node) in (0..).zip(&arena.nodes).skip(1) {
+        if node.flags & IMPLICIT != 0 && is_reachable(arena, number) {
+            warnings.note(Normalisation::ImplicitDirectory, &path(arena, number));
+        }
+    }
+}
+
+fn path(arena: &Arena, node: u32) -> Vec<u8> {
     let mut names = Vec::new();
     let mut at = node;
     while at != ROOT {
@@ -51,7 +65,7 @@ fn refusal(arena: &Arena, node: u32, reason: Reason) -> Refusal {
         at = arena.node(at).parent;
     }
     names.reverse();
-    Refusal::new(reason, &names.join(&b'/'), 0)
+    names.join(&b'/')
 }
 
 /// Marks what a whiteout hides. What blocks its path hides it already.

@@ -107,8 +107,8 @@ impl<'a> Walk<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Trail {
     path: Vec<u8>,
-    /// For each component of `path`: where it ends, and the directory it led to.
-    steps: Vec<(usize, u32)>,
+    /// For each component of `path`: where it ends, the directory it led to, and whether a symlink led there.
+    steps: Vec<(usize, u32, bool)>,
 }
 
 impl Trail {
@@ -121,10 +121,10 @@ impl Trail {
     ) -> Result<End, Reason> {
         let common = path.iter().zip(&self.path).take_while(|(a, b)| a == b).count();
         let is_shared = |end: usize| end <= common && path.get(end).is_none_or(|byte| *byte == b'/');
-        while self.steps.last().is_some_and(|(end, _)| !is_shared(*end)) {
+        while self.steps.last().is_some_and(|(end, ..)| !is_shared(*end)) {
             self.steps.pop();
         }
-        let (mut end, mut at) = self.steps.last().copied().unwrap_or((0, ROOT));
+        let (mut end, mut at, was_followed) = self.steps.last().copied().unwrap_or((0, ROOT, false));
         self.path.truncate(common);
         self.path.extend_from_slice(path.get(common..).unwrap_or_default());
         let rest = path.get(end..).unwrap_or_default();
@@ -139,9 +139,15 @@ impl Trail {
                 other => return Ok(other),
             }
             end = start + name.len();
-            self.steps.push((end, at));
+            let is_followed = was_followed || walk.symlinks < limits.symlinks_followed;
+            self.steps.push((end, at, is_followed));
         }
         Ok(End::At(at))
+    }
+
+    /// Whether the last path led through a symlink.
+    pub(super) fn is_followed(&self) -> bool {
+        self.steps.last().is_some_and(|(.., is_followed)| *is_followed)
     }
 
     /// Forgets all: to be called when a node is replaced.

@@ -4,7 +4,13 @@
 
 use serde::Deserialize;
 
-use crate::{DiffId, oci::Platform};
+use crate::{
+    DiffId,
+    oci::{
+        Platform,
+        keys::{Keys, LEAF},
+    },
+};
 
 /// The parts of an image's configuration that the import needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +22,15 @@ pub struct Config {
     /// When the image was made, RFC 3339, as it stands there.
     pub created: Option<String>,
 }
+
+/// The keys that mean something.
+const CONFIG: Keys = Keys(&[
+    ("architecture", LEAF),
+    ("os", LEAF),
+    ("variant", LEAF),
+    ("created", LEAF),
+    ("rootfs", Keys(&[("type", LEAF), ("diff_ids", LEAF)])),
+]);
 
 #[derive(Deserialize)]
 struct Wire {
@@ -39,6 +54,7 @@ impl Config {
     /// The reason, as text: the caller knows which configuration it is.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let wire: Wire = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        CONFIG.check(bytes)?;
         if wire.rootfs.r#type != "layers" {
             return Err(format!("rootfs.type is {:?}, not \"layers\"", wire.rootfs.r#type));
         }

@@ -6,7 +6,10 @@ use serde::Deserialize;
 
 use crate::{
     Digest,
-    oci::{MediaType, Platform},
+    oci::{
+        MediaType, Platform,
+        keys::{Keys, LEAF},
+    },
 };
 
 /// Type, digest and size of some bytes. Every byte that is read through it is checked against all three.
@@ -62,6 +65,15 @@ impl Descriptor {
         self.annotations.get(key).map(String::as_str)
     }
 }
+
+/// The keys of a descriptor that mean something, here or to others: those of `annotations` are anybody's.
+pub(super) const DESCRIPTOR: Keys = Keys(&[
+    ("mediaType", LEAF),
+    ("digest", LEAF),
+    ("size", LEAF),
+    ("platform", Keys(&[("os", LEAF), ("architecture", LEAF), ("variant", LEAF)])),
+    ("annotations", LEAF),
+]);
 
 /// A descriptor as JSON has it. `data` and `urls` are not read: bytes come from the source, by digest.
 #[derive(Deserialize)]

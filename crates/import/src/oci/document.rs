@@ -5,7 +5,11 @@
 
 use serde::{Deserialize, de::IgnoredAny};
 
-use super::{Descriptor, MediaType, descriptor::WireDescriptor};
+use super::{
+    Descriptor, MediaType,
+    descriptor::{DESCRIPTOR, WireDescriptor},
+    keys::{Keys, LEAF},
+};
 
 /// An index or a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +36,16 @@ pub struct Manifest {
     pub layers: Vec<Descriptor>,
 }
 
+/// The keys that mean something in either kind.
+const DOCUMENT: Keys = Keys(&[
+    ("schemaVersion", LEAF),
+    ("mediaType", LEAF),
+    ("manifests", DESCRIPTOR),
+    ("config", DESCRIPTOR),
+    ("layers", DESCRIPTOR),
+    ("fsLayers", LEAF),
+]);
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire {
@@ -50,6 +64,7 @@ impl Document {
     /// The reason, as text: the caller knows which document it is.
     pub fn parse(bytes: &[u8], announced: Option<&MediaType>) -> Result<Self, String> {
         let wire: Wire = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        DOCUMENT.check(bytes)?;
         if wire.fs_layers.is_some() || wire.schema_version == Some(1) {
             return Err(
                 "it is a Docker manifest of schema 1: push the image again with a current tool".to_owned()

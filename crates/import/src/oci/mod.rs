@@ -10,6 +10,7 @@
 mod config;
 mod descriptor;
 mod document;
+mod keys;
 mod media_type;
 mod platform;
 mod resolve;

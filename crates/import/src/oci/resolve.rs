@@ -5,7 +5,7 @@
 use super::{Config, Descriptor, Document, Manifest, MediaType, Platform};
 use crate::{
     ConfigDigest, Limits, ManifestDigest,
-    error::{ImportError, Result},
+    error::{ImportError, Result, few},
     source::{Source, read_document},
 };
 
@@ -119,10 +119,19 @@ impl Search<'_> {
                     let inner = self.read_index(&descriptor)?;
                     self.walk(inner, platform.as_ref(), depth + 1)?;
                 }
-                MediaType::Manifest | MediaType::Schema1 => self.images.push((descriptor, platform)),
+                MediaType::Manifest | MediaType::Schema1 => self.offer(descriptor, platform)?,
                 _ => {}
             }
         }
+        Ok(())
+    }
+
+    fn offer(&mut self, image: Descriptor, platform: Option<Platform>) -> Result<()> {
+        if self.images.len() >= self.limits.index_entries {
+            let what = format!("number of images in the indexes of {}", self.source.label());
+            return Err(ImportError::TooBig { what, limit: self.limits.index_entries as u64 });
+        }
+        self.images.push((image, platform));
         Ok(())
     }
 
@@ -160,15 +169,11 @@ impl Search<'_> {
             [] => Err(ImportError::NoPlatform {
                 place,
                 wanted: self.platform.to_string(),
-                offered: self
-                    .images
-                    .iter()
-                    .filter_map(|(_, one)| one.as_ref().map(Platform::to_string))
-                    .collect(),
+                offered: few(self.images.iter().filter_map(|(_, one)| one.as_ref().map(Platform::to_string))),
             }),
             several => Err(ImportError::Ambiguous {
                 place,
-                choices: several.iter().map(|(image, _)| image.digest().to_string()).collect(),
+                choices: few(several.iter().map(|(image, _)| image.digest().to_string())),
             }),
         }
     }

@@ -6,7 +6,10 @@
 
 use std::{
     ops::Range,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
 };
 
 use crossbeam_channel::{Receiver, Sender};
@@ -36,6 +39,10 @@ pub(super) struct Assembly<'a, 'tx> {
     pub(super) strictness: Strictness,
     /// How many chunks a body may keep before it is spilled.
     pub(super) hold: usize,
+    /// How many more warnings the image may keep.
+    pub(super) warnings_left: &'a AtomicUsize,
+    /// How many more bytes the trees of the image's layers may take.
+    pub(super) tree_bytes_left: &'a AtomicU64,
 }
 
 /// What the second stage is told about a layer.
@@ -57,9 +64,7 @@ pub(super) struct Assembled<'tx> {
     pub(super) tree: LayerTree,
     pub(super) tar_bytes: u64,
     pub(super) entries: u64,
-    pub(super) warnings: Vec<String>,
-    /// The strictest reading that accepts the tar.
-    pub(super) strictest: Strictness,
+    pub(super) findings: Warnings,
 }
 
 impl<'tx> Assembly<'_, 'tx> {
@@ -93,14 +98,19 @@ impl<'tx> Assembly<'_, 'tx> {
         layer.finish(digest)
     }
 
+    /// The trees of all layers wait in memory for each other: together they have a bound too.
+    fn count_tree(&self, tree: &LayerTree) -> Result<()> {
+        let size = tree.encoded_len() as u64;
+        let left = |left: u64| left.checked_sub(size);
+        let taken = self.tree_bytes_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left);
+        taken.map(drop).map_err(|_| trees_too_big(self.limits))
+    }
+
     fn send(&self, work: Work<'tx>, tally: &Arc<Tally>) -> Result<()> {
         // The writers hang up only when they are gone, and somebody told why.
         self.jobs.send(Job { work, tally: Arc::clone(tally) }).map_err(|_| ImportError::Cancelled)
     }
 }
-
-/// The unit of a tar, in bytes: bodies are padded to it.
-const BLOCK: u64 = 512;
 
 /// What the stream keeps of a chunk, in the tar's order.
 enum Op {
@@ -147,8 +157,6 @@ struct Layer<'a, 'tx> {
     /// Of the chunk at hand; kept for their memory.
     ops: Vec<Op>,
     bodies: Vec<Body>,
-    /// How many bytes of the last body's padding are still to come.
-    padding: usize,
 }
 
 impl<'a, 'tx> Layer<'a, 'tx> {
@@ -164,7 +172,6 @@ impl<'a, 'tx> Layer<'a, 'tx> {
             open: None,
             ops: Vec::new(),
             bodies: Vec::new(),
-            padding: 0,
         })
     }
 
@@ -187,16 +194,15 @@ impl<'a, 'tx> Layer<'a, 'tx> {
             let start = chunk.len() - input.len();
             let step = self.reader.next(&mut input).map_err(refused(self.name))?;
             let at = start + step.raw.len();
-            let padding = self.padding.min(step.raw.len());
-            self.padding -= padding;
-            self.raw(start..start + padding);
-            // One place a chunk is enough to bound what the stream holds back. Not the first: what comes before it may
-            // have begun in the chunk before.
-            if may_cut && start > 0 && step.item == Item::Entry {
+            // One place a chunk is enough to bound what the stream holds back. It need not be an entry: headers without one,
+            // and what follows the end, can go on for gigabytes.
+            let cut = start + step.cut.filter(|_| may_cut).unwrap_or(0);
+            self.raw(start..cut);
+            if may_cut && step.cut.is_some() {
                 self.ops.push(Op::Boundary);
                 may_cut = false;
             }
-            self.raw(start + padding..at);
+            self.raw(cut..at);
             match step.item {
                 Item::NeedInput => return Ok(()),
                 Item::Entry => self.begin(at, &mut input)?,
@@ -222,7 +228,6 @@ impl<'a, 'tx> Layer<'a, 'tx> {
     fn begin(&mut self, at: usize, input: &mut &[u8]) -> Result<()> {
         let slot = self.tree.add(self.reader.entry()).map_err(refused(self.name))?;
         let size = self.reader.entry().packed_size();
-        self.padding = usize::try_from(size.wrapping_neg() % BLOCK).unwrap_or_default();
         let is_sparse = self.reader.entry().sparse().is_some();
         if !is_sparse && let Some(body) = self.reader.take_body(input) {
             let range = at..at + body.len();
@@ -339,19 +344,22 @@ impl<'a, 'tx> Layer<'a, 'tx> {
 
     fn finish(self, digest: Option<Digest>) -> Result<Assembled<'tx>> {
         let (tar_bytes, entries) = (self.reader.offset(), u64::from(self.reader.entries()));
-        let of_tar = self.reader.finish().map_err(refused(self.name))?;
+        let mut findings = self.reader.finish().map_err(refused(self.name))?;
         let (tree, of_tree) = self.tree.finish().map_err(refused(self.name))?;
-        let warnings = [strings(&of_tar), strings(&of_tree)].concat();
-        let strictest = of_tar.strictest().min(of_tree.strictest());
-        Ok(Assembled { digest, stream: self.stream, tree, tar_bytes, entries, warnings, strictest })
+        findings.absorb(of_tree);
+        self.shared.count_tree(&tree)?;
+        let take = |left: usize| Some(left - findings.truncate(left));
+        let _ = self.shared.warnings_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        Ok(Assembled { digest, stream: self.stream, tree, tar_bytes, entries, findings })
     }
+}
+
+/// The refusal of an image whose layers' trees are too big together.
+pub(crate) fn trees_too_big(limits: &Limits) -> ImportError {
+    ImportError::TooBig { what: "bytes of all layers' trees".to_owned(), limit: limits.image_tree_bytes }
 }
 
 /// Says which layer was refused.
 fn refused(name: &str) -> impl Fn(Refusal) -> ImportError {
     move |source| ImportError::Refused { layer: name.to_owned(), source }
-}
-
-fn strings(warnings: &Warnings) -> Vec<String> {
-    warnings.list().iter().map(ToString::to_string).collect()
 }

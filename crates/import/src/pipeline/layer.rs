@@ -11,7 +11,7 @@ use sealstone_store::{
 
 use super::{
     LayerDone, LayerTask,
-    assemble::{self, Assembled, Assembly},
+    assemble::{self, Assembly},
     stored::StoredTar,
     unpack::{self, Signals, Unpacker},
     writer::Tally,
@@ -22,6 +22,7 @@ use crate::{
     oci::{Descriptor, MediaType},
     report::{LayerOrigin, LayerReport},
     source::Source,
+    tar::Warning,
 };
 
 /// How many chunks may wait between the first two stages.
@@ -109,22 +110,23 @@ impl LayerRun<'_, '_> {
             return Err(ImportError::digest(format!("the tar in {name}"), diff_id.digest(), &digest));
         }
         let is_rebuilt = work == Work::RebuildLayer;
-        let mut warnings = assembled.warnings;
+        let mut findings = assembled.findings;
         if *descriptor.media_type() != MediaType::Layer(unpacked.compression) {
-            let found = unpacked.compression.name();
-            warnings.push(format!("the media type says {}, the bytes say {found}", descriptor.media_type()));
+            let stated = descriptor.media_type().to_string();
+            findings.push(Warning::MediaType { stated, found: unpacked.compression });
         }
+        let strictest = findings.strictest();
         let report = LayerReport {
             tar_bytes: assembled.tar_bytes,
             entries: assembled.entries,
             compression: (!is_rebuilt).then_some(unpacked.compression),
             origin: if is_rebuilt { LayerOrigin::Rebuilt } else { LayerOrigin::Imported },
-            warnings,
+            findings,
             time: start.elapsed(),
             ..LayerReport::nothing_read(diff_id, &task.descriptor)
         };
         let stream = assembled.stream.finish()?.id;
-        let Assembled { tree, strictest, .. } = assembled;
+        let tree = assembled.tree;
         Ok(Arrived { done: LayerDone { diff_id, stream, tree, strictest, report }, tally })
     }
 }

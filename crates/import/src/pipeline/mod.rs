@@ -24,7 +24,10 @@ mod writer;
 
 use std::{
     convert::Infallible,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, AtomicUsize},
+    },
     thread,
 };
 
@@ -42,6 +45,7 @@ use crate::{
     tar::Strictness,
 };
 use assemble::Assembly;
+pub(crate) use assemble::trees_too_big;
 use buffer::{CHUNK, Pool};
 use halt::Halt;
 use layer::{Arrived, LayerRun};
@@ -89,7 +93,7 @@ impl Shape {
     }
 }
 
-/// Brings layers into the store, in the order of the tasks.
+/// Brings layers into the store, in the order of the tasks. Their trees may take so many bytes together.
 ///
 /// # Errors
 /// The first thing that went wrong with any of them.
@@ -97,6 +101,7 @@ pub(crate) fn import_layers(
     source: &dyn Source,
     transaction: &Transaction,
     tasks: &[LayerTask],
+    tree_bytes_left: u64,
     options: &ImportOptions,
     control: &Control,
 ) -> Result<(Vec<LayerDone>, ProcessorTime)> {
@@ -105,6 +110,8 @@ pub(crate) fn import_layers(
     let gate = WindowGate::default();
     let halt = Halt::new(control);
     let meter = Meter::default();
+    let warnings_left = AtomicUsize::new(options.limits.warnings);
+    let tree_bytes_left = AtomicU64::new(tree_bytes_left);
     let mut queue: Vec<(usize, &LayerTask)> = tasks.iter().enumerate().collect();
     queue.sort_by_key(|(_, task)| task.descriptor.size());
     let queue = Mutex::new(queue);
@@ -130,6 +137,8 @@ pub(crate) fn import_layers(
                     limits: &options.limits,
                     strictness: options.strictness,
                     hold: shape.hold,
+                    warnings_left: &warnings_left,
+                    tree_bytes_left: &tree_bytes_left,
                 },
             };
             let (queue, done, running) = (&queue, &done, running.clone());

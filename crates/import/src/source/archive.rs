@@ -23,6 +23,10 @@ use crate::{
 /// How much is read to find one header, in bytes: a block and its PAX records, mostly.
 const WINDOW: usize = 2048;
 
+/// The longest path of a file in a layout, in bytes: a blob's with its SHA-512. Others are passed over, so that an
+/// archive of long names takes no memory.
+const LONGEST_MEMBER: usize = "blobs/sha512/".len() + 128;
+
 /// A seekable tar with `oci-layout`, `index.json` and `blobs/`.
 pub struct OciArchive {
     file: File,
@@ -104,7 +108,8 @@ fn index(file: &File, place: &str, limits: &Limits) -> Result<HashMap<Vec<u8>, S
             }
             let entry = reader.entry();
             let path = entry.path().to_vec();
-            let is_member = entry.kind() == Kind::File && entry.sparse().is_none();
+            let is_member =
+                entry.kind() == Kind::File && entry.sparse().is_none() && path.len() <= LONGEST_MEMBER;
             let span = Span { offset: at, len: reader.skip_body() };
             at = at.saturating_add(span.len);
             if is_member && members.insert(path, span).is_some() {
@@ -115,6 +120,7 @@ fn index(file: &File, place: &str, limits: &Limits) -> Result<HashMap<Vec<u8>, S
     if at > size {
         return Err(malformed("it ends in the middle of a file".to_owned()));
     }
+    reader.finish().map_err(|refusal| malformed(refusal.to_string()))?;
     Ok(members)
 }
 

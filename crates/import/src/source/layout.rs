@@ -2,7 +2,12 @@
 
 use std::{fmt, path::Path, sync::Arc};
 
-use sealstone_store::disk::{Dir, Disk, File};
+use sealstone_store::{
+    Error as StoreError,
+    disk::{Dir, Disk, File, FileType},
+};
+
+use rustix::io::Errno;
 
 use super::{Blob, Choice, Source, select::select};
 use crate::{
@@ -25,20 +30,41 @@ impl OciLayout {
     pub fn open(disk: &Arc<dyn Disk>, path: &Path, choice: Choice) -> Result<Self> {
         let dir = Dir::open(disk, path)?;
         let place = path.display().to_string();
-        let marker = match dir.open_file("oci-layout") {
-            Ok(file) => file.read_all(MARKER_LIMIT)?,
-            Err(error) if error.is_missing() => {
-                return Err(ImportError::Missing { what: "file oci-layout".to_owned(), place });
-            }
-            Err(error) => return Err(error.into()),
-        };
-        check_marker(&marker, &place)?;
+        check_marker(&read_file(&dir, "oci-layout", MARKER_LIMIT)?, &place)?;
         Ok(Self { dir, choice })
     }
 }
 
 /// The most that `oci-layout` may hold, in bytes: a version, in JSON.
 pub(super) const MARKER_LIMIT: u64 = 4096;
+
+/// Reads one of the layout's own files.
+fn read_file(dir: &Dir, name: &str, limit: u64) -> Result<Vec<u8>> {
+    let place = || dir.label().display().to_string();
+    match open_file(dir, name)?.map(|file| file.read_all(limit)) {
+        Some(Ok(bytes)) => Ok(bytes),
+        None => Err(ImportError::Missing { what: format!("file {name}"), place: place() }),
+        Some(Err(StoreError::TooBig { what, limit })) => Err(ImportError::TooBig { what, limit }),
+        Some(Err(error)) => Err(error.into()),
+    }
+}
+
+/// Opens a regular file of the layout, through no symlink; `None` when it is not there.
+fn open_file(dir: &Dir, name: &str) -> Result<Option<File>> {
+    let refuse = |reason| Err(ImportError::malformed(format!("{}/{name}", dir.label().display()), reason));
+    let file = match dir.open_file(name) {
+        Ok(file) => file,
+        Err(error) if error.is_missing() => return Ok(None),
+        Err(error) if error.errno() == Some(Errno::LOOP) => {
+            return refuse("a symlink is on its way, which could lead anywhere");
+        }
+        Err(error) => return Err(error.into()),
+    };
+    match file.metadata()?.kind {
+        FileType::File => Ok(Some(file)),
+        _ => refuse("it is not a regular file"),
+    }
+}
 
 /// Checks the file `oci-layout`.
 pub(super) fn check_marker(bytes: &[u8], place: &str) -> Result<()> {
@@ -74,7 +100,7 @@ impl Source for OciLayout {
     }
 
     fn roots(&self, limits: &Limits) -> Result<Vec<Descriptor>> {
-        let bytes = self.dir.open_file("index.json")?.read_all(limits.document_bytes)?;
+        let bytes = read_file(&self.dir, "index.json", limits.document_bytes)?;
         let place = self.label();
         let index = Index::parse(&bytes)
             .map_err(|reason| ImportError::malformed(format!("index.json of {place}"), reason))?;
@@ -82,13 +108,12 @@ impl Source for OciLayout {
     }
 
     fn open_blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Blob + '_>> {
-        match self.dir.open_file(blob_path(descriptor.digest())) {
-            Ok(file) => Ok(Box::new(FileBlob { file, at: 0 })),
-            Err(error) if error.is_missing() => Err(ImportError::Missing {
+        match open_file(&self.dir, &blob_path(descriptor.digest()))? {
+            Some(file) => Ok(Box::new(FileBlob { file, at: 0 })),
+            None => Err(ImportError::Missing {
                 what: format!("blob {}", descriptor.digest()),
                 place: self.label(),
             }),
-            Err(error) => Err(error.into()),
         }
     }
 }

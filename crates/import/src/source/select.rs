@@ -2,7 +2,7 @@
 
 use super::Choice;
 use crate::{
-    error::{ImportError, Result},
+    error::{ImportError, Result, few},
     oci::{Descriptor, Index},
 };
 
@@ -42,9 +42,7 @@ fn unambiguous(found: Vec<Descriptor>, place: &str) -> Result<Vec<Descriptor>> {
 }
 
 fn choices(found: &[Descriptor]) -> Vec<String> {
-    found
-        .iter()
-        .enumerate()
-        .map(|(at, one)| one.ref_name().map_or_else(|| format!("@{at}"), str::to_owned))
-        .collect()
+    let name =
+        |(at, one): (usize, &Descriptor)| one.ref_name().map_or_else(|| format!("@{at}"), str::to_owned);
+    few(found.iter().enumerate().map(name))
 }

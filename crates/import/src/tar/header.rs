@@ -1,11 +1,12 @@
 //! From a header block, and the extended headers before it, to an [`Entry`].
 //!
-//! Precedence, as in GNU tar: PAX records, then GNU long names, then the header's own fields.
+//! Precedence, as in Go's `archive/tar`: GNU long names, then PAX records, then the header's own fields. GNU tar has PAX
+//! first; honest tars do not have both.
 
 use super::block::{Header, until_nul};
 use super::pax::{Pax, SparseFormat, owner};
 use super::sparse::{TextMap, read_descriptors};
-use super::{Device, Entry, Kind, Reason, Strictness, Warning, Warnings, normalise};
+use super::{Device, Entry, Kind, Normalisation, Reason, Strictness, Warning, Warnings, normalise};
 use crate::Limits;
 use sealstone_store::tree::{Metadata, Timestamp};
 
@@ -70,7 +71,26 @@ impl Parser<'_> {
         if self.pending.has_pax {
             std::mem::swap(&mut self.entry.xattrs, &mut self.pending.pax.xattrs);
         }
+        self.tell(ends_with_slash);
         Ok(follows)
+    }
+
+    /// Notes what the entry has of another spelling; its path's is noted where the path is read.
+    fn tell(&mut self, ends_with_slash: bool) {
+        let typeflag = self.header.typeflag();
+        let is_file = self.entry.kind == Kind::File;
+        for (is_so, what) in [
+            (is_file && ends_with_slash, Normalisation::FileSlash),
+            (typeflag == 0 && self.entry.kind == Kind::Directory, Normalisation::OldDirectory),
+            (typeflag == b'7', Normalisation::Contiguous),
+            (self.entry.is_sparse, Normalisation::Sparse),
+            (self.header.mode().is_some_and(|mode| mode & !0o7777 != 0), Normalisation::Mode),
+            (self.pending.has_pax && self.pending.pax.has_decoded_xattr, Normalisation::LibarchiveXattr),
+        ] {
+            if is_so {
+                self.warnings.note(what, &self.entry.path);
+            }
+        }
     }
 
     /// Sets the path and says whether it ended with a slash.
@@ -79,8 +99,8 @@ impl Parser<'_> {
         let gnu = self.pending.long_name.as_deref().map(until_nul).unwrap_or_default();
         let prefix = self.header.prefix();
         let raw = match (pax, gnu) {
-            ([_, ..], _) => pax,
-            ([], [_, ..]) => gnu,
+            (_, [_, ..]) => gnu,
+            ([_, ..], []) => pax,
             ([], []) if prefix.is_empty() => self.header.name(),
             ([], []) => {
                 self.scratch.clear();
@@ -94,6 +114,11 @@ impl Parser<'_> {
         let is_conflict = !pax.is_empty() && !gnu.is_empty() && pax != gnu;
         if normalise("path", raw, &mut self.entry.path, self.limits, self.strictness)? {
             self.warnings.add(Warning::ParentInPath { path: self.entry.path.as_slice().into() })?;
+        }
+        // A slash at the end is how directories are written. Taken away or not, what is left has lost nothing else.
+        let bare = raw.strip_suffix(b"/").unwrap_or(raw);
+        if bare.len() != self.entry.path.len() && !self.entry.path.is_empty() {
+            self.warnings.note(Normalisation::Path, &self.entry.path);
         }
         if is_conflict {
             self.warnings.add(Warning::ConflictingNames { path: self.entry.path.as_slice().into() })?;
@@ -147,10 +172,13 @@ impl Parser<'_> {
         let pax = if self.pending.has_pax { self.pending.pax.link_path() } else { &[] };
         let gnu = self.pending.long_link.as_deref().map(until_nul).unwrap_or_default();
         let raw = match (pax, gnu) {
-            ([_, ..], _) => pax,
-            ([], [_, ..]) => gnu,
+            (_, [_, ..]) => gnu,
+            ([_, ..], []) => pax,
             ([], []) => self.header.link_name(),
         };
+        if !pax.is_empty() && !gnu.is_empty() && pax != gnu {
+            self.warnings.add(Warning::ConflictingNames { path: self.entry.path.as_slice().into() })?;
+        }
         if self.entry.kind == Kind::Hardlink {
             let what = "hardlink target";
             if normalise(what, raw, &mut self.entry.link_target, self.limits, self.strictness)? {

@@ -67,6 +67,8 @@ pub(super) struct Pax {
     pub(super) mtime: Option<Timestamp>,
     pub(super) sparse: PaxSparse,
     pub(super) xattrs: Xattrs,
+    /// Whether an attribute came in libarchive's spelling alone.
+    pub(super) has_decoded_xattr: bool,
 }
 
 /// The `GNU.sparse.*` records.
@@ -160,7 +162,7 @@ impl Pax {
             b"uid" => self.uid = parse(given, |text| owner(decimal(text)?), "PAX uid")?,
             b"gid" => self.gid = parse(given, |text| owner(decimal(text)?), "PAX gid")?,
             b"mtime" => self.mtime = parse(given, pax_time, "PAX mtime")?,
-            _ if is_lost(key) => warnings.add(Warning::IgnoredRecord { key: key.into() })?,
+            _ if is_lost(key) => warnings.add(Warning::ignored_record(key))?,
             // atime, ctime, uname, gname, comment, charset, vendors' own: nothing that an image keeps.
             _ => {}
         }
@@ -214,6 +216,7 @@ impl Pax {
             // libarchive writes each attribute in both ways: SCHILY's is the one that all other readers take.
             if self.xattrs.get(&name).is_none() {
                 self.xattrs.set(&name, &decoded, limits)?;
+                self.has_decoded_xattr = true;
             }
         }
         Ok(())
@@ -279,7 +282,7 @@ pub(super) fn read_global(text: &[u8], warnings: &mut Warnings) -> Result<(), Re
     for record in Records(text) {
         let (key, _) = record?;
         if matches!(key, b"path" | b"linkpath" | b"size") || key.starts_with(b"GNU.sparse.") {
-            warnings.add(Warning::GlobalOverride { key: key.into() })?;
+            warnings.add(Warning::global_override(key))?;
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ use super::block::{BLOCK, Block, Found, Header, look_at};
 use super::header::{Follows, Parser, Pending};
 use super::pax::read_global;
 use super::sparse::{TextMap, extensions_limit, read_extension};
-use super::{Entry, Reason, Refusal, Strictness, Warning, Warnings};
+use super::{Entry, Normalisation, Reason, Refusal, Strictness, Warning, Warnings};
 use crate::Limits;
 
 /// What a call of [`Reader::next`] made of the input.
@@ -16,6 +16,9 @@ pub struct Step<'i> {
     /// Bytes that are no file's body (headers, padding, sparse maps, the end), perhaps none. They come before the item.
     /// Raw bytes and bodies together, in order, are the tar.
     pub raw: &'i [u8],
+    /// How many of the raw bytes there are up to the last place in them at which the tar may be cut: before a header, or
+    /// after the end.
+    pub cut: Option<usize>,
     /// What was found.
     pub item: Item<'i>,
 }
@@ -78,6 +81,8 @@ pub struct Reader {
     pending: Pending,
     entry: Entry,
     entries: u32,
+    /// Bytes of the sparse files so far, holes expanded.
+    expanded: u64,
     warnings: Warnings,
 }
 
@@ -120,7 +125,8 @@ impl Reader {
             pending: Pending::default(),
             entry: Entry::blank(),
             entries: 0,
-            warnings: Warnings::new(limits.warnings, strictness),
+            expanded: 0,
+            warnings: Warnings::new(&limits, strictness),
             limits,
             strictness,
         }
@@ -153,17 +159,21 @@ impl Reader {
     pub fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Step<'i>, Refusal> {
         let whole = *input;
         if let State::Body { remaining } = self.state {
-            return Ok(Step { raw: &[], item: self.body(remaining, input) });
+            return Ok(Step { raw: &[], cut: None, item: self.body(remaining, input) });
         }
+        let mut cut = self.may_cut().then_some(0);
         loop {
             let before = input.len();
             let is_entry = self.advance(input).map_err(|reason| self.refusal(reason))?;
             let raw = whole.get(..whole.len() - input.len()).unwrap_or_default();
             if is_entry {
-                return Ok(Step { raw, item: Item::Entry });
+                return Ok(Step { raw, cut, item: Item::Entry });
             }
             if input.is_empty() && before == 0 {
-                return Ok(Step { raw, item: Item::NeedInput });
+                return Ok(Step { raw, cut, item: Item::NeedInput });
+            }
+            if self.may_cut() {
+                cut = Some(raw.len());
             }
         }
     }
@@ -191,17 +201,24 @@ impl Reader {
     /// [`Reason::Truncated`] when the end is not at a place where a tar may end: with no end-of-archive, with one zero
     /// block, or with two and whatever follows. The last body's padding may be missing: `umoci insert` (0.4.7) ends so, and
     /// Go's reader takes it.
-    pub fn finish(self) -> Result<Warnings, Refusal> {
+    pub fn finish(mut self) -> Result<Warnings, Refusal> {
+        let is_pending = self.filled > 0 || !self.pending.is_empty();
         let inside = match self.state {
-            State::Header if self.filled == 0 && self.pending.is_empty() => return Ok(self.warnings),
-            State::OneZeroBlock if self.filled == 0 => return Ok(self.warnings),
-            State::End { .. } | State::Padding { .. } => return Ok(self.warnings),
+            State::End { .. } => return Ok(self.warnings),
+            State::Header | State::OneZeroBlock | State::Padding { .. } if !is_pending => {
+                self.warnings.note(Normalisation::NoEnd, &[]);
+                return Ok(self.warnings);
+            }
             State::Header | State::OneZeroBlock => "a header",
-            State::Extended { .. } => "an extended header",
+            State::Extended { .. } | State::Padding { .. } => "an extended header",
             State::SparseBlocks { .. } | State::SparseText(_) => "a sparse map",
             State::Body { .. } => "a file's body",
         };
         Err(self.refusal(Reason::Truncated(inside)))
+    }
+
+    const fn may_cut(&self) -> bool {
+        self.filled == 0 && matches!(self.state, State::Header | State::End { .. })
     }
 
     fn refusal(&self, reason: Reason) -> Refusal {
@@ -326,6 +343,7 @@ impl Reader {
             }
             // A GNU volume's label: nothing of the tree.
             b'V' if header.size() == Some(0) => {
+                self.warnings.note(Normalisation::VolumeLabel, &[]);
                 self.pending.clear();
                 Ok(false)
             }
@@ -368,7 +386,10 @@ impl Reader {
             b'x' | b'X' => std::mem::replace(&mut pending.has_pax, true),
             b'L' => pending.long_name.replace(body.to_vec()).is_some(),
             b'K' => pending.long_link.replace(body.to_vec()).is_some(),
-            _ => return read_global(body, &mut self.warnings),
+            _ => {
+                self.warnings.note(Normalisation::GlobalHeader, &[]);
+                return read_global(body, &mut self.warnings);
+            }
         };
         if is_repeated {
             self.warnings.add(Warning::RepeatedExtendedHeader { kind: typeflag })?;
@@ -395,6 +416,9 @@ impl Reader {
         };
         let follows = parser.parse()?;
         self.pending.clear();
+        if self.entry.is_sparse {
+            self.expand()?;
+        }
         match follows {
             Follows::Body => {
                 self.enter_body();
@@ -404,6 +428,16 @@ impl Reader {
             Follows::SparseText(map) => self.state = State::SparseText(map),
         }
         Ok(false)
+    }
+
+    /// Holes cost nothing in a tar, but whoever checks the file reads them all: together they count as a layer's bytes.
+    fn expand(&mut self) -> Result<(), Reason> {
+        self.expanded = self.expanded.saturating_add(self.entry.size);
+        let limit = self.limits.layer_bytes;
+        if self.expanded > limit {
+            return Err(Reason::TooBig { what: "bytes in sparse files, holes expanded", limit });
+        }
+        Ok(())
     }
 
     /// The entry's map came to its end.

@@ -120,3 +120,28 @@ pub enum Reason {
     #[error("refused in strict mode: {0}")]
     Strict(Warning),
 }
+
+impl Reason {
+    /// A short name of the kind that stays the same: `truncated`, `name`, ….
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Truncated(_) => "truncated",
+            Self::Checksum => "checksum",
+            Self::LoneZeroBlock => "lone-zero-block",
+            Self::Number(_) => "number",
+            Self::Name { .. } => "name",
+            Self::TooBig { .. } => "too-big",
+            Self::ExtendedHeader(_) => "extended-header",
+            Self::Sparse(_) => "sparse",
+            Self::Type(_) => "type",
+            Self::Root => "root",
+            Self::Whiteout(_) => "whiteout",
+            Self::Parent(_) => "parent",
+            Self::SymlinkLoop => "symlink-loop",
+            Self::Hardlink { .. } => "hardlink",
+            Self::Content(_) => "content",
+            Self::Strict(_) => "strict",
+        }
+    }
+}

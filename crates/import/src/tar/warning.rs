@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{Reason, Strictness};
+use super::{Normalisation, Notes, Reason, Strictness};
+use crate::{Limits, decompress::Compression};
 
 /// An oddity of a layer. Paths are normalised.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +39,9 @@ pub enum Warning {
         /// The record's key.
         key: Box<[u8]>,
     },
-    /// A GNU long name and a PAX path that differ: the PAX path is taken.
+    /// A GNU long name (or link) and a PAX one that differ: GNU's is taken, as Go does.
     ConflictingNames {
-        /// The path taken.
+        /// The entry's path.
         path: Box<[u8]>,
     },
     /// A record that says something about the file which is not kept (ACLs, `RHT.security.selinux`, file flags).
@@ -63,9 +64,65 @@ pub enum Warning {
         /// The path.
         path: Box<[u8]>,
     },
+    /// The manifest says that the layer is compressed otherwise than it is: the bytes decide.
+    MediaType {
+        /// What it says.
+        stated: String,
+        /// What the bytes are.
+        found: Compression,
+    },
 }
 
+/// The most of a record's key that a warning keeps, in bytes: a key can be as long as its header.
+const KEY: usize = 64;
+
 impl Warning {
+    pub(super) fn ignored_record(key: &[u8]) -> Self {
+        Self::IgnoredRecord { key: key.get(..KEY).unwrap_or(key).into() }
+    }
+
+    pub(super) fn global_override(key: &[u8]) -> Self {
+        Self::GlobalOverride { key: key.get(..KEY).unwrap_or(key).into() }
+    }
+
+    /// A short name of the kind that stays the same: `duplicate-path`, ….
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::DuplicatePath { .. } => "duplicate-path",
+            Self::DataAfterEnd { .. } => "data-after-end",
+            Self::HardlinkMetadata { .. } => "hardlink-metadata",
+            Self::SizeIgnored { .. } => "size-ignored",
+            Self::RepeatedExtendedHeader { .. } => "repeated-header",
+            Self::GlobalOverride { .. } => "global-override",
+            Self::ConflictingNames { .. } => "conflicting-names",
+            Self::IgnoredRecord { .. } => "ignored-record",
+            Self::OddWhiteout { .. } => "odd-whiteout",
+            Self::ParentInPath { .. } => "parent-in-path",
+            Self::ReplacedDirectory { .. } => "replaced-directory",
+            Self::MediaType { .. } => "media-type",
+        }
+    }
+
+    /// The path of the entry that it is about, if it is about one.
+    #[must_use]
+    pub fn path(&self) -> Option<&[u8]> {
+        match self {
+            Self::DuplicatePath { path }
+            | Self::HardlinkMetadata { path }
+            | Self::SizeIgnored { path }
+            | Self::ConflictingNames { path }
+            | Self::OddWhiteout { path }
+            | Self::ParentInPath { path }
+            | Self::ReplacedDirectory { path } => Some(path),
+            Self::DataAfterEnd { .. }
+            | Self::RepeatedExtendedHeader { .. }
+            | Self::GlobalOverride { .. }
+            | Self::IgnoredRecord { .. }
+            | Self::MediaType { .. } => None,
+        }
+    }
+
     /// The strictest reading that accepts this.
     #[must_use]
     pub const fn strictest(&self) -> Strictness {
@@ -80,7 +137,8 @@ impl Warning {
             Self::DataAfterEnd { .. }
             | Self::HardlinkMetadata { .. }
             | Self::IgnoredRecord { .. }
-            | Self::OddWhiteout { .. } => Strictness::Strict,
+            | Self::OddWhiteout { .. }
+            | Self::MediaType { .. } => Strictness::Strict,
         }
     }
 }
@@ -115,7 +173,11 @@ impl fmt::Display for Warning {
                 write!(f, "the global header sets \"{}\": ignored", key.escape_ascii())
             }
             Self::ConflictingNames { path } => {
-                write!(f, "\"{}\" has another GNU long name: the PAX path is taken", path.escape_ascii())
+                write!(
+                    f,
+                    "\"{}\" has two names or targets, GNU's and PAX's: GNU's is taken",
+                    path.escape_ascii()
+                )
             }
             Self::IgnoredRecord { key } => write!(f, "\"{}\" is not kept", key.escape_ascii()),
             Self::OddWhiteout { path } => {
@@ -127,38 +189,81 @@ impl fmt::Display for Warning {
             Self::ReplacedDirectory { path } => {
                 write!(f, "the directory \"{}\" is replaced within the layer", path.escape_ascii())
             }
+            Self::MediaType { stated, found } => {
+                write!(f, "the media type says {stated}, the bytes say {}", found.name())
+            }
         }
     }
 }
 
-/// The warnings of one layer: a bounded list, and a count of those that did not fit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is worth telling of one layer: a bounded list of warnings with a count of those that did not fit, and what was
+/// normalised.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Warnings {
     list: Vec<Warning>,
     limit: usize,
     dropped: u64,
+    notes: Notes,
+    examples: usize,
     strictness: Strictness,
     strictest: Strictness,
 }
 
 impl Warnings {
-    pub(crate) fn new(limit: usize, strictness: Strictness) -> Self {
-        Self { list: Vec::new(), limit, dropped: 0, strictness, strictest: Strictness::Strict }
+    pub(crate) fn new(limits: &Limits, strictness: Strictness) -> Self {
+        Self {
+            limit: limits.warnings,
+            examples: limits.examples,
+            strictness,
+            strictest: Strictness::Strict,
+            ..Self::default()
+        }
+    }
+
+    /// Takes in those of another part of the same layer, as many as fit.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.strictest = self.strictest.min(other.strictest);
+        self.dropped += other.dropped;
+        self.list.extend(other.list);
+        self.truncate(self.limit);
+        self.notes.absorb(other.notes, self.examples);
+    }
+
+    /// Keeps no more than the first `len` warnings, counts the others, and says how many it keeps.
+    pub(crate) fn truncate(&mut self, len: usize) -> usize {
+        self.dropped += self.list.len().saturating_sub(len) as u64;
+        self.list.truncate(len);
+        self.list.len()
+    }
+
+    /// Counts something that was normalised.
+    pub(crate) fn note(&mut self, what: Normalisation, path: &[u8]) {
+        self.notes.add(what, path, self.examples);
+    }
+
+    /// What was normalised.
+    #[must_use]
+    pub const fn notes(&self) -> &Notes {
+        &self.notes
     }
 
     /// Adds a warning, or refuses in its place.
     pub(crate) fn add(&mut self, warning: Warning) -> Result<(), Reason> {
-        let strictest = warning.strictest();
-        if strictest < self.strictness {
+        if warning.strictest() < self.strictness {
             return Err(Reason::Strict(warning));
         }
-        self.strictest = self.strictest.min(strictest);
+        self.push(warning);
+        Ok(())
+    }
+
+    /// Adds a warning, whatever the reading.
+    pub(crate) fn push(&mut self, warning: Warning) {
+        self.strictest = self.strictest.min(warning.strictest());
         if self.list.len() < self.limit {
             self.list.push(warning);
         } else {
             self.dropped += 1;
         }
-        Ok(())
     }
 
     /// The warnings that were kept, in the order of the tar.

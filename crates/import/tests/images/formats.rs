@@ -25,12 +25,12 @@ fn the_bytes_tell_the_compression_whatever_the_media_type_says() {
         for claimed in Packing::ALL {
             let fixture = with_blob(&claimed.media_type(), &packing.pack(&tar), &tar);
             let report = fixture.import().unwrap();
-            let warned = !report.layers[0].warnings.is_empty();
+            let warned = !report.layers[0].findings.list().is_empty();
             assert_eq!(
                 warned,
                 packing != claimed,
                 "{packing:?} {claimed:?}: {:?}",
-                report.layers[0].warnings
+                report.layers[0].findings.list()
             );
             fixture.assert_has(&[&tar]);
         }

@@ -81,14 +81,18 @@ fn gnu_long_names_replace_the_headers() {
 }
 
 #[test]
-fn a_pax_path_wins_over_a_gnu_long_name_in_either_order() {
+fn a_gnu_long_name_wins_over_a_pax_path_in_either_order_as_in_go() {
     let pax: &[(&str, &[u8])] = &[("path", b"pax")];
     for tar in [Tar::new().pax(pax).extended(b'L', b"gnu"), Tar::new().extended(b'L', b"gnu").pax(pax)] {
         let tar = tar.file("x", b"").end();
-        assert_eq!(paths(&tar), ["pax"]);
-        assert_eq!(warnings(&tar), [Warning::ConflictingNames { path: b"pax"[..].into() }]);
+        assert_eq!(paths(&tar), ["gnu"]);
+        assert_eq!(warnings(&tar), [Warning::ConflictingNames { path: b"gnu"[..].into() }]);
         assert!(is_refused_when_strict(&tar));
     }
+    let pax: &[(&str, &[u8])] = &[("linkpath", b"pax")];
+    let tar = Tar::new().pax(pax).extended(b'K', b"gnu").symlink("x", "y").end();
+    assert_eq!(read(&tar)[0].entry.link_target(), b"gnu");
+    assert_eq!(warnings(&tar), [Warning::ConflictingNames { path: b"x"[..].into() }]);
 }
 
 #[test]

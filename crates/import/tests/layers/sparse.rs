@@ -250,6 +250,14 @@ fn a_map_longer_than_the_body_is_refused() {
 fn expanded_sizes_are_bounded() {
     let tar = format_1_0("0\n", b"", b"17592186044417").end();
     assert!(matches!(refusal(&tar), Reason::TooBig { what: "bytes in a file", .. }));
-    let seen = read_with(&format_1_0("0\n", b"", b"17592186044416").end(), Strictness::Normal).unwrap().0;
-    assert_eq!(seen[0].entry.sparse().unwrap().pieces().collect::<Vec<_>>(), [Piece::Zeros(16 << 40)]);
+    let seen = read_with(&format_1_0("0\n", b"", b"68719476736").end(), Strictness::Normal).unwrap().0;
+    assert_eq!(seen[0].entry.sparse().unwrap().pieces().collect::<Vec<_>>(), [Piece::Zeros(64 << 30)]);
+    // Together, a layer's sparse files are no larger than a layer may be.
+    let tar = format_1_0("0\n", b"", b"17592186044416").end();
+    assert!(matches!(refusal(&tar), Reason::TooBig { limit, .. } if limit == 64 << 30));
+    let half = || format_1_0("0\n", b"", b"34359738369");
+    assert!(read_with(&half().end(), Strictness::Normal).is_ok());
+    assert!(
+        matches!(refusal(&half().raw(&half().0).end()), Reason::TooBig { limit, .. } if limit == 64 << 30)
+    );
 }

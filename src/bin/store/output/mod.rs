@@ -14,7 +14,7 @@ mod units;
 
 pub use document::write_document;
 pub use facts::Facts;
-pub use name::escape;
+pub use name::{escape, printable};
 pub use table::Table;
 pub use terminal::Terminal;
 pub use units::{Bytes, Count, Elapsed, plural};

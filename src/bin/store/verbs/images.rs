@@ -7,7 +7,7 @@ use crate::args::Listing;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::image::short_id;
-use crate::output::{Table, escape, write_document};
+use crate::output::{Table, escape, printable, write_document};
 
 /// List the images
 ///
@@ -60,7 +60,8 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         table.write(out, terminal)?;
         for image in images() {
             if let Err(problem) = &image.content {
-                writeln!(out, "{} {}: {problem}", terminal.bad("damaged:"), escape(image.name.as_bytes()))?;
+                let name = escape(image.name.as_bytes());
+                writeln!(out, "{} {name}: {}", terminal.bad("damaged:"), printable(problem))?;
             }
         }
         Ok(())

@@ -16,7 +16,9 @@ use crate::args::Reporting;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::image::short_id;
-use crate::output::{Bytes, Count, Elapsed, Facts, Table, Terminal, escape, plural, write_document};
+use crate::output::{Bytes, Count, Elapsed, Facts, Table, escape, plural, printable, write_document};
+
+use super::import_explain::{self, Finding};
 
 /// Import an OCI image: verify every byte, store what is new
 ///
@@ -30,7 +32,9 @@ Examples:
   store import --name os:2 oci-archive:os.tar:stable
   store import --platform linux/arm64 oci:image:latest
   store import --dry-run oci:image            # how many bytes would be read?
-  store import -v oci:image                   # where did the time go?")]
+  store import -v oci:image                   # where did the time go?
+  store import --explain oci:image            # what is odd about its layers?")]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub struct Args {
     // An attribute, not a comment: rustdoc would read the brackets as a link.
     #[arg(help = "oci:DIR[:TAG] or oci-archive:FILE[:TAG]; @N in place of the tag is the N-th image")]
@@ -50,6 +54,9 @@ pub struct Args {
     /// Say what would be read, and store nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// List what was read otherwise than it is written, and what could be read in several ways
+    #[arg(long, conflicts_with = "dry_run")]
+    explain: bool,
     /// Say where the time went
     #[arg(short, long)]
     verbose: bool,
@@ -69,6 +76,17 @@ enum Oddities {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+    let done = import(args, context);
+    if let Err(error) = &done
+        && args.explain
+        && args.reporting.json
+    {
+        import_explain::refused(error, context)?;
+    }
+    done
+}
+
+fn import(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let reference: Reference = args.reference.parse()?;
     let name = args.name.clone().unwrap_or_else(|| reference.to_string());
     let options = options(args);
@@ -83,7 +101,8 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let seconds = start.elapsed();
     context.print(|out, terminal| {
         if args.reporting.json {
-            return write_document(out, "sealstone.import/1", &document(&name, &done, seconds.as_secs_f64()));
+            let document = document(&name, &done, seconds.as_secs_f64(), args.explain);
+            return write_document(out, "sealstone.import/1", &document);
         }
         let summary = if is_all_present(&done) {
             format!("was there already, checked in {}", Elapsed(seconds))
@@ -96,7 +115,11 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
             writeln!(out)?;
             layers(&done.report.layers).write(out, terminal)?;
         }
-        warnings(&done, terminal).into_iter().try_for_each(|warning| writeln!(out, "{warning}"))
+        if args.explain {
+            return import_explain::write(&done.report, out, terminal);
+        }
+        let mark = terminal.warning("warning:");
+        warnings(&done).try_for_each(|warning| writeln!(out, "{mark} {warning}"))
     })?;
     Ok(Exit::Done)
 }
@@ -190,10 +213,11 @@ fn layers(reports: &[LayerReport]) -> Table {
     table
 }
 
-fn warnings(done: &ImportedImage, terminal: Terminal) -> Vec<String> {
-    let of_layers = done.report.layers.iter().flat_map(|layer| &layer.warnings);
-    let all = done.report.warnings.iter().chain(of_layers);
-    all.map(|warning| format!("{} {}", terminal.warning("warning:"), escape(warning.as_bytes()))).collect()
+/// What is odd, of documents and layers, each in one line.
+fn warnings(done: &ImportedImage) -> impl Iterator<Item = String> {
+    let of_layers = done.report.layers.iter().flat_map(|layer| layer.findings.list());
+    let of_documents = done.report.warnings.iter().map(|warning| printable(warning));
+    of_documents.chain(of_layers.map(|warning| printable(&warning.to_string())))
 }
 
 pub fn origin(origin: LayerOrigin) -> &'static str {
@@ -224,7 +248,12 @@ struct Document<'a> {
     sync_seconds: f64,
     seconds: f64,
     processor_seconds: ProcessorDocument,
-    warnings: Vec<&'a str>,
+    warnings: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    findings: Option<Vec<Finding>>,
+    /// Warnings beyond those that are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    findings_omitted: Option<u64>,
 }
 
 /// Of the layers' stages, each summed over its threads.
@@ -251,9 +280,8 @@ struct LayerDocument {
     seconds: f64,
 }
 
-fn document<'a>(name: &'a str, done: &'a ImportedImage, seconds: f64) -> Document<'a> {
+fn document<'a>(name: &'a str, done: &'a ImportedImage, seconds: f64, explain: bool) -> Document<'a> {
     let report = &done.report;
-    let of_layers = report.layers.iter().flat_map(|layer| &layer.warnings);
     Document {
         name,
         manifest: done.manifest.to_string(),
@@ -276,7 +304,9 @@ fn document<'a>(name: &'a str, done: &'a ImportedImage, seconds: f64) -> Documen
             digest: report.processor_time.digest.as_secs_f64(),
             write: report.processor_time.write.as_secs_f64(),
         },
-        warnings: report.warnings.iter().chain(of_layers).map(String::as_str).collect(),
+        warnings: warnings(done).collect(),
+        findings: explain.then(|| import_explain::findings(report)),
+        findings_omitted: explain.then(|| import_explain::omitted(report)),
     }
 }
 

@@ -13,6 +13,7 @@ pub mod fsck;
 pub mod gc;
 pub mod images;
 pub mod import;
+mod import_explain;
 mod import_plan;
 pub mod init;
 pub mod inspect;
