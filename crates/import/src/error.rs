@@ -113,7 +113,8 @@ pub enum ImportError {
         /// What is wrong with it, and where in it.
         reason: String,
     },
-    /// The machine's configuration does not allow this image: `registries.conf` blocks it.
+    /// The machine's configuration does not allow this image: `registries.conf` blocks it, `policy.json` rejects it or
+    /// asks for a signature that it lacks.
     #[error("{what} is not allowed here: {reason}")]
     Denied {
         /// The image.
