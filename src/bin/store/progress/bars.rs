@@ -7,6 +7,8 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sealstone::store::control::{Event, TaskId, Unit, Work};
 
+use crate::output::printable;
+
 /// Ten frames a second are calm, and cost nothing.
 const FRAMES_A_SECOND: u8 = 10;
 
@@ -43,7 +45,7 @@ impl Bars {
                 }
             }
             Event::Warning(text) => {
-                let _ = self.screen.println(format!("warning: {text}"));
+                let _ = self.screen.println(warning(text));
             }
             _ => {}
         }
@@ -103,4 +105,19 @@ fn verb(work: Work) -> &'static str {
 fn short(name: &str) -> String {
     let digits = name.split_once(':').map_or(name, |(_, digits)| digits);
     digits.chars().take(12).collect()
+}
+
+/// The line of a warning, which may quote an image's documents.
+fn warning(text: &str) -> String {
+    format!("warning: {}", printable(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::warning;
+
+    #[test]
+    fn warnings_cannot_drive_the_terminal() {
+        assert_eq!(warning("for \u{1b}[2J/amd64"), "warning: for \\x1b[2J/amd64");
+    }
 }
