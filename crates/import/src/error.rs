@@ -122,6 +122,30 @@ pub enum ImportError {
         /// The file and the rule.
         reason: String,
     },
+    /// A registry cannot be reached, or fails, however often it is asked: try again later.
+    #[error("{place} failed: {reason}")]
+    Unreachable {
+        /// The registry, or the URL, without anything secret.
+        place: String,
+        /// What happened last.
+        reason: String,
+    },
+    /// A registry refuses: the image is not for these credentials, or for nobody without.
+    #[error("{place} refuses access: {reason}")]
+    Unauthorized {
+        /// The registry and repository.
+        place: String,
+        /// What it said.
+        reason: String,
+    },
+    /// A registry cannot be trusted to be itself: give its certificate authority, or accept that.
+    #[error("{place} is not trusted: {reason}")]
+    Insecure {
+        /// The registry, or the URL.
+        place: String,
+        /// What is wrong: its certificate, or plain http in place of TLS.
+        reason: String,
+    },
     /// A bound of [`Limits`](crate::Limits) was passed.
     #[error("{what} is over the limit of {limit}")]
     TooBig {
@@ -158,6 +182,14 @@ impl ImportError {
 
     pub(crate) fn config(what: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Config { what: what.into(), reason: reason.into() }
+    }
+
+    pub(crate) fn unreachable(place: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Unreachable { place: place.into(), reason: reason.into() }
+    }
+
+    pub(crate) fn insecure(place: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Insecure { place: place.into(), reason: reason.into() }
     }
 
     pub(crate) fn unsupported(what: impl Into<String>, reason: impl Into<String>) -> Self {

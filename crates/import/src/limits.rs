@@ -78,6 +78,18 @@ pub struct Limits {
     pub tree_record_bytes: usize,
 }
 
+/// Bytes of a token server's answer: 1 MiB, containers/image's bound.
+pub(crate) const TOKEN_BYTES: u64 = 1 << 20;
+
+/// Bytes that are read of the body of an answer that is none: 64 KiB.
+pub(crate) const REFUSAL_BYTES: u64 = 64 << 10;
+
+/// Bytes of the headers of one answer of a registry: 64 KiB.
+pub(crate) const HEADER_BYTES: usize = 64 << 10;
+
+/// Redirects that one request follows: 10.
+pub(crate) const REDIRECTS: usize = 10;
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -1,7 +1,8 @@
 //! Sources: where an image's documents and blobs come from.
 //!
 //! What lives here: the trait [`Source`], which an installer may implement for a place of its own, and the local ones:
-//! an OCI layout as a directory ([`OciLayout`]) or as a tar of one ([`OciArchive`]). What never does: trust. Whatever a
+//! an OCI layout as a directory ([`OciLayout`]) or as a tar of one ([`OciArchive`]). Registries have a module of their own
+//! ([`registry`](crate::registry)). What never does: trust. Whatever a
 //! source hands out is checked against the digest that named it, by the caller, while it streams.
 
 mod archive;
@@ -17,6 +18,7 @@ use sealstone_store::disk::Disk;
 pub use archive::OciArchive;
 pub use layout::OciLayout;
 pub use reference::{Choice, Reference};
+pub(crate) use store::Bytes;
 pub use store::StoredImage;
 
 use crate::{
@@ -41,6 +43,19 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`ImportError::Missing`] when the place lacks it.
     fn open_blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Blob + '_>>;
+
+    /// Opens `len` bytes of a blob, from `offset` on; `None` where the place cannot give parts cheaply.
+    ///
+    /// # Errors
+    /// As [`open_blob`](Self::open_blob), and when the part does not lie within the blob.
+    fn open_range(
+        &self,
+        _descriptor: &Descriptor,
+        _offset: u64,
+        _len: u64,
+    ) -> Result<Option<Box<dyn Blob + '_>>> {
+        Ok(None)
+    }
 }
 
 /// An open blob.
@@ -52,15 +67,21 @@ pub trait Blob: Send {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize>;
 }
 
-/// Opens the source that a reference names.
+/// Opens the source that a reference names, if it is on this machine: a registry needs settings
+/// ([`RegistrySource`](crate::registry::RegistrySource)).
 ///
 /// # Errors
 /// When it is not there, or not what the reference says.
 pub fn open(disk: &Arc<dyn Disk>, reference: &Reference, limits: &Limits) -> Result<Box<dyn Source>> {
-    let choice = reference.choice().clone();
     Ok(match reference {
-        Reference::Layout { path, .. } => Box::new(OciLayout::open(disk, path, choice)?),
-        Reference::Archive { path, .. } => Box::new(OciArchive::open(disk, path, choice, limits)?),
+        Reference::Layout { path, choice } => Box::new(OciLayout::open(disk, path, choice.clone())?),
+        Reference::Archive { path, choice } => {
+            Box::new(OciArchive::open(disk, path, choice.clone(), limits)?)
+        }
+        Reference::Registry(registry) => {
+            let reason = "it is in a registry: open it as a `RegistrySource`";
+            return Err(ImportError::unsupported(registry.to_string(), reason));
+        }
     })
 }
 

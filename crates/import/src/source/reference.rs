@@ -1,14 +1,10 @@
-//! Image references: `oci:DIR[:TAG|@N]` and `oci-archive:FILE[:TAG|@N]`.
+//! Image references: `oci:DIR[:TAG|@N]`, `oci-archive:FILE[:TAG|@N]`, `docker://HOST/REPOSITORY[:TAG][@DIGEST]`.
 //!
 //! The path ends at the first colon, as in containers/image, so that `oci:dir:quay.io/x:1` has the tag `quay.io/x:1`.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::{fmt, path::PathBuf, str::FromStr};
 
-use crate::error::ImportError;
+use crate::{error::ImportError, registry::RegistryReference};
 
 /// Which of a layout's images is meant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -39,32 +35,19 @@ pub enum Reference {
         /// Which image of it.
         choice: Choice,
     },
-}
-
-impl Reference {
-    /// The path of the directory or the file.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        let (Self::Layout { path, .. } | Self::Archive { path, .. }) = self;
-        path
-    }
-
-    /// Which image is meant.
-    #[must_use]
-    pub const fn choice(&self) -> &Choice {
-        let (Self::Layout { choice, .. } | Self::Archive { choice, .. }) = self;
-        choice
-    }
+    /// `docker://…` or `oci://…`: an image in a registry.
+    Registry(RegistryReference),
 }
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let transport = match self {
-            Self::Layout { .. } => "oci",
-            Self::Archive { .. } => "oci-archive",
+        let (transport, path, choice) = match self {
+            Self::Layout { path, choice } => ("oci", path, choice),
+            Self::Archive { path, choice } => ("oci-archive", path, choice),
+            Self::Registry(registry) => return registry.fmt(f),
         };
-        write!(f, "{transport}:{}", self.path().display())?;
-        match self.choice() {
+        write!(f, "{transport}:{}", path.display())?;
+        match choice {
             Choice::Only => Ok(()),
             Choice::Tag(tag) => write!(f, ":{tag}"),
             Choice::Index(index) => write!(f, ":@{index}"),
@@ -78,9 +61,10 @@ impl FromStr for Reference {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refuse =
             |reason: &str| ImportError::Reference { text: text.to_owned(), reason: reason.to_owned() };
-        let (transport, rest) = text.split_once(':').ok_or_else(|| {
-            refuse("expected oci:DIR[:TAG] or oci-archive:FILE[:TAG]; names of registries are not read yet")
-        })?;
+        if text.starts_with("docker://") || text.starts_with("oci://") {
+            return text.parse().map(Self::Registry);
+        }
+        let (transport, rest) = text.split_once(':').ok_or_else(|| refuse(&no_transport(text)))?;
         let (path, choice) = match rest.split_once(':') {
             None => (rest, Choice::Only),
             Some((path, choice)) => (path, parse_choice(choice).map_err(refuse)?),
@@ -92,8 +76,23 @@ impl FromStr for Reference {
         match transport {
             "oci" => Ok(Self::Layout { path, choice }),
             "oci-archive" => Ok(Self::Archive { path, choice }),
-            other => Err(refuse(&format!("{other:?} is not one of oci, oci-archive"))),
+            "docker" => Err(refuse("a registry is written with two slashes, docker://HOST/REPOSITORY")),
+            _ => Err(refuse(&no_transport(text))),
         }
+    }
+}
+
+/// What to write instead of a bare name, which might mean anything: a name of Docker Hub, of another registry, a folder.
+fn no_transport(text: &str) -> String {
+    let is_host =
+        text.split_once('/').is_some_and(|(host, _)| host.contains(['.', ':']) || host == "localhost");
+    let guess =
+        if is_host { format!("docker://{text}") } else { format!("docker://docker.io/library/{text}") };
+    match guess.parse::<RegistryReference>() {
+        Ok(_) => {
+            format!("it does not say where the image is; for a registry write {guess}, for a folder oci:DIR")
+        }
+        Err(_) => "it begins with none of docker://, oci://, oci:, oci-archive:".to_owned(),
     }
 }
 
@@ -129,8 +128,10 @@ mod tests {
         );
         assert_eq!("oci:dir:@3".parse::<Reference>().unwrap(), layout("dir", Choice::Index(3)));
         let archive = "oci-archive:x.tar:v1".parse::<Reference>().unwrap();
-        assert_eq!(archive.choice(), &Choice::Tag("v1".to_owned()));
-        assert!(matches!(archive, Reference::Archive { .. }));
+        assert_eq!(
+            archive,
+            Reference::Archive { path: "x.tar".into(), choice: Choice::Tag("v1".to_owned()) }
+        );
     }
 
     #[test]
@@ -138,6 +139,27 @@ mod tests {
         for text in ["oci:dir", "oci:dir:v1", "oci-archive:a.tar:@0"] {
             assert_eq!(text.parse::<Reference>().unwrap().to_string(), text);
         }
+    }
+
+    #[test]
+    fn a_bare_name_is_refused_with_what_to_write() {
+        for (bare, hint) in [
+            ("debian", "docker://docker.io/library/debian"),
+            ("debian:12", "docker://docker.io/library/debian:12"),
+            ("quay.io/a/b:1", "docker://quay.io/a/b:1"),
+            ("localhost:5000/a", "docker://localhost:5000/a"),
+        ] {
+            let refusal = bare.parse::<Reference>().unwrap_err().to_string();
+            assert!(refusal.contains(hint), "{refusal}");
+        }
+        assert!("docker:debian".parse::<Reference>().unwrap_err().to_string().contains("two slashes"));
+    }
+
+    #[test]
+    fn two_slashes_name_a_registry_and_none_a_folder() {
+        assert!(matches!("oci://quay.io/a".parse(), Ok(Reference::Registry(_))));
+        assert!(matches!("docker://quay.io/a".parse(), Ok(Reference::Registry(_))));
+        assert!(matches!("oci:/quay.io/a".parse(), Ok(Reference::Layout { .. })));
     }
 
     #[test]

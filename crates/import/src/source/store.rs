@@ -74,14 +74,20 @@ impl Source for StoredImage {
         };
         let missing =
             || ImportError::Missing { what: format!("{}", descriptor.digest()), place: self.label() };
-        Ok(Box::new(Bytes { bytes: bytes.ok_or_else(missing)?, given: 0 }))
+        Ok(Box::new(Bytes::new(bytes.ok_or_else(missing)?)))
     }
 }
 
 /// A blob in memory.
-struct Bytes {
+pub(crate) struct Bytes {
     bytes: Vec<u8>,
     given: usize,
+}
+
+impl Bytes {
+    pub(crate) const fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes, given: 0 }
+    }
 }
 
 impl Blob for Bytes {

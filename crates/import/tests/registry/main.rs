@@ -1,0 +1,11 @@
+//! The registry client against a server in this process that does whatever a test needs: it breaks off, lies, stalls,
+//! redirects, and wants tokens. What real registries do is in tests/registry.rs at the root.
+
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that fails panics")]
+
+mod auth;
+mod documents;
+mod kit;
+mod secrets;
+mod server;
+mod transfer;
