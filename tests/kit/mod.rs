@@ -16,6 +16,7 @@ pub mod layout;
 pub mod loop_disk;
 pub mod power_cut;
 pub mod raw_tar;
+pub mod registry;
 pub mod sandbox;
 pub mod world;
 

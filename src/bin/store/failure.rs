@@ -116,7 +116,7 @@ fn of_import(error: &ImportError) -> (Exit, Option<&'static str>) {
     match error {
         ImportError::Store(error) => of_store(error),
         ImportError::Reference { .. } => {
-            (Exit::Usage, Some("write oci:DIR, oci:DIR:TAG or oci-archive:FILE"))
+            (Exit::Usage, Some("write docker://HOST/REPOSITORY:TAG, oci:DIR:TAG or oci-archive:FILE:TAG"))
         }
         ImportError::Ambiguous { .. } => (Exit::Usage, Some("add the tag, as in oci:DIR:TAG")),
         ImportError::UnknownImage { .. } => (Exit::NotFound, Some("`store images` lists what is there")),
@@ -124,6 +124,19 @@ fn of_import(error: &ImportError) -> (Exit, Option<&'static str>) {
         ImportError::Unsupported { .. } => (Exit::Unsupported, None),
         ImportError::Config { .. } => (Exit::Failed, Some("mend what the message names, and run it again")),
         ImportError::Denied { .. } => (Exit::Untrusted, None),
+        ImportError::Unreachable { .. } => {
+            (Exit::Failed, Some("nothing was published; run it again when the registry can be reached"))
+        }
+        ImportError::Unauthorized { .. } => (
+            Exit::Failed,
+            Some(
+                "give credentials with --creds USER or --authfile FILE, or log in with podman; check the name",
+            ),
+        ),
+        ImportError::Insecure { .. } => (
+            Exit::Untrusted,
+            Some("give its certificate authority with --cert-dir DIR; --tls-verify=false takes anybody"),
+        ),
         ImportError::Cancelled => (Exit::Cancelled, None),
         // Everything else says that the input is not what it says it is, or more than we take.
         _ => (Exit::Untrusted, Some("nothing was published; get the image from its source again")),

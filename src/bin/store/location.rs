@@ -1,6 +1,6 @@
 //! Where the repository is: `--repo`, `SEALSTONE_REPO`, the booted system's, else one of the user's own.
 //!
-//! The only reader of the environment in this project besides colours; the libraries are given a path.
+//! Besides `registry/` and colours the only reader of the environment in this project; the libraries are given a path.
 
 use std::env;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! The command `store`: parse, call one verb, show its answer, end with a documented exit code.
 //!
 //! Thin by rule: no logic here that a program linking the libraries would miss. `anyhow` is used in this binary alone;
-//! so is the environment (`SEALSTONE_REPO`, `XDG_DATA_HOME`, `NO_COLOR`), which the libraries never read.
+//! so is the environment (`SEALSTONE_REPO`, `NO_COLOR`, those of `registry/`), which the libraries never read.
 
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
@@ -13,7 +13,9 @@ mod image;
 mod location;
 mod output;
 mod progress;
+mod registry;
 mod signal;
+mod source;
 mod target;
 mod verbs;
 

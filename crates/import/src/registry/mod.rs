@@ -25,7 +25,7 @@ mod source;
 mod trust;
 mod wire;
 
-pub use config::{Credentials, Secret};
+pub use config::{Credentials, NoProxy, Secret};
 pub use host::RegistryHost;
 pub use proxies::Proxies;
 pub use reference::RegistryReference;

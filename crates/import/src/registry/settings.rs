@@ -83,6 +83,8 @@ pub struct RegistryEndpoint {
     /// Takes any certificate, and plain http where there is no TLS at all. Digests hold all the same; what they do not
     /// protect is what a tag leads to, and the credentials.
     pub is_insecure: bool,
+    /// Proxies for this place alone, instead of those of the settings.
+    pub proxies: Option<Proxies>,
 }
 
 impl RegistryEndpoint {
@@ -101,6 +103,7 @@ impl RegistryEndpoint {
             trust: Trust::default(),
             credentials: None,
             is_insecure: false,
+            proxies: None,
         }
     }
 }

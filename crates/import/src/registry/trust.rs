@@ -3,7 +3,7 @@
 //! What lives here: certificates from the bytes of PEM files. What does not: where a machine keeps them; the caller reads
 //! the files, of the system and of `certs.d` alike.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use rustls::{
     ClientConfig, RootCertStore,
@@ -12,7 +12,13 @@ use rustls::{
 };
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
-use crate::error::{ImportError, Result};
+use sealstone_store::disk::Disk;
+
+use super::config::{Certificates, read};
+use crate::{
+    Limits,
+    error::{ImportError, Result},
+};
 
 /// Roots of trust and a client certificate. Without roots no registry is believed.
 #[derive(Clone, Default)]
@@ -31,6 +37,29 @@ impl Trust {
         let count = found.len();
         self.roots.extend(found);
         Ok(count)
+    }
+
+    /// Believes the certificates of a PEM file of this machine; says how many it has, `None` when it is not there.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read, or has none.
+    pub fn add_file(&mut self, disk: &Arc<dyn Disk>, path: &Path, limits: &Limits) -> Result<Option<usize>> {
+        let Some(pem) = read::file(disk, path, limits)? else { return Ok(None) };
+        self.add_roots(&path.display().to_string(), &pem).map(Some)
+    }
+
+    /// Takes up what `certs.d` has for a registry. Of several certificates to show, it is the first.
+    ///
+    /// # Errors
+    /// When one of them is damaged.
+    pub fn add_certificates(&mut self, what: &str, certificates: &Certificates) -> Result<()> {
+        for authority in &certificates.authorities {
+            self.add_roots(what, authority)?;
+        }
+        match certificates.clients.first() {
+            Some(client) => self.set_client(what, &client.certificate, client.key.expose().as_bytes()),
+            None => Ok(()),
+        }
     }
 
     /// Shows the chain of certificates of one PEM file, with the private key of another.

@@ -90,7 +90,7 @@ impl Wire {
         Self {
             own: agent(true),
             other: agent(false),
-            proxies: settings.proxies.clone(),
+            proxies: endpoint.proxies.as_ref().unwrap_or(&settings.proxies).clone(),
             timeouts: settings.timeouts.clone(),
         }
     }

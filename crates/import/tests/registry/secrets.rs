@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use sealstone_import::registry::{Credentials, Proxies, RegistryEndpoint, Secret};
+use sealstone_import::registry::{Credentials, NoProxy, Proxies, RegistryEndpoint, Secret};
 use tracing::{
     Event, Metadata, Subscriber,
     field::{Field, Visit},
@@ -162,7 +162,8 @@ fn redirected() -> String {
 #[test]
 fn settings_show_no_secret() {
     let mut settings = quick();
-    settings.proxies = Proxies::new(Some("http://alice:hunter2@proxy.example"), None, "").unwrap();
+    settings.proxies =
+        Proxies::new(Some("http://alice:hunter2@proxy.example"), None, NoProxy::default()).unwrap();
     for credentials in credentials() {
         let server = Server::start(|_| Reply::new(200, ""));
         let mut endpoint = RegistryEndpoint::of(&reference(&server));

@@ -6,10 +6,9 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use sealstone::deploy::{ImportedImage, NotBootable, import_image};
 use sealstone::import::oci::Platform;
-use sealstone::import::source::{self, Reference};
+use sealstone::import::source::Reference;
 use sealstone::import::tar::Strictness;
 use sealstone::import::{ImportOptions, LayerOrigin, LayerReport, Limits};
-use sealstone::store::disk::RealDisk;
 use serde::Serialize;
 
 use crate::args::Reporting;
@@ -17,6 +16,8 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::image::short_id;
 use crate::output::{Bytes, Count, Elapsed, Facts, Table, escape, plural, printable, write_document};
+use crate::registry::RegistryArgs;
+use crate::source;
 
 use super::import_explain::{self, Finding};
 
@@ -30,6 +31,7 @@ use super::import_explain::{self, Finding};
 Examples:
   store import --name os:1 oci:image          # a folder in OCI layout
   store import --name os:2 oci-archive:os.tar:stable
+  store import --name os:3 docker://quay.io/fedora/fedora-bootc:42
   store import --platform linux/arm64 oci:image:latest
   store import --dry-run oci:image            # how many bytes would be read?
   store import -v oci:image                   # where did the time go?
@@ -37,7 +39,10 @@ Examples:
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub struct Args {
     // An attribute, not a comment: rustdoc would read the brackets as a link.
-    #[arg(help = "oci:DIR[:TAG] or oci-archive:FILE[:TAG]; @N in place of the tag is the N-th image")]
+    #[arg(
+        help = "docker://HOST/REPOSITORY[:TAG][@DIGEST], or oci:DIR[:TAG] or oci-archive:FILE[:TAG], where @N in place \
+                  of the tag is the N-th image"
+    )]
     reference: String,
     /// What to call the image here [default: the reference]
     #[arg(long)]
@@ -60,6 +65,8 @@ pub struct Args {
     /// Say where the time went
     #[arg(short, long)]
     verbose: bool,
+    #[command(flatten)]
+    registry: RegistryArgs,
     #[command(flatten)]
     reporting: Reporting,
 }
@@ -92,7 +99,7 @@ fn import(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let options = options(args);
     let repository = context.open_repository()?;
     let what = || format!("import {}", escape(args.reference.as_bytes()));
-    let source = source::open(&RealDisk::shared(), &reference, &options.limits).with_context(what)?;
+    let source = source::open(&reference, &args.registry, &options.limits, context)?;
     if args.dry_run {
         return super::import_plan::run(&repository, &*source, &options, args.reporting.json, context);
     }

@@ -16,7 +16,7 @@ mod helper_runner;
 mod no_proxy;
 mod places;
 mod policy;
-mod read;
+pub(super) mod read;
 mod reason;
 mod registries_conf;
 mod search;

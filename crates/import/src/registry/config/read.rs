@@ -19,7 +19,11 @@ use crate::{
 const LINKS: usize = 40;
 
 /// The content of a file of at most `config_bytes`, through symlinks; `None` when it is not there.
-pub(super) fn file(disk: &Arc<dyn Disk>, path: &Path, limits: &Limits) -> Result<Option<Vec<u8>>> {
+pub(in crate::registry) fn file(
+    disk: &Arc<dyn Disk>,
+    path: &Path,
+    limits: &Limits,
+) -> Result<Option<Vec<u8>>> {
     let mut path = path.to_owned();
     for _ in 0..LINKS {
         let (Some(name), Some(parent)) = (path.file_name(), path.parent()) else {
