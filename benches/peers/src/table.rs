@@ -26,7 +26,7 @@ pub fn markdown(results: &Results) -> String {
                 text,
                 "| {} | {} | {} | {:.2} | {ratio} | {:.2} | {:.0} | {} | {} |",
                 work.label(),
-                peer.label(),
+                peer.label().replace('|', "\\|"),
                 row.count,
                 row.wall,
                 row.cpu,
