@@ -13,11 +13,13 @@ mod kit;
 
 use std::fs;
 use std::io::Write;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
 use kit::registry::{PASSWORD, Protection, Registry};
 use kit::{Image, Outcome, Sandbox};
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
 const PLAIN: &str = "--tls-verify=false";
@@ -208,4 +210,21 @@ fn mirrors_and_bans_are_those_of_registries_conf() {
     assert_eq!(found["name"], "docker://127.0.0.1:1/some/image:v1");
     let banned = sandbox.store(["import", "docker://bad.example/some/image"]).fails(3);
     assert!(banned.contains("blocks"), "{banned}");
+}
+
+#[test]
+fn ctrl_c_ends_the_wait_for_a_registry_that_says_nothing() {
+    let sandbox = Sandbox::with_repository();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let reference = format!("docker://{}/some/image", silent.local_addr().unwrap());
+    let mut command = sandbox.command(["import", &reference]);
+    let command = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let (_connection, _) = silent.accept().unwrap();
+    let id = Pid::from_child(&command);
+    rustix::process::kill_process(id, Signal::INT).unwrap();
+    let output = command.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    // Not only killed: it was cancelled, and says so.
+    assert_eq!(output.status.code(), Some(130), "{told}");
+    assert!(told.contains("cancelled"), "{told}");
 }

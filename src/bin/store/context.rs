@@ -1,5 +1,6 @@
 //! What every verb gets: where the repository is, how to write answers, and the control of long calls.
 
+use std::cell::OnceCell;
 use std::io::{self, BufWriter, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ pub struct Context {
     control: Control,
     terminal: Terminal,
     bars: Option<Arc<Bars>>,
+    /// Set once signals cancel: a second handler would take the first signal for a second one.
+    cancels: OnceCell<()>,
 }
 
 impl Context {
@@ -38,7 +41,14 @@ impl Context {
         }
         let repository = location::repository(global.repo.as_deref());
         let explicit_repository = global.repo.clone();
-        Self { repository, explicit_repository, control, terminal: Terminal::of_stdout(), bars }
+        Self {
+            repository,
+            explicit_repository,
+            control,
+            terminal: Terminal::of_stdout(),
+            bars,
+            cancels: OnceCell::new(),
+        }
     }
 
     /// What `--repo` says, if it was given.
@@ -54,7 +64,10 @@ impl Context {
     /// Progress, cancelling and threads for a long call. From here on Ctrl-C cancels instead of killing, so verbs that
     /// only read and print do not ask for it.
     pub fn control(&self) -> anyhow::Result<&Control> {
-        signal::cancel_on_signal(self.control.cancel_token()).context("take over Ctrl-C")?;
+        if self.cancels.get().is_none() {
+            signal::cancel_on_signal(self.control.cancel_token()).context("take over Ctrl-C")?;
+            let _ = self.cancels.set(());
+        }
         Ok(&self.control)
     }
 
