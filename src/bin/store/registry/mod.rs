@@ -7,6 +7,7 @@
 
 mod credentials;
 mod environment;
+mod policy;
 mod trust;
 
 use std::path::PathBuf;
@@ -59,6 +60,7 @@ pub fn open(
 ) -> anyhow::Result<RegistrySource> {
     let environment = Environment::read();
     let setup = Setup { args, environment, disk: RealDisk::shared(), limits, context };
+    policy::check(&setup, reference)?;
     let places = &setup.environment.places;
     let files = (places.registries_conf(), places.registries_conf_dirs());
     let conf = RegistriesConf::load(&setup.disk, &files.0, &files.1, limits)?;
