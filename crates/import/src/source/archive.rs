@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, fmt, path::Path, sync::Arc};
 
-use sealstone_store::disk::{Dir, Disk, File};
+use sealstone_store::disk::{Disk, File};
 
 use super::{
     Blob, Choice, Source,
@@ -48,15 +48,11 @@ impl OciArchive {
     /// When it is no tar of a layout, is compressed, or has one file twice.
     pub fn open(disk: &Arc<dyn Disk>, path: &Path, choice: Choice, limits: &Limits) -> Result<Self> {
         let place = path.display().to_string();
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let name = path.file_name().ok_or_else(|| ImportError::Reference {
-            text: format!("oci-archive:{place}"),
-            reason: "it names no file".to_owned(),
-        })?;
-        let file = Dir::open(disk, folder)?.open_file(name)?;
+        if path.file_name().is_none() {
+            let reason = "it names no file".to_owned();
+            return Err(ImportError::Reference { text: format!("oci-archive:{place}"), reason });
+        }
+        let file = File::open(disk, path)?;
         let members = index(&file, &place, limits)?;
         let archive = Self { file, choice, members };
         check_marker(&archive.read_member("oci-layout", MARKER_LIMIT)?, &place)?;

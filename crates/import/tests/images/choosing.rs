@@ -162,6 +162,9 @@ fn an_archive_is_the_layout_that_was_packed() {
             let report = fixture.import_from(&format!("oci-archive:{}{suffix}", file.display())).unwrap();
             assert_eq!(report.layers[0].diff_id.to_string(), id);
         }
+        let link = fixture.folder.path().join("link.tar");
+        std::os::unix::fs::symlink("image.tar", &link).unwrap();
+        assert!(fixture.import_from(&format!("oci-archive:{}", link.display())).is_ok());
     }
 }
 

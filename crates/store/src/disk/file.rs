@@ -12,7 +12,7 @@ use std::{
 
 use rustix::io::Errno;
 
-use super::{Call, Disk, Lock, Metadata, Reply, Wait, perform};
+use super::{Call, Dir, Disk, Lock, Metadata, Reply, Wait, perform};
 use crate::{
     Algorithm, ObjectId,
     error::{Error, Result},
@@ -28,7 +28,31 @@ pub struct File {
     disk: Arc<dyn Disk>,
 }
 
+/// Symlinks that may lead to one file, as many as the kernel follows.
+const LINKS: usize = 40;
+
 impl File {
+    /// Opens a file for reading by a path of the machine, through the symlinks that are on it: for what a user names,
+    /// never for what an image does.
+    ///
+    /// # Errors
+    /// When it is not there or is none, or symlinks lead in a circle (ELOOP).
+    pub fn open(disk: &Arc<dyn Disk>, path: impl AsRef<Path>) -> Result<Self> {
+        let mut path = path.as_ref().to_owned();
+        for _ in 0..LINKS {
+            let (Some(name), Some(parent)) = (path.file_name(), path.parent()) else {
+                return Err(Error::at("open", &path, Errno::ISDIR));
+            };
+            let folder = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            let dir = Dir::open(disk, folder)?;
+            match dir.open_file(name) {
+                Err(error) if error.errno() == Some(Errno::LOOP) => path = folder.join(dir.read_link(name)?),
+                other => return other,
+            }
+        }
+        Err(Error::at("open", &path, Errno::LOOP))
+    }
+
     pub(super) fn new(fd: OwnedFd, label: PathBuf, disk: Arc<dyn Disk>) -> Self {
         Self { fd, label, disk }
     }

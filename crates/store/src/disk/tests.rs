@@ -26,6 +26,23 @@ fn what_is_written_reads_back_at_its_offset() {
 }
 
 #[test]
+fn a_path_that_a_user_names_is_followed_through_symlinks_but_not_in_a_circle() {
+    use std::os::unix::fs::symlink;
+    let (folder, dir) = scratch();
+    let at = |name: &str| folder.path().join(name);
+    dir.create_new("file", 0o644).unwrap().write_all_at(0, b"x").unwrap();
+    symlink("file", at("near")).unwrap();
+    symlink(at("near"), at("far")).unwrap();
+    symlink("circle", at("circle")).unwrap();
+    symlink("gone", at("dangling")).unwrap();
+    let open = |name: &str| File::open(&RealDisk::shared(), at(name));
+    assert_eq!(open("far").unwrap().read_all(10).unwrap(), b"x");
+    assert_eq!(open("circle").unwrap_err().errno(), Some(Errno::LOOP));
+    assert!(open("dangling").unwrap_err().is_missing());
+    assert_eq!(open("..").unwrap_err().errno(), Some(Errno::ISDIR));
+}
+
+#[test]
 fn an_unnamed_file_appears_when_linked_and_never_over_another() {
     let (_folder, dir) = scratch();
     let file = dir.create_temp(0o644).unwrap();
