@@ -51,6 +51,7 @@ mod report;
 pub mod source;
 pub mod streams;
 pub mod tar;
+pub mod tar_split;
 
 pub use digest::{Digest, DigestAlgorithm, DigestHasher, ParseDigestError};
 pub use error::{ImportError, Result};

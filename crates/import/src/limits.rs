@@ -30,6 +30,9 @@ pub struct Limits {
     pub archive_entries: usize,
     /// Bytes of one layer's tar, and of its sparse files together, holes expanded: 64 GiB.
     pub layer_bytes: u64,
+    /// Bytes of one line of a tar-split: 8 MiB, held in memory. A line has the headers of one file, PAX records in base64
+    /// among them, or a piece of padding, of which its writers make 1 MiB at most.
+    pub tar_split_line_bytes: usize,
     /// Bytes out for one byte in, of a compressed layer: 1,100. Deflate cannot exceed 1,032; zstd can.
     pub layer_ratio: u64,
     /// Bytes that may come out before the ratio counts: 64 MiB.
@@ -101,6 +104,7 @@ impl Default for Limits {
             layers: 1024,
             archive_entries: 64 << 10,
             layer_bytes: 64 << 30,
+            tar_split_line_bytes: 8 << 20,
             layer_ratio: 1100,
             layer_ratio_after: 64 << 20,
             zstd_window_bytes: 128 << 20,

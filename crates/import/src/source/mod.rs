@@ -10,6 +10,7 @@ mod layout;
 mod reference;
 mod select;
 mod store;
+mod unpacked;
 
 use std::{fmt, sync::Arc};
 
@@ -20,6 +21,7 @@ pub use layout::OciLayout;
 pub use reference::{Choice, Reference};
 pub(crate) use store::Bytes;
 pub use store::StoredImage;
+pub(crate) use unpacked::Unpacked;
 
 use crate::{
     Digest, Limits,
@@ -65,6 +67,18 @@ pub trait Blob: Send {
     /// # Errors
     /// When the place fails.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize>;
+}
+
+/// Bytes in memory, handed out from their start.
+impl Blob for &[u8] {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let (now, later) = self.split_at(self.len().min(buffer.len()));
+        for (place, byte) in buffer.iter_mut().zip(now) {
+            *place = *byte;
+        }
+        *self = later;
+        Ok(now.len())
+    }
 }
 
 /// Opens the source that a reference names, if it is on this machine: a registry needs settings
