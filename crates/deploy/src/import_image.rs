@@ -10,7 +10,7 @@ use sealstone_import::{
     ConfigDigest, ImageKind, ImportOptions, ImportReport, Imported, ManifestDigest, import_layers,
 };
 use sealstone_store::control::{Unit, Work};
-use sealstone_store::{Control, Durable, ObjectId, Repository, Transaction, erofs};
+use sealstone_store::{Control, Durable, Map, ObjectId, Repository, Transaction, erofs};
 
 use crate::image::wants_to_boot;
 use crate::{DeployError, ImageId, MadeImages, Profile, make_images};
@@ -96,27 +96,34 @@ fn images(
 /// What an earlier import of the same configuration made, if all of it is there and whole.
 fn made_before(transaction: &Transaction, imported: &Imported) -> Result<Option<MadeImages>, DeployError> {
     let repository = transaction.repository();
-    let linked =
-        |kind| imported.linked_images().iter().find(|(linked, _)| *linked == kind).map(|(_, id)| *id);
-    let is_there =
-        |id: &ObjectId| Ok::<_, DeployError>(repository.has_image(id)? && repository.has_object(id)?);
+    let linked = |kind| imported.linked_images().iter().find(|(linked, _)| *linked == kind).map(|(_, id)| id);
     let Some(plain) = linked(ImageKind::Plain) else { return Ok(None) };
-    if !is_there(&plain)? {
-        return Ok(None);
-    }
-    // Damage makes the image anew.
-    let Ok(bytes) = repository.map_object(&plain) else { return Ok(None) };
-    let Some(tree) = erofs::Image::open(&bytes).ok().and_then(|image| image.to_tree().ok()) else {
-        return Ok(None);
+    let Some(bytes) = whole_image(repository, plain)? else { return Ok(None) };
+    let (profile, bootable) = if let Some(bootable) = linked(ImageKind::Bootable) {
+        if whole_image(repository, bootable)?.is_none() {
+            return Ok(None);
+        }
+        // What boots has a /usr, so its plain image is of this profile.
+        (Profile::Oci, Ok(ImageId::new(*bootable)))
+    } else {
+        let tree = erofs::Image::open(&bytes).ok().and_then(|image| image.to_tree().ok());
+        let Some(tree) = tree else { return Ok(None) };
+        let Err(why) = wants_to_boot(&tree) else { return Ok(None) };
+        (Profile::of(&tree), Err(why))
     };
-    let bootable = match (linked(ImageKind::Bootable), wants_to_boot(&tree)) {
-        (Some(id), Ok(())) if is_there(&id)? => Ok(ImageId::new(id)),
-        (_, Err(why)) => Err(why),
-        (_, Ok(())) => return Ok(None),
-    };
-    transaction.name_image(plain);
+    transaction.name_image(*plain);
     if let Ok(bootable) = &bootable {
         transaction.name_image(*bootable.object());
     }
-    Ok(Some(MadeImages { image: ImageId::new(plain), profile: Profile::of(&tree), bootable }))
+    Ok(Some(MadeImages { image: ImageId::new(*plain), profile, bootable }))
+}
+
+/// The bytes of an image that the repository names, if they are undamaged and an image.
+fn whole_image(repository: &Repository, id: &ObjectId) -> Result<Option<Map>, DeployError> {
+    // Damage makes the image anew.
+    Ok(if repository.has_image(id)? {
+        repository.map_object(id).ok().filter(|bytes| erofs::Image::open(bytes).is_ok())
+    } else {
+        None
+    })
 }
