@@ -21,6 +21,8 @@ pub const DEFAULT_MEMORY_BUDGET: usize = 32 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Work {
+    /// Copying an archive that cannot be read in place into a temporary file; counts bytes of the copy.
+    CopyArchive,
     /// Reading, verifying and storing one layer; counts compressed bytes.
     ImportLayer,
     /// Making a layer's record anew from what the store has; counts bytes of tar.

@@ -35,6 +35,8 @@ pub const VERITY: &str = "verity";
 
 /// The mode of an object.
 pub const OBJECT_MODE: u16 = 0o644;
+/// The mode of a temporary file that never becomes an object.
+pub const PRIVATE_MODE: u16 = 0o600;
 /// The mode of a folder inside the repository.
 pub const FOLDER_MODE: u16 = 0o755;
 /// The mode of the repository itself.
