@@ -168,6 +168,7 @@ pub fn import_layers(
     let linked = linked_images(transaction.repository(), &image.config_digest).unwrap_or_default();
     let (layers, reports) = plan.layers.into_iter().flatten().unzip();
     let report = ImportReport {
+        is_manifest_made: source.is_manifest_made(),
         layers: reports,
         time: start.elapsed(),
         processor_time,

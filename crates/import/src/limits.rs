@@ -26,8 +26,10 @@ pub struct Limits {
     pub index_entries: usize,
     /// Layers of one image: 1,024.
     pub layers: usize,
-    /// Entries of an `oci-archive:` file: 64 Ki, all of them indexed in memory.
+    /// Entries of an archive of images: 64 Ki, all of them indexed in memory.
     pub archive_entries: usize,
+    /// Bytes of an archive that is unpacked into a temporary file, since it is compressed or comes through a pipe: 256 GiB.
+    pub copy_bytes: u64,
     /// Bytes of one layer's tar, and of its sparse files together, holes expanded: 64 GiB.
     pub layer_bytes: u64,
     /// Bytes of one line of a tar-split: 8 MiB, held in memory. A line has the headers of one file, PAX records in base64
@@ -103,6 +105,7 @@ impl Default for Limits {
             index_entries: 16 << 10,
             layers: 1024,
             archive_entries: 64 << 10,
+            copy_bytes: 256 << 30,
             layer_bytes: 64 << 30,
             tar_split_line_bytes: 8 << 20,
             layer_ratio: 1100,

@@ -88,6 +88,8 @@ pub struct ProcessorTime {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ImportReport {
+    /// The source has no manifest, so one was made: its digest is known nowhere else.
+    pub is_manifest_made: bool,
     /// The layers, lowest first; one that the image has twice is there once.
     pub layers: Vec<LayerReport>,
     /// From the choice of the image to the last layer, without the commit.

@@ -46,6 +46,20 @@ impl MediaType {
         }
     }
 
+    /// The name that OCI gives it; none for what we never write.
+    #[must_use]
+    pub const fn oci_name(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Index => "application/vnd.oci.image.index.v1+json",
+            Self::Manifest => "application/vnd.oci.image.manifest.v1+json",
+            Self::Config => "application/vnd.oci.image.config.v1+json",
+            Self::Layer(Compression::None) => "application/vnd.oci.image.layer.v1.tar",
+            Self::Layer(Compression::Gzip) => "application/vnd.oci.image.layer.v1.tar+gzip",
+            Self::Layer(Compression::Zstd) => "application/vnd.oci.image.layer.v1.tar+zstd",
+            Self::Schema1 | Self::Encrypted | Self::Other(_) => return None,
+        })
+    }
+
     fn parse_layer(text: &str) -> Option<Compression> {
         let oci = text
             .strip_prefix("application/vnd.oci.image.layer.v1.tar")
@@ -105,6 +119,16 @@ mod tests {
         ] {
             assert_eq!(MediaType::parse(docker), MediaType::parse(oci));
         }
+    }
+
+    #[test]
+    fn the_oci_name_of_a_type_reads_back_as_it() {
+        use Compression::{Gzip, None as Plain, Zstd};
+        let layers = [Plain, Gzip, Zstd].map(MediaType::Layer);
+        for own in layers.into_iter().chain([MediaType::Index, MediaType::Manifest, MediaType::Config]) {
+            assert_eq!(MediaType::parse(own.oci_name().unwrap()), own);
+        }
+        assert_eq!(MediaType::Schema1.oci_name(), None);
     }
 
     #[test]

@@ -2,14 +2,13 @@
 
 use std::{fmt, path::Path, sync::Arc};
 
-use sealstone_store::{
-    Error as StoreError,
-    disk::{Dir, Disk, File, FileType},
+use sealstone_store::disk::{Dir, Disk};
+
+use super::{
+    Blob, Choice, Source,
+    files::{FileBlob, open_file, read_file},
+    select::select,
 };
-
-use rustix::io::Errno;
-
-use super::{Blob, Choice, Source, select::select};
 use crate::{
     Digest, Limits,
     error::{ImportError, Result},
@@ -37,34 +36,6 @@ impl OciLayout {
 
 /// The most that `oci-layout` may hold, in bytes: a version, in JSON.
 pub(super) const MARKER_LIMIT: u64 = 4096;
-
-/// Reads one of the layout's own files.
-fn read_file(dir: &Dir, name: &str, limit: u64) -> Result<Vec<u8>> {
-    let place = || dir.label().display().to_string();
-    match open_file(dir, name)?.map(|file| file.read_all(limit)) {
-        Some(Ok(bytes)) => Ok(bytes),
-        None => Err(ImportError::Missing { what: format!("file {name}"), place: place() }),
-        Some(Err(StoreError::TooBig { what, limit })) => Err(ImportError::TooBig { what, limit }),
-        Some(Err(error)) => Err(error.into()),
-    }
-}
-
-/// Opens a regular file of the layout, through no symlink; `None` when it is not there.
-fn open_file(dir: &Dir, name: &str) -> Result<Option<File>> {
-    let refuse = |reason| Err(ImportError::malformed(format!("{}/{name}", dir.label().display()), reason));
-    let file = match dir.open_file(name) {
-        Ok(file) => file,
-        Err(error) if error.is_missing() => return Ok(None),
-        Err(error) if error.errno() == Some(Errno::LOOP) => {
-            return refuse("a symlink is on its way, which could lead anywhere");
-        }
-        Err(error) => return Err(error.into()),
-    };
-    match file.metadata()?.kind {
-        FileType::File => Ok(Some(file)),
-        _ => refuse("it is not a regular file"),
-    }
-}
 
 /// Checks the file `oci-layout`.
 pub(super) fn check_marker(bytes: &[u8], place: &str) -> Result<()> {
@@ -109,25 +80,11 @@ impl Source for OciLayout {
 
     fn open_blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Blob + '_>> {
         match open_file(&self.dir, &blob_path(descriptor.digest()))? {
-            Some(file) => Ok(Box::new(FileBlob { file, at: 0 })),
+            Some(file) => Ok(Box::new(FileBlob::whole(file))),
             None => Err(ImportError::Missing {
                 what: format!("blob {}", descriptor.digest()),
                 place: self.label(),
             }),
         }
-    }
-}
-
-/// A blob in a file of its own.
-struct FileBlob {
-    file: File,
-    at: u64,
-}
-
-impl Blob for FileBlob {
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        let count = self.file.read_at(self.at, buffer)?;
-        self.at += count as u64;
-        Ok(count)
     }
 }

@@ -1,15 +1,24 @@
 //! Sources: where an image's documents and blobs come from.
 //!
 //! What lives here: the trait [`Source`], which an installer may implement for a place of its own, and the local ones:
-//! an OCI layout as a directory ([`OciLayout`]) or as a tar of one ([`OciArchive`]). Registries have a module of their own
-//! ([`registry`](crate::registry)). What never does: trust. Whatever a
-//! source hands out is checked against the digest that named it, by the caller, while it streams.
+//! an OCI layout as a directory ([`OciLayout`]) or as a tar of one ([`OciArchive`]), what `docker save` writes
+//! ([`DockerArchive`]), what `skopeo copy` writes into a directory ([`ImageDir`]), the tar of a layer ([`LayerTar`]).
+//! Registries have a module of their own ([`registry`](crate::registry)). What never does: trust. Whatever a source hands
+//! out is checked against the digest that named it, by the caller, while it streams.
 
 mod archive;
+mod dir;
+mod docker_archive;
+mod files;
+mod held;
+mod layer_tar;
 mod layout;
+mod made_image;
+mod opening;
 mod reference;
 mod select;
 mod store;
+mod tar_index;
 mod unpacked;
 
 use std::{fmt, sync::Arc};
@@ -17,8 +26,12 @@ use std::{fmt, sync::Arc};
 use sealstone_store::disk::Disk;
 
 pub use archive::OciArchive;
+pub use dir::ImageDir;
+pub use docker_archive::DockerArchive;
+pub use layer_tar::LayerTar;
 pub use layout::OciLayout;
-pub use reference::{Choice, Reference};
+pub use opening::Opening;
+pub use reference::{Choice, Reference, STANDARD_INPUT};
 pub(crate) use store::Bytes;
 pub use store::StoredImage;
 pub(crate) use unpacked::Unpacked;
@@ -58,6 +71,11 @@ pub trait Source: Send + Sync + fmt::Debug {
     ) -> Result<Option<Box<dyn Blob + '_>>> {
         Ok(None)
     }
+
+    /// Whether the place has no manifest, so that the source made one: its digest is then known nowhere else.
+    fn is_manifest_made(&self) -> bool {
+        false
+    }
 }
 
 /// An open blob.
@@ -81,22 +99,13 @@ impl Blob for &[u8] {
     }
 }
 
-/// Opens the source that a reference names, if it is on this machine: a registry needs settings
-/// ([`RegistrySource`](crate::registry::RegistrySource)).
+/// Opens the source that a reference names, if it is on this machine and can be read in place. [`Opening`] also opens
+/// what has to be copied first; a registry needs settings ([`RegistrySource`](crate::registry::RegistrySource)).
 ///
 /// # Errors
 /// When it is not there, or not what the reference says.
 pub fn open(disk: &Arc<dyn Disk>, reference: &Reference, limits: &Limits) -> Result<Box<dyn Source>> {
-    Ok(match reference {
-        Reference::Layout { path, choice } => Box::new(OciLayout::open(disk, path, choice.clone())?),
-        Reference::Archive { path, choice } => {
-            Box::new(OciArchive::open(disk, path, choice.clone(), limits)?)
-        }
-        Reference::Registry(registry) => {
-            let reason = "it is in a registry: open it as a `RegistrySource`";
-            return Err(ImportError::unsupported(registry.to_string(), reason));
-        }
-    })
+    Opening::new(disk, limits).open(reference)
 }
 
 /// Reads until `buffer` is full or the blob ends; says how much was read.

@@ -1,23 +1,33 @@
-//! Image references: `oci:DIR[:TAG|@N]`, `oci-archive:FILE[:TAG|@N]`, `docker://HOST/REPOSITORY[:TAG][@DIGEST]`.
+//! Image references: a transport, a colon, and what the transport makes of the rest.
 //!
-//! The path ends at the first colon, as in containers/image, so that `oci:dir:quay.io/x:1` has the tag `quay.io/x:1`.
+//! | reference | place |
+//! |---|---|
+//! | `docker://HOST/REPOSITORY[:TAG][@DIGEST]` | a registry |
+//! | `oci:DIR[:TAG\|@N]` | an OCI layout in a directory |
+//! | `oci-archive:FILE[:TAG\|@N]` | a tar of one |
+//! | `docker-archive:FILE[:NAME\|@N]` | what `docker save` writes |
+//! | `dir:DIR` | what `skopeo copy … dir:DIR` writes |
+//! | `tar:FILE` | one layer's tar, as an image of its own |
+//!
+//! A file's path ends at the first colon, as in containers/image, so that `oci:dir:quay.io/x:1` has the tag `quay.io/x:1`.
+//! `-` in the place of a file is the standard input; a file of that name is `./-`.
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
 use crate::{error::ImportError, registry::RegistryReference};
 
-/// Which of a layout's images is meant.
+/// Which of a place's images is meant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Choice {
     /// The only one there is.
     Only,
-    /// The one with this tag (annotation `org.opencontainers.image.ref.name`).
+    /// The one with this tag or name.
     Tag(String),
     /// The one at this place in the index, counted from 0.
     Index(usize),
 }
 
-/// Where an image is, as a user writes it.
+/// Where an image is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reference {
@@ -30,13 +40,49 @@ pub enum Reference {
     },
     /// `oci-archive:FILE[:TAG|@N]`: a tar of an OCI layout.
     Archive {
-        /// The tar.
+        /// The tar, or [`STANDARD_INPUT`].
         path: PathBuf,
         /// Which image of it.
         choice: Choice,
     },
+    /// `docker-archive:FILE[:NAME|@N]`: a tar with `manifest.json`, as `docker save` writes it.
+    DockerArchive {
+        /// The tar, or [`STANDARD_INPUT`].
+        path: PathBuf,
+        /// Which image of it.
+        choice: Choice,
+    },
+    /// `dir:DIR`: a manifest and its blobs in one directory, as skopeo and podman write it.
+    Dir {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// `tar:FILE`: the tar of one layer.
+    Tar {
+        /// The tar, or [`STANDARD_INPUT`].
+        path: PathBuf,
+    },
     /// `docker://…` or `oci://…`: an image in a registry.
     Registry(RegistryReference),
+}
+
+/// The path that stands for the standard input.
+pub const STANDARD_INPUT: &str = "-";
+
+/// The transports, for whoever wrote none of them.
+const TRANSPORTS: &str = "docker://, oci:, oci-archive:, docker-archive:, dir:, tar:";
+
+impl Reference {
+    /// Whether the image comes from the standard input.
+    #[must_use]
+    pub fn is_standard_input(&self) -> bool {
+        match self {
+            Self::Archive { path, .. } | Self::DockerArchive { path, .. } | Self::Tar { path } => {
+                path.as_os_str() == STANDARD_INPUT
+            }
+            Self::Layout { .. } | Self::Dir { .. } | Self::Registry(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for Reference {
@@ -44,6 +90,9 @@ impl fmt::Display for Reference {
         let (transport, path, choice) = match self {
             Self::Layout { path, choice } => ("oci", path, choice),
             Self::Archive { path, choice } => ("oci-archive", path, choice),
+            Self::DockerArchive { path, choice } => ("docker-archive", path, choice),
+            Self::Dir { path } => ("dir", path, &Choice::Only),
+            Self::Tar { path } => ("tar", path, &Choice::Only),
             Self::Registry(registry) => return registry.fmt(f),
         };
         write!(f, "{transport}:{}", path.display())?;
@@ -59,27 +108,34 @@ impl FromStr for Reference {
     type Err = ImportError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refuse =
-            |reason: &str| ImportError::Reference { text: text.to_owned(), reason: reason.to_owned() };
         if text.starts_with("docker://") || text.starts_with("oci://") {
             return text.parse().map(Self::Registry);
         }
-        let (transport, rest) = text.split_once(':').ok_or_else(|| refuse(&no_transport(text)))?;
-        let (path, choice) = match rest.split_once(':') {
-            None => (rest, Choice::Only),
-            Some((path, choice)) => (path, parse_choice(choice).map_err(refuse)?),
-        };
-        if path.is_empty() {
-            return Err(refuse("the path is empty"));
-        }
-        let path = PathBuf::from(path);
-        match transport {
-            "oci" => Ok(Self::Layout { path, choice }),
-            "oci-archive" => Ok(Self::Archive { path, choice }),
-            "docker" => Err(refuse("a registry is written with two slashes, docker://HOST/REPOSITORY")),
-            _ => Err(refuse(&no_transport(text))),
-        }
+        let (transport, rest) = text.split_once(':').unwrap_or(("", text));
+        parse(transport, rest, text)
+            .map_err(|reason| ImportError::Reference { text: text.to_owned(), reason })
     }
+}
+
+fn parse(transport: &str, rest: &str, text: &str) -> Result<Reference, String> {
+    Ok(match transport {
+        "oci" => {
+            let (path, choice) = path_and_choice(rest)?;
+            Reference::Layout { path, choice }
+        }
+        "oci-archive" => {
+            let (path, choice) = path_and_choice(rest)?;
+            Reference::Archive { path, choice }
+        }
+        "docker-archive" => {
+            let (path, choice) = path_and_choice(rest)?;
+            Reference::DockerArchive { path, choice }
+        }
+        "dir" => Reference::Dir { path: whole_path(rest)? },
+        "tar" => Reference::Tar { path: whole_path(rest)? },
+        "docker" => return Err("a registry is written with two slashes, docker://HOST/REPOSITORY".to_owned()),
+        _ => return Err(no_transport(text)),
+    })
 }
 
 /// What to write instead of a bare name, which might mean anything: a name of Docker Hub, of another registry, a folder.
@@ -88,12 +144,21 @@ fn no_transport(text: &str) -> String {
         text.split_once('/').is_some_and(|(host, _)| host.contains(['.', ':']) || host == "localhost");
     let guess =
         if is_host { format!("docker://{text}") } else { format!("docker://docker.io/library/{text}") };
-    match guess.parse::<RegistryReference>() {
-        Ok(_) => {
-            format!("it does not say where the image is; for a registry write {guess}, for a folder oci:DIR")
-        }
-        Err(_) => "it begins with none of docker://, oci://, oci:, oci-archive:".to_owned(),
-    }
+    let is_name = guess.parse::<RegistryReference>().is_ok();
+    let hint = if is_name { format!("; for a registry write {guess}") } else { String::new() };
+    format!("it does not say where the image is: begin with one of {TRANSPORTS}{hint}")
+}
+
+fn path_and_choice(rest: &str) -> Result<(PathBuf, Choice), String> {
+    let (path, choice) = match rest.split_once(':') {
+        None => (rest, Choice::Only),
+        Some((path, choice)) => (path, parse_choice(choice)?),
+    };
+    Ok((whole_path(path)?, choice))
+}
+
+fn whole_path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("the path is empty".to_owned()) } else { Ok(PathBuf::from(text)) }
 }
 
 fn parse_choice(text: &str) -> Result<Choice, &'static str> {
@@ -127,16 +192,37 @@ mod tests {
             layout("/a b/dir", Choice::Tag("quay.io/x:1".to_owned()))
         );
         assert_eq!("oci:dir:@3".parse::<Reference>().unwrap(), layout("dir", Choice::Index(3)));
-        let archive = "oci-archive:x.tar:v1".parse::<Reference>().unwrap();
-        assert_eq!(
-            archive,
-            Reference::Archive { path: "x.tar".into(), choice: Choice::Tag("v1".to_owned()) }
-        );
+        let archive = Reference::Archive { path: "x.tar".into(), choice: Choice::Tag("v1".to_owned()) };
+        assert_eq!("oci-archive:x.tar:v1".parse::<Reference>().unwrap(), archive);
+        let archive = Reference::DockerArchive { path: "x".into(), choice: Choice::Tag("a/b:1".to_owned()) };
+        assert_eq!("docker-archive:x:a/b:1".parse::<Reference>().unwrap(), archive);
+    }
+
+    #[test]
+    fn a_place_without_a_choice_is_a_path_to_its_end() {
+        assert_eq!("dir:/a:b".parse::<Reference>().unwrap(), Reference::Dir { path: "/a:b".into() });
+        assert_eq!("tar:a:b".parse::<Reference>().unwrap(), Reference::Tar { path: "a:b".into() });
+    }
+
+    #[test]
+    fn a_dash_is_the_standard_input_of_what_is_a_file() {
+        for (text, expected) in [
+            ("oci-archive:-", true),
+            ("docker-archive:-:debian:12", true),
+            ("tar:-", true),
+            ("tar:./-", false),
+            ("oci:-", false),
+            ("dir:-", false),
+        ] {
+            assert_eq!(text.parse::<Reference>().unwrap().is_standard_input(), expected, "{text}");
+        }
     }
 
     #[test]
     fn a_reference_prints_as_it_was_written() {
-        for text in ["oci:dir", "oci:dir:v1", "oci-archive:a.tar:@0"] {
+        for text in
+            ["oci:dir", "oci:dir:v1", "oci-archive:a.tar:@0", "docker-archive:-:a/b:1", "dir:a", "tar:-"]
+        {
             assert_eq!(text.parse::<Reference>().unwrap().to_string(), text);
         }
     }
@@ -150,7 +236,7 @@ mod tests {
             ("localhost:5000/a", "docker://localhost:5000/a"),
         ] {
             let refusal = bare.parse::<Reference>().unwrap_err().to_string();
-            assert!(refusal.contains(hint), "{refusal}");
+            assert!(refusal.contains(hint) && refusal.contains(TRANSPORTS), "{refusal}");
         }
         assert!("docker:debian".parse::<Reference>().unwrap_err().to_string().contains("two slashes"));
     }
@@ -166,6 +252,8 @@ mod tests {
     fn what_is_no_reference_is_refused_with_a_reason() {
         for bad in
             ["", "debian", "docker:debian", "oci:", "oci::tag", "oci:dir:", "oci:dir:@x", "oci:dir:a b"]
+                .into_iter()
+                .chain(["dir:", "tar:", "docker-archive::x"])
         {
             assert!(matches!(bad.parse::<Reference>(), Err(ImportError::Reference { .. })), "{bad}");
         }

@@ -1,0 +1,212 @@
+//! What `docker save` writes: a tar with `manifest.json`, configurations and layers: `docker-archive:FILE[:NAME|@N]`.
+//!
+//! It has no manifest in OCI's sense, so one is made of what is there. The only thing that the archive says about a
+//! layer's bytes is the configuration's diff_id: a plain layer is named by it, and so checked against it; a compressed one
+//! is named by the digest that we compute, and the tar in it is checked by the import as ever.
+//!
+//! Source of the format: moby's `image/spec/v1.2.md`, "Combined Image JSON + Filesystem Changeset Format"; the names of
+//! configurations as go-containerregistry and kaniko write them.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+use super::{
+    Blob, Choice, Source, fill,
+    made_image::MadeImage,
+    tar_index::{Span, TarIndex},
+};
+use crate::{
+    DiffId, Digest, DigestAlgorithm, DigestHasher, Limits,
+    decompress::Compression,
+    error::{ImportError, Result, few},
+    oci::{Config, Descriptor, MediaType},
+};
+
+/// How much of a compressed layer is hashed at a time, in bytes.
+const STEP: usize = 256 << 10;
+
+/// One image of a docker-archive.
+#[derive(Debug)]
+pub struct DockerArchive {
+    index: TarIndex,
+    image: MadeImage,
+    layers: HashMap<Digest, Span>,
+}
+
+/// One image, as `manifest.json` has it.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Wire {
+    config: String,
+    repo_tags: Option<Vec<String>>,
+    layers: Vec<String>,
+}
+
+impl DockerArchive {
+    /// Takes an indexed archive, and makes the chosen image's manifest; compressed layers are hashed for it.
+    pub(super) fn new(index: TarIndex, choice: &Choice, limits: &Limits) -> Result<Self> {
+        let wire = select(read_manifest(&index, limits)?, choice, index.label())?;
+        let bytes = index.read(&normal(&wire.config), limits.document_bytes)?;
+        let what = format!("configuration {} of {}", wire.config, index.label());
+        check_name(&wire.config, &bytes, &what)?;
+        let config = Config::parse(&bytes).map_err(|reason| ImportError::malformed(what.clone(), reason))?;
+        if config.diff_ids.len() != wire.layers.len() {
+            let reason = format!(
+                "it has {} diff_ids for the {} layers of manifest.json",
+                config.diff_ids.len(),
+                wire.layers.len()
+            );
+            return Err(ImportError::malformed(what, reason));
+        }
+        if wire.layers.len() > limits.layers {
+            let what = format!("{} ({} layers)", index.label(), wire.layers.len());
+            return Err(ImportError::TooBig { what, limit: limits.layers as u64 });
+        }
+        let mut layers = HashMap::new();
+        let mut descriptors = Vec::new();
+        for (path, diff_id) in wire.layers.iter().zip(&config.diff_ids) {
+            let span = index.member(&normal(path))?;
+            let descriptor = describe(&index, path, span, diff_id)?;
+            layers.insert(*descriptor.digest(), span);
+            descriptors.push(descriptor);
+        }
+        Ok(Self { index, image: MadeImage::new(bytes, &descriptors), layers })
+    }
+}
+
+/// Reads the list of images.
+fn read_manifest(index: &TarIndex, limits: &Limits) -> Result<Vec<Wire>> {
+    if !index.has("manifest.json") {
+        let refuse = |reason| Err(ImportError::unsupported(index.label(), reason));
+        if index.has("oci-layout") {
+            return refuse("it is a tar of an OCI layout: read it as oci-archive:");
+        }
+        if index.has("repositories") {
+            return refuse("it was made before Docker 1.10, without manifest.json: save the image again");
+        }
+    }
+    let bytes = index.read("manifest.json", limits.document_bytes)?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        ImportError::malformed(format!("manifest.json of {}", index.label()), error.to_string())
+    })
+}
+
+/// The image that is meant.
+fn select(mut images: Vec<Wire>, choice: &Choice, place: &str) -> Result<Wire> {
+    let names = |images: &[Wire]| -> Vec<String> {
+        let named = |(at, image): (usize, &Wire)| match image.repo_tags.as_deref() {
+            None | Some([]) => vec![format!("@{at}")],
+            Some(tags) => tags.to_vec(),
+        };
+        few(images.iter().enumerate().flat_map(named))
+    };
+    let found = match choice {
+        Choice::Only if images.len() > 1 => {
+            return Err(ImportError::Ambiguous { place: place.to_owned(), choices: names(&images) });
+        }
+        Choice::Only => (!images.is_empty()).then_some(0),
+        Choice::Index(at) => (*at < images.len()).then_some(*at),
+        Choice::Tag(wanted) => {
+            let wanted = full_name(wanted);
+            let has = |image: &Wire| image.repo_tags.iter().flatten().any(|tag| full_name(tag) == wanted);
+            images.iter().position(has)
+        }
+    };
+    let missing = || {
+        let what = match choice {
+            Choice::Only => "image".to_owned(),
+            Choice::Index(at) => format!("image at @{at} (it has {})", images.len()),
+            Choice::Tag(wanted) => format!("image {wanted:?} (it has: {})", names(&images).join(", ")),
+        };
+        ImportError::Missing { what, place: place.to_owned() }
+    };
+    found.ok_or_else(missing).map(|at| images.swap_remove(at))
+}
+
+/// A name with what Docker leaves out of it: registry, `library/`, and the tag `latest`.
+fn full_name(name: &str) -> String {
+    let name =
+        name.strip_prefix("index.docker.io/").or_else(|| name.strip_prefix("docker.io/")).unwrap_or(name);
+    let name = name.strip_prefix("library/").unwrap_or(name);
+    let has_tag = name.rsplit('/').next().is_some_and(|last| last.contains(':'));
+    if has_tag { name.to_owned() } else { format!("{name}:latest") }
+}
+
+/// A member's path as the index has it.
+fn normal(path: &str) -> String {
+    path.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/")
+}
+
+/// Where the configuration is named by its own digest, as every known writer does, it has to be that.
+fn check_name(path: &str, bytes: &[u8], what: &str) -> Result<()> {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let digits = name.strip_suffix(".json").unwrap_or(name);
+    let digits = digits.strip_prefix("sha256:").unwrap_or(digits);
+    let Ok(stated) = format!("sha256:{digits}").parse::<Digest>() else { return Ok(()) };
+    let actual = Digest::of(DigestAlgorithm::Sha256, bytes);
+    if stated == actual { Ok(()) } else { Err(ImportError::digest(what, &stated, &actual)) }
+}
+
+/// A layer's descriptor: what it is by its first bytes, and named by its diff_id if those are the tar.
+fn describe(index: &TarIndex, path: &str, span: Span, diff_id: &DiffId) -> Result<Descriptor> {
+    let mut buffer = vec![0; STEP];
+    let mut blob = index.open(span);
+    let mut count = fill(&mut blob, &mut buffer)?;
+    let compression = Compression::detect(buffer.get(..count).unwrap_or_default()).map_err(|source| {
+        ImportError::Decode { what: format!("layer {path} of {}", index.label()), source }
+    })?;
+    let media_type = MediaType::Layer(compression);
+    if compression == Compression::None {
+        return Ok(Descriptor::new(media_type, *diff_id.digest(), span.len));
+    }
+    let mut hasher = DigestHasher::new(DigestAlgorithm::Sha256);
+    while count > 0 {
+        hasher.update(buffer.get(..count).unwrap_or_default());
+        count = fill(&mut blob, &mut buffer)?;
+    }
+    Ok(Descriptor::new(media_type, hasher.finish(), span.len))
+}
+
+impl Source for DockerArchive {
+    fn label(&self) -> String {
+        self.index.label().to_owned()
+    }
+
+    fn roots(&self, _limits: &Limits) -> Result<Vec<Descriptor>> {
+        Ok(vec![self.image.root()])
+    }
+
+    fn open_blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Blob + '_>> {
+        if let Some(document) = self.image.open(descriptor.digest()) {
+            return Ok(document);
+        }
+        let span = self.layers.get(descriptor.digest()).ok_or_else(|| ImportError::Missing {
+            what: format!("blob {}", descriptor.digest()),
+            place: self.label(),
+        })?;
+        Ok(Box::new(self.index.open(*span)))
+    }
+
+    fn is_manifest_made(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_equal_as_docker_has_them() {
+        for (short, long) in [
+            ("debian", "docker.io/library/debian:latest"),
+            ("a/b", "index.docker.io/a/b:latest"),
+            ("library/debian:12", "debian:12"),
+            ("localhost:5000/a", "localhost:5000/a:latest"),
+        ] {
+            assert_eq!(full_name(short), full_name(long));
+        }
+        assert_ne!(full_name("debian:12"), full_name("debian"));
+    }
+}
