@@ -14,31 +14,10 @@ mod kit;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::process::Command;
 
 use kit::layer::noise;
-use kit::{Compression, Image, Layer, Sandbox};
+use kit::{Compression, Image, Layer, Sandbox, has, run};
 use serde_json::Value;
-
-/// Whether the program is there; says so when not.
-fn has(program: &str, test: &str) -> bool {
-    let is_there =
-        Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
-    if !is_there {
-        kit::skip(test, &format!("{program} is not installed"));
-    }
-    is_there
-}
-
-/// Runs a program in the sandbox; it has to succeed.
-#[track_caller]
-fn run(sandbox: &Sandbox, program: &str, args: &[&str]) {
-    let mut command = Command::new(program);
-    command.args(args).current_dir(sandbox.path(".")).env("HOME", sandbox.path("."));
-    let output = command.output().expect("it starts");
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {args:?}\n{stderr}");
-}
 
 /// The ids that an import of `reference` gives.
 #[track_caller]

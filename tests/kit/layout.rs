@@ -142,7 +142,8 @@ fn put(blobs: &Path, bytes: &[u8]) -> Value {
     json!({ "digest": digest, "size": bytes.len() })
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+/// The bytes as one gzip member.
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).expect("gzip");
     encoder.finish().expect("gzip")

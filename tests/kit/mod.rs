@@ -34,3 +34,23 @@ pub fn skip(test: &str, why: &str) {
 pub fn is_root() -> bool {
     std::process::Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
 }
+
+/// Whether the program is there; says so when not.
+pub fn has(program: &str, test: &str) -> bool {
+    let output = std::process::Command::new(program).arg("--version").output();
+    let is_there = output.is_ok_and(|output| output.status.success());
+    if !is_there {
+        skip(test, &format!("{program} is not installed"));
+    }
+    is_there
+}
+
+/// Runs a program in the sandbox; it has to succeed.
+#[track_caller]
+pub fn run(sandbox: &Sandbox, program: &str, args: &[&str]) {
+    let mut command = std::process::Command::new(program);
+    command.args(args).current_dir(sandbox.path(".")).env("HOME", sandbox.path("."));
+    let output = command.output().expect("it starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {args:?}\n{stderr}");
+}

@@ -71,6 +71,11 @@ impl Context {
         Ok(&self.control)
     }
 
+    /// Progress alone: Ctrl-C goes on killing, also while somebody else's pipe is waited for.
+    pub const fn progress(&self) -> &Control {
+        &self.control
+    }
+
     /// Writes an answer to standard output, after taking the progress bars off the screen.
     pub fn print(
         &self,

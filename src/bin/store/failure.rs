@@ -116,9 +116,9 @@ fn of_import(error: &ImportError) -> (Exit, Option<&'static str>) {
     match error {
         ImportError::Store(error) => of_store(error),
         ImportError::Reference { .. } => {
-            (Exit::Usage, Some("write docker://HOST/REPOSITORY:TAG, oci:DIR:TAG or oci-archive:FILE:TAG"))
+            (Exit::Usage, Some("`store help import` lists where images may come from, with examples"))
         }
-        ImportError::Ambiguous { .. } => (Exit::Usage, Some("add the tag, as in oci:DIR:TAG")),
+        ImportError::Ambiguous { .. } => (Exit::Usage, Some("add the tag or name, as in oci:DIR:TAG")),
         ImportError::UnknownImage { .. } => (Exit::NotFound, Some("`store images` lists what is there")),
         ImportError::Missing { .. } | ImportError::NoPlatform { .. } => (Exit::NotFound, None),
         ImportError::Unsupported { .. } => (Exit::Unsupported, None),

@@ -89,6 +89,7 @@ fn style(bounded: bool, unit: Unit) -> ProgressStyle {
 
 fn verb(work: Work) -> &'static str {
     match work {
+        Work::CopyArchive => "copy",
         Work::ImportLayer => "import",
         Work::RebuildLayer => "rebuild",
         Work::MergeImage => "merge",

@@ -50,6 +50,7 @@ fn unit_name(unit: Unit) -> &'static str {
 
 fn work_name(work: Work) -> &'static str {
     match work {
+        Work::CopyArchive => "copy-archive",
         Work::ImportLayer => "import-layer",
         Work::RebuildLayer => "rebuild-layer",
         Work::MergeImage => "merge-image",

@@ -9,6 +9,7 @@ use sealstone::import::oci::Platform;
 use sealstone::import::source::Reference;
 use sealstone::import::tar::Strictness;
 use sealstone::import::{ImportOptions, LayerOrigin, LayerReport, Limits};
+use sealstone::store::Error as StoreError;
 use serde::Serialize;
 
 use crate::args::Reporting;
@@ -28,21 +29,30 @@ use super::import_explain::{self, Finding};
 /// on the disk. Two images can come of it: the plain one, and with a kernel inside the bootable one.
 #[derive(clap::Args)]
 #[command(after_help = "\
+Transports:
+  docker://HOST/REPOSITORY[:TAG][@DIGEST]  a registry; oci:// is the same, as Ironic writes it
+  oci:DIR[:TAG]                            an OCI layout
+  oci-archive:FILE[:TAG]                   a tar of one
+  docker-archive:FILE[:NAME]               what docker save and podman save write
+  dir:DIR                                  what skopeo copies into a folder
+  tar:FILE                                 the tar of one layer, as an image
+@N in place of a tag or name is the N-th image. FILE may be -, the standard input. What comes from there or is compressed
+is unpacked into a temporary file in the repository first; anything else is read in place.
+
 Examples:
   store import --name os:1 oci:image          # a folder in OCI layout
   store import --name os:2 oci-archive:os.tar:stable
   store import --name os:3 docker://quay.io/fedora/fedora-bootc:42
   store import --platform linux/arm64 oci:image:latest
+  store import --name tool:1 docker-archive:tool.tar.gz
+  ssh build podman save --format oci-archive os | store import --name os:4 oci-archive:-
+  store import --name base:1 tar:rootfs.tar.zst
   store import --dry-run oci:image            # how many bytes would be read?
   store import -v oci:image                   # where did the time go?
   store import --explain oci:image            # what is odd about its layers?")]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub struct Args {
-    // An attribute, not a comment: rustdoc would read the brackets as a link.
-    #[arg(
-        help = "docker://HOST/REPOSITORY[:TAG][@DIGEST], or oci:DIR[:TAG] or oci-archive:FILE[:TAG], where @N in place \
-                  of the tag is the N-th image"
-    )]
+    /// Where the image is: TRANSPORT:PLACE
     reference: String,
     /// What to call the image here [default: the reference]
     #[arg(long)]
@@ -95,11 +105,11 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
 
 fn import(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let reference: Reference = args.reference.parse()?;
-    let name = args.name.clone().unwrap_or_else(|| reference.to_string());
+    let name = name(args, &reference)?;
     let options = options(args);
     let repository = context.open_repository()?;
     let what = || format!("import {}", escape(args.reference.as_bytes()));
-    let source = source::open(&reference, &args.registry, &options.limits, context)?;
+    let source = source::open(&reference, &args.registry, &options, &repository, context)?;
     if args.dry_run {
         return super::import_plan::run(&repository, &*source, &options, args.reporting.json, context);
     }
@@ -131,6 +141,19 @@ fn import(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// What to call the image: what comes through a pipe has no name that would be its own.
+fn name(args: &Args, reference: &Reference) -> Result<String, StoreError> {
+    match &args.name {
+        Some(name) => Ok(name.clone()),
+        None if reference.is_standard_input() && !args.dry_run => Err(StoreError::Invalid {
+            what: "name of an image",
+            value: reference.to_string(),
+            reason: "what comes from the standard input needs one: --name NAME",
+        }),
+        None => Ok(reference.to_string()),
+    }
+}
+
 fn options(args: &Args) -> ImportOptions {
     let mut options = ImportOptions::default();
     if let Some(platform) = &args.platform {
@@ -160,8 +183,10 @@ fn facts(done: &ImportedImage, with_times: bool) -> Facts {
         Err(NotBootable::Unfit(why)) => format!("no: {}", escape(why.as_bytes())),
         Err(_) => "no".to_owned(),
     };
+    let made = if report.is_manifest_made { " (made here: the source has none)" } else { "" };
+    let manifest = format!("{}{made}", done.manifest);
     let mut facts = Facts::new();
-    facts.add("image", done.images.image).add("bootable", bootable).add("manifest", done.manifest);
+    facts.add("image", done.images.image).add("bootable", bootable).add("manifest", manifest);
     if !is_all_present(done) {
         facts
             .add("new", objects(report.new_objects(), report.new_bytes()))
@@ -241,6 +266,7 @@ pub fn origin(origin: LayerOrigin) -> &'static str {
 struct Document<'a> {
     name: &'a str,
     manifest: String,
+    manifest_made: bool,
     config: String,
     image: String,
     profile: &'a str,
@@ -292,6 +318,7 @@ fn document<'a>(name: &'a str, done: &'a ImportedImage, seconds: f64, explain: b
     Document {
         name,
         manifest: done.manifest.to_string(),
+        manifest_made: report.is_manifest_made,
         config: done.config.to_string(),
         image: done.images.image.to_string(),
         profile: done.images.profile.name(),
