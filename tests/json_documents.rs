@@ -143,6 +143,7 @@ fn every_document_has_its_documented_shape_and_every_documented_one_is_checked()
         &["fsck", "--json"],
         &["doctor", "--json"],
         &["gc", "--json", "--dry-run"],
+        &["export", "--json", "one", "oci:exported:one"],
         &["rm", "--json", "two"],
         &["gc", "--json"],
     ] {

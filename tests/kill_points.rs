@@ -15,6 +15,7 @@ mod kit;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use kit::layout_check::missing_tag;
 use kit::{Image, world};
 use sealstone::store::disk::RealDisk;
 
@@ -84,4 +85,29 @@ fn a_gc_killed_at_any_point_keeps_what_has_a_name_and_the_next_removes_the_rest(
     assert!(store(&mut Command::new(env!("CARGO_BIN_EXE_store")), folder.path(), &["rm", "old"]));
     let kept = |folder: &Path| world::missing_image(folder, "kept");
     killed_at_growing_points("gc", folder.path(), &["gc"], kept, kept);
+}
+
+#[test]
+fn an_export_killed_at_any_point_leaves_a_whole_layout_and_archive() {
+    let folder = world::with_repository();
+    for (version, name) in [("6.1.0", "old"), ("6.2.0", "new")] {
+        Image::bootable(version).write(&folder.path().join("layout"));
+        world::import(&RealDisk::shared(), folder.path(), name).unwrap();
+    }
+    let run = |args: &[&str]| store(&mut Command::new(env!("CARGO_BIN_EXE_store")), folder.path(), args);
+    assert!(run(&["export", "old", "oci:out:old"]) && run(&["export", "old", "oci-archive:out.tar:x"]));
+    let old = std::fs::read(folder.path().join("out.tar")).unwrap();
+    let lost = |folder: &Path| missing_tag(&folder.join("out"), "old");
+    let done = |folder: &Path| lost(folder).or_else(|| missing_tag(&folder.join("out"), "new"));
+    killed_at_growing_points("an export", folder.path(), &["export", "new", "oci:out:new"], lost, done);
+
+    let archive = |folder: &Path| std::fs::read(folder.join("out.tar")).unwrap();
+    assert!(run(&["export", "new", "oci-archive:new.tar:x"]));
+    let new = std::fs::read(folder.path().join("new.tar")).unwrap();
+    let lost = |folder: &Path| {
+        (archive(folder) != old && archive(folder) != new).then(|| "the archive is neither".to_owned())
+    };
+    let done = |folder: &Path| (archive(folder) != new).then(|| "the archive is not the new one".to_owned());
+    let args = ["export", "new", "oci-archive:out.tar:x"];
+    killed_at_growing_points("an export to an archive", folder.path(), &args, lost, done);
 }

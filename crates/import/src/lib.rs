@@ -38,6 +38,7 @@ pub mod catalogue;
 pub mod decompress;
 mod digest;
 mod error;
+pub mod export;
 mod ids;
 mod import;
 pub mod layer_tree;

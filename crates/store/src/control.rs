@@ -27,6 +27,12 @@ pub enum Work {
     ImportLayer,
     /// Making a layer's record anew from what the store has; counts bytes of tar.
     RebuildLayer,
+    /// Reading one layer out of the store and making its blob; counts bytes of tar.
+    ExportLayer,
+    /// Sending one blob to a registry; counts its bytes.
+    PushBlob,
+    /// Copying objects to another repository; counts their bytes.
+    CopyObjects,
     /// Merging layers into one tree and writing its image; counts entries.
     MergeImage,
     /// Waiting until the file system has everything (the one barrier of a transaction).

@@ -30,6 +30,9 @@ Look:
   diff         List what differs between two images, and why
   du           Show which bytes are an image's own and which are shared
 
+Bring images out:
+  export       Write an image as an OCI layout or archive
+
 Use:
   deploy       Make an image bootable: state, kernel, boot entry
   status       Show the deployments
@@ -124,6 +127,7 @@ pub struct Reporting {
 pub enum Verb {
     Init(verbs::init::Args),
     Import(verbs::import::Args),
+    Export(verbs::export::Args),
     Images(verbs::images::Args),
     Inspect(verbs::inspect::Args),
     Ls(verbs::ls::Args),

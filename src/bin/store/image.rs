@@ -1,6 +1,7 @@
 //! An image that was named on the command line: found in the catalogue, its file tree read.
 
-use sealstone::import::catalogue::{Catalogue, FoundImage};
+use sealstone::import::ImportError;
+use sealstone::import::catalogue::{Catalogue, FoundImage, NamedImage};
 use sealstone::store::erofs;
 use sealstone::store::tree::Tree;
 use sealstone::store::{ObjectId, Repository};
@@ -22,6 +23,13 @@ impl OpenImage {
         let tree = read_tree(&repository, &found.image)?;
         Ok(Self { repository, found, tree })
     }
+}
+
+/// The imported image that `name` means: one that only a deployment keeps has no documents to read.
+pub fn stored_image(repository: &Repository, name: &str) -> anyhow::Result<NamedImage> {
+    let found = Catalogue::read(repository)?.find(name)?;
+    let place = repository.dir().label().display().to_string();
+    Ok(found.stored.ok_or(ImportError::UnknownImage { name: name.to_owned(), place })?)
 }
 
 /// The file tree of an image; its bytes are checked against its id.

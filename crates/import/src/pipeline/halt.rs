@@ -1,4 +1,4 @@
-//! The first failure of an import, which stops every thread of it.
+//! The first failure of an import or export, which stops every thread of it.
 
 use std::sync::{
     Mutex, PoisonError,
@@ -10,37 +10,37 @@ use sealstone_store::Control;
 use crate::error::{ImportError, Result};
 
 /// Shared by all threads of an import: asked between pieces of work, told the first error.
-pub(super) struct Halt<'a> {
+pub(crate) struct Halt<'a> {
     control: &'a Control,
     stopped: AtomicBool,
     first: Mutex<Option<ImportError>>,
 }
 
 impl<'a> Halt<'a> {
-    pub(super) fn new(control: &'a Control) -> Self {
+    pub(crate) fn new(control: &'a Control) -> Self {
         Self { control, stopped: AtomicBool::new(false), first: Mutex::new(None) }
     }
 
-    pub(super) const fn control(&self) -> &'a Control {
+    pub(crate) const fn control(&self) -> &'a Control {
         self.control
     }
 
     /// Says whether to go on.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         self.control.check()?;
         // The thread that failed told why; this one's error is dropped.
         if self.stopped.load(Ordering::Relaxed) { Err(ImportError::Cancelled) } else { Ok(()) }
     }
 
     /// Stops the others. Only the first error is kept: what follows it follows from it.
-    pub(super) fn fail(&self, error: ImportError) {
+    pub(crate) fn fail(&self, error: ImportError) {
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
         first.get_or_insert(error);
         self.stopped.store(true, Ordering::Relaxed);
     }
 
     /// What the import ends with.
-    pub(super) fn outcome(self) -> Result<()> {
+    pub(crate) fn outcome(self) -> Result<()> {
         self.first.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
 }

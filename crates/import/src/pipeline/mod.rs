@@ -47,9 +47,10 @@ use crate::{
 use assemble::Assembly;
 pub(crate) use assemble::trees_too_big;
 use buffer::{CHUNK, Pool};
-use halt::Halt;
+pub(crate) use halt::Halt;
 use layer::{Arrived, LayerRun};
 use meter::Meter;
+pub(crate) use stored::StoredTar;
 use unpack::Unpacker;
 use write_back::write_back;
 use writer::write_all;

@@ -11,7 +11,7 @@ use sealstone_store::{
 use crate::{error::Result, source::Blob};
 
 /// Reads the tar that a stream was made from.
-pub(super) struct StoredTar<'a> {
+pub(crate) struct StoredTar<'a> {
     repository: &'a Repository,
     stream: SplitStreamReader<'a>,
     /// What is left of the last inline piece.
@@ -22,7 +22,7 @@ pub(super) struct StoredTar<'a> {
 }
 
 impl<'a> StoredTar<'a> {
-    pub(super) const fn new(repository: &'a Repository, stream: SplitStreamReader<'a>) -> Self {
+    pub(crate) const fn new(repository: &'a Repository, stream: SplitStreamReader<'a>) -> Self {
         Self { repository, stream, inline: Vec::new(), given: 0, object: None }
     }
 

@@ -35,10 +35,10 @@ impl OciLayout {
 }
 
 /// The most that `oci-layout` may hold, in bytes: a version, in JSON.
-pub(super) const MARKER_LIMIT: u64 = 4096;
+pub(crate) const MARKER_LIMIT: u64 = 4096;
 
 /// Checks the file `oci-layout`.
-pub(super) fn check_marker(bytes: &[u8], place: &str) -> Result<()> {
+pub(crate) fn check_marker(bytes: &[u8], place: &str) -> Result<()> {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Marker {

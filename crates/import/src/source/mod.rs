@@ -30,6 +30,7 @@ pub use dir::ImageDir;
 pub use docker_archive::DockerArchive;
 pub use layer_tar::LayerTar;
 pub use layout::OciLayout;
+pub(crate) use layout::{MARKER_LIMIT, check_marker};
 pub use opening::Opening;
 pub use reference::{Choice, Reference, STANDARD_INPUT};
 pub(crate) use store::Bytes;

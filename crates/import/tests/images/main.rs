@@ -13,6 +13,7 @@ mod kit;
 mod bodies;
 mod cancelling;
 mod choosing;
+mod exporting;
 mod formats;
 mod sharing;
 mod verification;

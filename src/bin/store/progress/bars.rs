@@ -89,9 +89,11 @@ fn style(bounded: bool, unit: Unit) -> ProgressStyle {
 
 fn verb(work: Work) -> &'static str {
     match work {
-        Work::CopyArchive => "copy",
+        Work::CopyArchive | Work::CopyObjects => "copy",
         Work::ImportLayer => "import",
         Work::RebuildLayer => "rebuild",
+        Work::ExportLayer => "export",
+        Work::PushBlob => "push",
         Work::MergeImage => "merge",
         Work::Sync => "sync",
         Work::Mark => "mark",

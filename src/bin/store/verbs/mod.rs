@@ -9,6 +9,8 @@ pub mod diff;
 pub mod doctor;
 pub mod du;
 pub mod dump;
+pub mod export;
+mod exported;
 pub mod fsck;
 pub mod gc;
 pub mod images;
