@@ -30,6 +30,8 @@ pub struct Limits {
     pub archive_entries: usize,
     /// Bytes of an archive that is unpacked into a temporary file, since it is compressed or comes through a pipe: 256 GiB.
     pub copy_bytes: u64,
+    /// Bytes of a list of the images or layers of a containers-storage: 32 MiB, held in memory.
+    pub storage_document_bytes: u64,
     /// Bytes of one layer's tar, and of its sparse files together, holes expanded: 64 GiB.
     pub layer_bytes: u64,
     /// Bytes of one line of a tar-split: 8 MiB, held in memory. A line has the headers of one file, PAX records in base64
@@ -106,6 +108,7 @@ impl Default for Limits {
             layers: 1024,
             archive_entries: 64 << 10,
             copy_bytes: 256 << 30,
+            storage_document_bytes: 32 << 20,
             layer_bytes: 64 << 30,
             tar_split_line_bytes: 8 << 20,
             layer_ratio: 1100,

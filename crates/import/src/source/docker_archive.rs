@@ -4,22 +4,19 @@
 //! layer's bytes is the configuration's diff_id: a plain layer is named by it, and so checked against it; a compressed one
 //! is named by the digest that we compute, and the tar in it is checked by the import as ever.
 //!
-//! Source of the format: moby's `image/spec/v1.2.md`, "Combined Image JSON + Filesystem Changeset Format"; the names of
-//! configurations as go-containerregistry and kaniko write them.
+//! Names of configurations are those that Docker, go-containerregistry and kaniko write.
 
 use std::collections::HashMap;
 
-use serde::Deserialize;
-
 use super::{
-    Blob, Choice, Source, fill,
-    made_image::MadeImage,
+    Blob, Choice, DockerManifest, Source, fill,
+    image_documents::ImageDocuments,
     tar_index::{Span, TarIndex},
 };
 use crate::{
     DiffId, Digest, DigestAlgorithm, DigestHasher, Limits,
     decompress::Compression,
-    error::{ImportError, Result, few},
+    error::{ImportError, Result},
     oci::{Config, Descriptor, MediaType},
 };
 
@@ -30,53 +27,45 @@ const STEP: usize = 256 << 10;
 #[derive(Debug)]
 pub struct DockerArchive {
     index: TarIndex,
-    image: MadeImage,
+    documents: ImageDocuments,
     layers: HashMap<Digest, Span>,
-}
-
-/// One image, as `manifest.json` has it.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Wire {
-    config: String,
-    repo_tags: Option<Vec<String>>,
-    layers: Vec<String>,
 }
 
 impl DockerArchive {
     /// Takes an indexed archive, and makes the chosen image's manifest; compressed layers are hashed for it.
     pub(super) fn new(index: TarIndex, choice: &Choice, limits: &Limits) -> Result<Self> {
-        let wire = select(read_manifest(&index, limits)?, choice, index.label())?;
-        let bytes = index.read(&normal(&wire.config), limits.document_bytes)?;
-        let what = format!("configuration {} of {}", wire.config, index.label());
-        check_name(&wire.config, &bytes, &what)?;
+        let manifest = read_manifest(&index, limits)?;
+        let image = manifest.find(choice, index.label())?;
+        let bytes = index.read(&normal(&image.config), limits.document_bytes)?;
+        let what = format!("configuration {} of {}", image.config, index.label());
+        check_name(&image.config, &bytes, &what)?;
         let config = Config::parse(&bytes).map_err(|reason| ImportError::malformed(what.clone(), reason))?;
-        if config.diff_ids.len() != wire.layers.len() {
+        if config.diff_ids.len() != image.layers.len() {
             let reason = format!(
                 "it has {} diff_ids for the {} layers of manifest.json",
                 config.diff_ids.len(),
-                wire.layers.len()
+                image.layers.len()
             );
             return Err(ImportError::malformed(what, reason));
         }
-        if wire.layers.len() > limits.layers {
-            let what = format!("{} ({} layers)", index.label(), wire.layers.len());
+        if image.layers.len() > limits.layers {
+            let what = format!("{} ({} layers)", index.label(), image.layers.len());
             return Err(ImportError::TooBig { what, limit: limits.layers as u64 });
         }
         let mut layers = HashMap::new();
         let mut descriptors = Vec::new();
-        for (path, diff_id) in wire.layers.iter().zip(&config.diff_ids) {
+        for (path, diff_id) in image.layers.iter().zip(&config.diff_ids) {
             let span = index.member(&normal(path))?;
             let descriptor = describe(&index, path, span, diff_id)?;
             layers.insert(*descriptor.digest(), span);
             descriptors.push(descriptor);
         }
-        Ok(Self { index, image: MadeImage::new(bytes, &descriptors), layers })
+        Ok(Self { index, documents: ImageDocuments::made(bytes, &descriptors), layers })
     }
 }
 
 /// Reads the list of images.
-fn read_manifest(index: &TarIndex, limits: &Limits) -> Result<Vec<Wire>> {
+fn read_manifest(index: &TarIndex, limits: &Limits) -> Result<DockerManifest> {
     if !index.has("manifest.json") {
         let refuse = |reason| Err(ImportError::unsupported(index.label(), reason));
         if index.has("oci-layout") {
@@ -87,50 +76,8 @@ fn read_manifest(index: &TarIndex, limits: &Limits) -> Result<Vec<Wire>> {
         }
     }
     let bytes = index.read("manifest.json", limits.document_bytes)?;
-    serde_json::from_slice(&bytes).map_err(|error| {
-        ImportError::malformed(format!("manifest.json of {}", index.label()), error.to_string())
-    })
-}
-
-/// The image that is meant.
-fn select(mut images: Vec<Wire>, choice: &Choice, place: &str) -> Result<Wire> {
-    let names = |images: &[Wire]| -> Vec<String> {
-        let named = |(at, image): (usize, &Wire)| match image.repo_tags.as_deref() {
-            None | Some([]) => vec![format!("@{at}")],
-            Some(tags) => tags.to_vec(),
-        };
-        few(images.iter().enumerate().flat_map(named))
-    };
-    let found = match choice {
-        Choice::Only if images.len() > 1 => {
-            return Err(ImportError::Ambiguous { place: place.to_owned(), choices: names(&images) });
-        }
-        Choice::Only => (!images.is_empty()).then_some(0),
-        Choice::Index(at) => (*at < images.len()).then_some(*at),
-        Choice::Tag(wanted) => {
-            let wanted = full_name(wanted);
-            let has = |image: &Wire| image.repo_tags.iter().flatten().any(|tag| full_name(tag) == wanted);
-            images.iter().position(has)
-        }
-    };
-    let missing = || {
-        let what = match choice {
-            Choice::Only => "image".to_owned(),
-            Choice::Index(at) => format!("image at @{at} (it has {})", images.len()),
-            Choice::Tag(wanted) => format!("image {wanted:?} (it has: {})", names(&images).join(", ")),
-        };
-        ImportError::Missing { what, place: place.to_owned() }
-    };
-    found.ok_or_else(missing).map(|at| images.swap_remove(at))
-}
-
-/// A name with what Docker leaves out of it: registry, `library/`, and the tag `latest`.
-fn full_name(name: &str) -> String {
-    let name =
-        name.strip_prefix("index.docker.io/").or_else(|| name.strip_prefix("docker.io/")).unwrap_or(name);
-    let name = name.strip_prefix("library/").unwrap_or(name);
-    let has_tag = name.rsplit('/').next().is_some_and(|last| last.contains(':'));
-    if has_tag { name.to_owned() } else { format!("{name}:latest") }
+    DockerManifest::parse(&bytes)
+        .map_err(|reason| ImportError::malformed(format!("manifest.json of {}", index.label()), reason))
 }
 
 /// A member's path as the index has it.
@@ -174,11 +121,11 @@ impl Source for DockerArchive {
     }
 
     fn roots(&self, _limits: &Limits) -> Result<Vec<Descriptor>> {
-        Ok(vec![self.image.root()])
+        Ok(vec![self.documents.root()])
     }
 
     fn open_blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Blob + '_>> {
-        if let Some(document) = self.image.open(descriptor.digest()) {
+        if let Some(document) = self.documents.open(descriptor.digest()) {
             return Ok(document);
         }
         let span = self.layers.get(descriptor.digest()).ok_or_else(|| ImportError::Missing {
@@ -189,24 +136,6 @@ impl Source for DockerArchive {
     }
 
     fn is_manifest_made(&self) -> bool {
-        true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_equal_as_docker_has_them() {
-        for (short, long) in [
-            ("debian", "docker.io/library/debian:latest"),
-            ("a/b", "index.docker.io/a/b:latest"),
-            ("library/debian:12", "debian:12"),
-            ("localhost:5000/a", "localhost:5000/a:latest"),
-        ] {
-            assert_eq!(full_name(short), full_name(long));
-        }
-        assert_ne!(full_name("debian:12"), full_name("debian"));
+        self.documents.is_made()
     }
 }

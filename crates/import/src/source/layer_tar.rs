@@ -5,7 +5,7 @@
 
 use serde_json::json;
 
-use super::{Blob, Source, files::FileBlob, fill, held::Held, made_image::MadeImage};
+use super::{Blob, Source, files::FileBlob, fill, held::Held, image_documents::ImageDocuments};
 use crate::{
     DigestAlgorithm, DigestHasher, Limits,
     decompress::Compression,
@@ -20,7 +20,7 @@ const STEP: usize = 256 << 10;
 pub struct LayerTar {
     held: Held,
     label: String,
-    image: MadeImage,
+    documents: ImageDocuments,
     layer: Descriptor,
 }
 
@@ -40,8 +40,8 @@ impl LayerTar {
         if let (Some(variant), Some(config)) = (platform.variant(), config.as_object_mut()) {
             config.insert("variant".to_owned(), variant.into());
         }
-        let image = MadeImage::new(config.to_string().into_bytes(), std::slice::from_ref(&layer));
-        Ok(Self { held, label, image, layer })
+        let documents = ImageDocuments::made(config.to_string().into_bytes(), std::slice::from_ref(&layer));
+        Ok(Self { held, label, documents, layer })
     }
 }
 
@@ -73,11 +73,11 @@ impl Source for LayerTar {
     }
 
     fn roots(&self, _limits: &Limits) -> Result<Vec<Descriptor>> {
-        Ok(vec![self.image.root()])
+        Ok(vec![self.documents.root()])
     }
 
     fn open_blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Blob + '_>> {
-        if let Some(document) = self.image.open(descriptor.digest()) {
+        if let Some(document) = self.documents.open(descriptor.digest()) {
             return Ok(document);
         }
         if descriptor.digest() != self.layer.digest() {
@@ -88,6 +88,6 @@ impl Source for LayerTar {
     }
 
     fn is_manifest_made(&self) -> bool {
-        true
+        self.documents.is_made()
     }
 }

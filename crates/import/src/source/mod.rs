@@ -2,18 +2,21 @@
 //!
 //! What lives here: the trait [`Source`], which an installer may implement for a place of its own, and the local ones:
 //! an OCI layout as a directory ([`OciLayout`]) or as a tar of one ([`OciArchive`]), what `docker save` writes
-//! ([`DockerArchive`]), what `skopeo copy` writes into a directory ([`ImageDir`]), the tar of a layer ([`LayerTar`]).
+//! ([`DockerArchive`]), what `skopeo copy` writes into a directory ([`ImageDir`]), podman's storage
+//! ([`ContainersStorage`]), the tar of a layer ([`LayerTar`]).
 //! Registries have a module of their own ([`registry`](crate::registry)). What never does: trust. Whatever a source hands
 //! out is checked against the digest that named it, by the caller, while it streams.
 
 mod archive;
+pub mod containers_storage;
 mod dir;
 mod docker_archive;
+mod docker_manifest;
 mod files;
 mod held;
+mod image_documents;
 mod layer_tar;
 mod layout;
-mod made_image;
 mod opening;
 mod reference;
 mod select;
@@ -26,8 +29,10 @@ use std::{fmt, sync::Arc};
 use sealstone_store::disk::Disk;
 
 pub use archive::OciArchive;
+pub use containers_storage::ContainersStorage;
 pub use dir::ImageDir;
 pub use docker_archive::DockerArchive;
+pub use docker_manifest::{DockerImage, DockerManifest};
 pub use layer_tar::LayerTar;
 pub use layout::OciLayout;
 pub(crate) use layout::{MARKER_LIMIT, check_marker};

@@ -1,12 +1,12 @@
 //! [`Opening`]: how a reference becomes a source, and what that may need.
 
-use std::{io::Read, sync::Arc};
+use std::{io::Read, path::Path, sync::Arc};
 
 use sealstone_store::{Control, Repository, disk::Disk};
 
 use super::{
-    DockerArchive, ImageDir, LayerTar, OciArchive, OciLayout, Reference, Source, held::Held,
-    tar_index::TarIndex,
+    ContainersStorage, DockerArchive, ImageDir, LayerTar, OciArchive, OciLayout, Reference, Source,
+    containers_storage::MACHINE_STORAGE, held::Held, tar_index::TarIndex,
 };
 use crate::{
     Limits,
@@ -76,6 +76,9 @@ impl<'a> Opening<'a> {
             Reference::Tar { path } => {
                 let platform = self.platform.clone();
                 Box::new(LayerTar::new(Held::open(path, self)?, label(reference), &platform)?)
+            }
+            Reference::ContainersStorage(storage) => {
+                Box::new(ContainersStorage::open(disk, storage, Path::new(MACHINE_STORAGE), limits)?)
             }
             Reference::Registry(registry) => {
                 let reason = "it is in a registry: open it as a `RegistrySource`";

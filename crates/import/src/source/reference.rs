@@ -7,6 +7,7 @@
 //! | `oci-archive:FILE[:TAG\|@N]` | a tar of one |
 //! | `docker-archive:FILE[:NAME\|@N]` | what `docker save` writes |
 //! | `dir:DIR` | what `skopeo copy … dir:DIR` writes |
+//! | `containers-storage:[DRIVER@ROOT+RUN]IMAGE` | the storage of podman, by id or name |
 //! | `tar:FILE` | one layer's tar, as an image of its own |
 //!
 //! A file's path ends at the first colon, as in containers/image, so that `oci:dir:quay.io/x:1` has the tag `quay.io/x:1`.
@@ -14,6 +15,7 @@
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
+use super::containers_storage::StorageReference;
 use crate::{error::ImportError, registry::RegistryReference};
 
 /// Which of a place's images is meant.
@@ -62,6 +64,8 @@ pub enum Reference {
         /// The tar, or [`STANDARD_INPUT`].
         path: PathBuf,
     },
+    /// `containers-storage:[DRIVER@ROOT+RUN]IMAGE`: an image in the storage of podman.
+    ContainersStorage(StorageReference),
     /// `docker://…` or `oci://…`: an image in a registry.
     Registry(RegistryReference),
 }
@@ -70,7 +74,7 @@ pub enum Reference {
 pub const STANDARD_INPUT: &str = "-";
 
 /// The transports, for whoever wrote none of them.
-const TRANSPORTS: &str = "docker://, oci:, oci-archive:, docker-archive:, dir:, tar:";
+const TRANSPORTS: &str = "docker://, oci:, oci-archive:, docker-archive:, dir:, containers-storage:, tar:";
 
 impl Reference {
     /// Whether the image comes from the standard input.
@@ -80,7 +84,7 @@ impl Reference {
             Self::Archive { path, .. } | Self::DockerArchive { path, .. } | Self::Tar { path } => {
                 path.as_os_str() == STANDARD_INPUT
             }
-            Self::Layout { .. } | Self::Dir { .. } | Self::Registry(_) => false,
+            Self::Layout { .. } | Self::Dir { .. } | Self::ContainersStorage(_) | Self::Registry(_) => false,
         }
     }
 }
@@ -93,6 +97,7 @@ impl fmt::Display for Reference {
             Self::DockerArchive { path, choice } => ("docker-archive", path, choice),
             Self::Dir { path } => ("dir", path, &Choice::Only),
             Self::Tar { path } => ("tar", path, &Choice::Only),
+            Self::ContainersStorage(storage) => return storage.fmt(f),
             Self::Registry(registry) => return registry.fmt(f),
         };
         write!(f, "{transport}:{}", path.display())?;
@@ -132,6 +137,7 @@ fn parse(transport: &str, rest: &str, text: &str) -> Result<Reference, String> {
             Reference::DockerArchive { path, choice }
         }
         "dir" => Reference::Dir { path: whole_path(rest)? },
+        "containers-storage" => Reference::ContainersStorage(rest.parse()?),
         "tar" => Reference::Tar { path: whole_path(rest)? },
         "docker" => return Err("a registry is written with two slashes, docker://HOST/REPOSITORY".to_owned()),
         _ => return Err(no_transport(text)),
@@ -220,9 +226,15 @@ mod tests {
 
     #[test]
     fn a_reference_prints_as_it_was_written() {
-        for text in
-            ["oci:dir", "oci:dir:v1", "oci-archive:a.tar:@0", "docker-archive:-:a/b:1", "dir:a", "tar:-"]
-        {
+        for text in [
+            "oci:dir",
+            "oci:dir:v1",
+            "oci-archive:a.tar:@0",
+            "docker-archive:-:a/b:1",
+            "dir:a",
+            "tar:-",
+            "containers-storage:[vfs@/s]a:1",
+        ] {
             assert_eq!(text.parse::<Reference>().unwrap().to_string(), text);
         }
     }
@@ -253,7 +265,7 @@ mod tests {
         for bad in
             ["", "debian", "docker:debian", "oci:", "oci::tag", "oci:dir:", "oci:dir:@x", "oci:dir:a b"]
                 .into_iter()
-                .chain(["dir:", "tar:", "docker-archive::x"])
+                .chain(["dir:", "tar:", "docker-archive::x", "containers-storage:"])
         {
             assert!(matches!(bad.parse::<Reference>(), Err(ImportError::Reference { .. })), "{bad}");
         }

@@ -46,6 +46,25 @@ impl PolicyScope {
         Self { transport, names }
     }
 
+    /// An image in a containers-storage (`containers-storage`): itself; by its name alone, and the namespaces above that;
+    /// the storage with its driver, and without.
+    #[must_use]
+    pub fn storage(driver: &str, root: &Path, name: Option<&ImageName>, id: Option<&str>) -> Self {
+        let folder = root.display();
+        let store = format!("[{driver}@{folder}]");
+        let image = name.map(ToString::to_string);
+        let by_id = id.map(|id| format!("{store}{}@{id}", image.as_deref().unwrap_or_default()));
+        let mut names: Vec<String> = by_id.into_iter().collect();
+        names.extend(image.map(|image| format!("{store}{image}")));
+        let mut above = name.map(ImageName::name);
+        while let Some(name) = above {
+            names.push(format!("{store}{name}"));
+            above = name.rsplit_once('/').map(|(above, _)| above);
+        }
+        names.extend([store, format!("[{folder}]"), String::new()]);
+        Self { transport: "containers-storage", names }
+    }
+
     /// An image of a transport that has no scopes but its default (`docker-archive`), or of whose scopes none is known
     /// to be this image's.
     #[must_use]
@@ -99,5 +118,24 @@ mod tests {
         let scope = PolicyScope::path("oci", Path::new("/images/os/layout"));
         assert_eq!(scope.names(), ["/images/os/layout", "/images/os", "/images", ""]);
         assert_eq!(PolicyScope::whole("docker-archive").names(), [""]);
+    }
+
+    #[test]
+    fn a_storages_image_has_the_scopes_of_containers_image() {
+        let image: ImageName = "localhost/ns/os:1".parse().unwrap();
+        let names =
+            |name, id| PolicyScope::storage("overlay", Path::new("/var/s"), name, id).names().to_vec();
+        let of_name = [
+            "[overlay@/var/s]localhost/ns/os:1",
+            "[overlay@/var/s]localhost/ns/os",
+            "[overlay@/var/s]localhost/ns",
+            "[overlay@/var/s]localhost",
+        ];
+        let of_store = ["[overlay@/var/s]", "[/var/s]", ""];
+        assert_eq!(names(Some(&image), None), [&of_name[..], &of_store].concat());
+        let by_id = ["[overlay@/var/s]@abc"];
+        assert_eq!(names(None, Some("abc")), [&by_id[..], &of_store].concat());
+        let both = ["[overlay@/var/s]localhost/ns/os:1@abc"];
+        assert_eq!(names(Some(&image), Some("abc")), [&both[..], &of_name, &of_store].concat());
     }
 }

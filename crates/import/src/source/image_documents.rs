@@ -1,6 +1,7 @@
-//! The documents of an image whose place has none: a manifest made of a configuration and layers that were hashed.
+//! A manifest and a configuration that a source holds: found in its place, or the manifest made here.
 //!
-//! The manifest is OCI's, and depends on nothing but them: the same configuration and layers give the same digest.
+//! A manifest is made where the place has none: of the configuration and of layers that are named by their digests. It is
+//! OCI's, and depends on nothing but them: the same configuration and layers give the same digest.
 
 use serde_json::json;
 
@@ -10,16 +11,23 @@ use crate::{
     oci::{Descriptor, MediaType},
 };
 
-/// A manifest of our own making, and the configuration that it names.
+/// A manifest, and the configuration that it names.
 #[derive(Debug)]
-pub(super) struct MadeImage {
+pub(super) struct ImageDocuments {
     manifest: (Digest, Vec<u8>),
     config: (Digest, Vec<u8>),
+    is_made: bool,
 }
 
-impl MadeImage {
+impl ImageDocuments {
+    /// Takes a manifest that the place has.
+    pub(super) fn found(manifest: Vec<u8>, config: (Digest, Vec<u8>)) -> Self {
+        let digest = Digest::of(DigestAlgorithm::Sha256, &manifest);
+        Self { manifest: (digest, manifest), config, is_made: false }
+    }
+
     /// Makes the manifest; the layers come lowest first.
-    pub(super) fn new(config: Vec<u8>, layers: &[Descriptor]) -> Self {
+    pub(super) fn made(config: Vec<u8>, layers: &[Descriptor]) -> Self {
         let named = |media_type: &MediaType, digest: &Digest, size: u64| {
             json!({
                 "mediaType": media_type.oci_name(),
@@ -36,9 +44,13 @@ impl MadeImage {
             "config": named(&MediaType::Config, &config_digest, config.len() as u64),
             "layers": layers,
         });
-        let manifest = manifest.to_string().into_bytes();
-        let digest = Digest::of(DigestAlgorithm::Sha256, &manifest);
-        Self { manifest: (digest, manifest), config: (config_digest, config) }
+        let found = Self::found(manifest.to_string().into_bytes(), (config_digest, config));
+        Self { is_made: true, ..found }
+    }
+
+    /// Whether the place has no manifest.
+    pub(super) const fn is_made(&self) -> bool {
+        self.is_made
     }
 
     /// The manifest's descriptor.
