@@ -1,9 +1,11 @@
-//! Where the repository is: `--repo`, `SEALSTONE_REPO`, the booted system's, else one of the user's own.
+//! Where the repository is: `--repo`, `SEALSTONE_REPO`, the booted system's, else one of the user's own. And podman's storage.
 //!
 //! Besides `registry/` and colours the only reader of the environment in this project; the libraries are given a path.
 
 use std::env;
 use std::path::{Path, PathBuf};
+
+use sealstone::import::source::containers_storage::MACHINE_STORAGE;
 
 /// The repository of a system that was installed by Sealstone or bootc.
 const OF_THE_BOOTED_SYSTEM: &str = "/sysroot/composefs";
@@ -28,10 +30,23 @@ fn choose(option: Option<&Path>, variable: impl Fn(&str) -> Option<PathBuf>, boo
     if booted {
         return PathBuf::from(OF_THE_BOOTED_SYSTEM);
     }
+    data(variable).join("sealstone/repo")
+}
+
+/// The folder of podman's storage: the machine's own for root, else the user's.
+pub fn containers_storage() -> PathBuf {
+    if rustix::process::geteuid().is_root() {
+        return PathBuf::from(MACHINE_STORAGE);
+    }
+    data(|name| env::var_os(name).map(PathBuf::from)).join("containers/storage")
+}
+
+/// Where a user's data are.
+fn data(variable: impl Fn(&str) -> Option<PathBuf>) -> PathBuf {
+    let set = |name: &str| variable(name).filter(|path| !path.as_os_str().is_empty());
     // A relative XDG_DATA_HOME is to be ignored (XDG base directory specification).
     let data = set("XDG_DATA_HOME").filter(|path| path.is_absolute());
-    let home = || set("HOME").unwrap_or_else(|| PathBuf::from("/root")).join(".local/share");
-    data.unwrap_or_else(home).join("sealstone/repo")
+    data.unwrap_or_else(|| set("HOME").unwrap_or_else(|| PathBuf::from("/root")).join(".local/share"))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod failure;
 mod image;
 mod location;
 mod output;
+mod policy;
 mod progress;
 mod registry;
 mod signal;

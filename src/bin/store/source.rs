@@ -2,15 +2,17 @@
 
 use anyhow::Context as _;
 use sealstone::import::ImportOptions;
-use sealstone::import::source::{Opening, Reference, Source};
+use sealstone::import::source::{ContainersStorage, Opening, Reference, Source};
 use sealstone::store::Repository;
 use sealstone::store::disk::RealDisk;
 
 use crate::context::Context;
 use crate::output::escape;
 use crate::registry::{self, RegistryArgs};
+use crate::{location, policy};
 
-/// Opens the source; asks no registry yet. What cannot be read in place is copied into the repository's temporary folder.
+/// Opens the source, if `policy.json` allows it; asks no registry yet. What cannot be read in place is copied into the
+/// repository's temporary folder.
 pub fn open(
     reference: &Reference,
     args: &RegistryArgs,
@@ -19,17 +21,29 @@ pub fn open(
     context: &Context,
 ) -> anyhow::Result<Box<dyn Source>> {
     let what = || format!("open {}", escape(reference.to_string().as_bytes()));
+    let (disk, limits) = (RealDisk::shared(), &options.limits);
     match reference {
         Reference::Registry(reference) => {
-            let source = registry::open(reference, args, &options.limits, context).with_context(what)?;
+            let source = registry::open(reference, args, limits, context).with_context(what)?;
             Ok(Box::new(source))
         }
-        local => Opening::new(&RealDisk::shared(), &options.limits)
-            .scratch(repository)
-            .standard_input(std::io::stdin())
-            .platform(&options.platform)
-            .control(context.progress())
-            .open(local)
-            .with_context(what),
+        Reference::ContainersStorage(reference) => {
+            let root = location::containers_storage();
+            let source = ContainersStorage::open(&disk, reference, &root, limits).with_context(what)?;
+            policy::check(source.policy_scope(), limits).with_context(what)?;
+            Ok(Box::new(source))
+        }
+        local => {
+            if let Some(scope) = policy::scope(local)? {
+                policy::check(&scope, limits).with_context(what)?;
+            }
+            Opening::new(&disk, limits)
+                .scratch(repository)
+                .standard_input(std::io::stdin())
+                .platform(&options.platform)
+                .control(context.progress())
+                .open(local)
+                .with_context(what)
+        }
     }
 }

@@ -6,7 +6,7 @@
 #![allow(clippy::doc_markdown, reason = "some of these comments are help texts, shown as they are")]
 
 mod credentials;
-mod environment;
+pub mod environment;
 mod policy;
 mod trust;
 

@@ -35,6 +35,7 @@ Transports:
   oci-archive:FILE[:TAG]                   a tar of one
   docker-archive:FILE[:NAME]               what docker save and podman save write
   dir:DIR                                  what skopeo copies into a folder
+  containers-storage:[DRIVER@ROOT]IMAGE    podman's storage, by id or name; without [DRIVER@ROOT] its usual one
   tar:FILE                                 the tar of one layer, as an image
 @N in place of a tag or name is the N-th image. FILE may be -, the standard input. What comes from there or is compressed
 is unpacked into a temporary file in the repository first; anything else is read in place.
@@ -46,6 +47,7 @@ Examples:
   store import --platform linux/arm64 oci:image:latest
   store import --name tool:1 docker-archive:tool.tar.gz
   ssh build podman save --format oci-archive os | store import --name os:4 oci-archive:-
+  store import --name os:5 containers-storage:localhost/os
   store import --name base:1 tar:rootfs.tar.zst
   store import --dry-run oci:image            # how many bytes would be read?
   store import -v oci:image                   # where did the time go?
