@@ -22,7 +22,7 @@ const MARGIN: i32 = 16;
 const LEFT: i32 = 190;
 const LONGEST: f64 = 520.0;
 /// What the picture shows.
-const SHOWN: [Work; 5] = [Work::Os, Work::Update, Work::Small, Work::Many, Work::Big];
+const SHOWN: [Work; 6] = [Work::Os, Work::Pull, Work::Update, Work::Small, Work::Many, Work::Big];
 
 type Panel = (Work, Vec<(Peer, Summary)>);
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;

@@ -19,6 +19,7 @@ mod floor;
 mod image;
 mod measure;
 mod peer;
+mod registry;
 mod repository;
 mod results;
 mod scratch;

@@ -19,6 +19,8 @@ use crate::repository::config;
 pub enum Peer {
     /// This project's command.
     Sealstone,
+    /// This project's command on an OCI layout, beside its own pull from a registry.
+    Layout,
     /// The floor (see `floor`).
     Floor,
     /// The crate composefs-oci.
@@ -31,6 +33,8 @@ pub enum Peer {
     Umoci,
     /// `podman pull` into overlay storage.
     Podman,
+    /// `skopeo copy` into overlay storage.
+    Skopeo,
     /// `mkfs.erofs --tar=f`, an image a layer.
     Erofs,
 }
@@ -40,12 +44,14 @@ impl Peer {
     pub fn label(self) -> &'static str {
         match self {
             Self::Sealstone => "sealstone",
+            Self::Layout => "sealstone, layout",
             Self::Floor => "floor",
             Self::ComposefsOci => "composefs-oci 0.9.4",
             Self::Tar => "gzip | tar -x",
             Self::Ostree => "ostree 2026.4",
             Self::Umoci => "umoci 0.6.0",
             Self::Podman => "podman 5.8.6",
+            Self::Skopeo => "skopeo 1.22.0",
             Self::Erofs => "mkfs.erofs 1.9.4",
         }
     }
@@ -74,7 +80,7 @@ impl Bench {
     /// What `peer` needs before its work can be measured on an empty `target`.
     pub fn prepare(&self, peer: Peer, target: &Path) -> Option<Command> {
         match peer {
-            Peer::Sealstone => {
+            Peer::Sealstone | Peer::Layout => {
                 let mut command = self.store(target);
                 command.args(["init"]);
                 Some(command)
@@ -91,7 +97,7 @@ impl Bench {
         let layout = self.corpus.image(image);
         let mut command;
         match peer {
-            Peer::Sealstone => {
+            Peer::Sealstone | Peer::Layout => {
                 command = self.store(target);
                 command.arg("import").arg(format!("oci:{}", layout.display()));
             }
@@ -118,6 +124,7 @@ impl Bench {
                     pull -q "oci:$I:latest""#;
                 command = self.tool(target, script, &layout);
             }
+            Peer::Skopeo => command = self.tool(target, &skopeo_copy("oci:$I:latest"), &layout),
             Peer::Erofs => {
                 let script = r#"n=0; for l in $L; do n=$((n+1));
                     mkfs.erofs --quiet --tar=f --ungzip --aufs "$T/$n.erofs" "$l"; done"#;
@@ -126,6 +133,41 @@ impl Bench {
             }
         }
         Ok(command)
+    }
+
+    /// The command that brings `image` into `target` from a registry, where it is `reference`. All peers that can.
+    pub fn pull(&self, peer: Peer, reference: &str, image: &str, target: &Path) -> Result<Command> {
+        let mut command;
+        match peer {
+            Peer::Sealstone => {
+                command = self.store(target);
+                command.args(["import", "--tls-verify=false", reference]);
+            }
+            Peer::ComposefsOci => {
+                let script = format!(r#"/srv/composefs-oci-driver pull "$T/repo" {reference}"#);
+                command = self.tool(target, &script, Path::new("/"));
+            }
+            Peer::Podman => {
+                let script = format!(
+                    r#"podman --root "$T/root" --runroot "$T/run" --storage-driver overlay \
+                        pull -q --tls-verify=false {reference}"#
+                );
+                command = self.tool(target, &script, Path::new("/"));
+            }
+            Peer::Skopeo => {
+                command = self.tool(target, &skopeo_copy(reference), Path::new("/"));
+            }
+            _ => return self.import(peer, image, target),
+        }
+        Ok(command)
+    }
+
+    /// The command that pushes `image` to a registry as `reference`, its blobs as they are.
+    pub fn push(&self, image: &str, reference: &str) -> Command {
+        let script = format!(
+            r#"skopeo --insecure-policy copy -q --preserve-digests --dest-tls-verify=false "oci:$I:latest" {reference}"#
+        );
+        self.tool(&self.corpus.scratch(), &script, &self.corpus.image(image))
     }
 
     /// The command that makes the image of an imported `image` in `target`.
@@ -150,11 +192,12 @@ impl Bench {
     }
 
     /// A shell line in the tree of tools, in a mount namespace whose root is that tree: `$T` is the target, `$I` the
-    /// image.
+    /// image; our own programs are in `/srv`.
     fn tool(&self, target: &Path, script: &str, image: &Path) -> Command {
         const ENTER: &str = r#"set -e
             mount --bind "$ROOT" "$ROOT"; mkdir -p "$ROOT/target" "$ROOT/images"
             mount --bind "$TARGET" "$ROOT/target"; mount --bind "$IMAGES" "$ROOT/images"
+            mount --bind "$PROGRAMS" "$ROOT/srv"
             mount -t proc proc "$ROOT/proc"; mount --rbind /dev "$ROOT/dev"; mount --rbind /sys "$ROOT/sys"
             mount -t tmpfs tmpfs "$ROOT/tmp"; mount -t tmpfs tmpfs "$ROOT/run"
             cd "$ROOT"; pivot_root . mnt; exec sh -e -c "$SCRIPT""#;
@@ -163,6 +206,7 @@ impl Bench {
         command.args(["--mount", "sh", "-c", ENTER]);
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", "/tmp");
         command.env("ROOT", self.corpus.tools()).env("TARGET", target).env("IMAGES", self.corpus.image(""));
+        command.env("PROGRAMS", self.driver.parent().unwrap_or(Path::new("/")));
         command.env("SCRIPT", script).env("T", "/target").env("I", Path::new("/images").join(name));
         command
     }
@@ -176,6 +220,13 @@ impl Bench {
         }
         Ok(paths.join(" "))
     }
+}
+
+fn skopeo_copy(from: &str) -> String {
+    format!(
+        r#"skopeo --insecure-policy copy -q --src-tls-verify=false "{from}" \
+            "containers-storage:[overlay@$T/root+$T/run]localhost/peers:latest""#
+    )
 }
 
 fn tar(layout: &Layout, target: &Path) -> Result<Command> {

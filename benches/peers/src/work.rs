@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::measure::{Cost, measure};
 use crate::peer::{Bench, Peer};
+use crate::registry::Registry;
 use crate::repository::{names, object_path};
 use crate::scratch::Scratch;
 
@@ -38,6 +39,8 @@ pub enum Work {
     Again,
     /// The image of `os` from its layers: merge, EROFS, sync.
     Image,
+    /// `os` into an empty store, from a registry on the loopback interface over plain http.
+    Pull,
 }
 
 impl Work {
@@ -54,13 +57,14 @@ impl Work {
             Self::RecordsLost => "os again, records lost",
             Self::Again => "os again",
             Self::Image => "image of os",
+            Self::Pull => "os from a registry, cold",
         }
     }
 
     /// The image that is imported.
     pub fn image(self) -> &'static str {
         match self {
-            Self::Os | Self::Forgotten | Self::RecordsLost | Self::Again | Self::Image => "os",
+            Self::Os | Self::Forgotten | Self::RecordsLost | Self::Again | Self::Image | Self::Pull => "os",
             Self::Small => "small",
             Self::Many => "many",
             Self::Big => "big",
@@ -71,13 +75,14 @@ impl Work {
 
     /// The peers that can do it and are worth a comparison.
     pub fn peers(self) -> &'static [Peer] {
-        use Peer::{ComposefsOci, Erofs, Floor, Ostree, Podman, Sealstone, Tar, Umoci};
+        use Peer::{ComposefsOci, Erofs, Floor, Layout, Ostree, Podman, Sealstone, Skopeo, Tar, Umoci};
         match self {
             Self::Os | Self::Small => &[Sealstone, Floor, ComposefsOci, Tar, Ostree, Umoci, Podman, Erofs],
             Self::Many | Self::Big => &[Sealstone, Floor, ComposefsOci, Tar, Ostree],
             Self::OsZstd => &[Sealstone, Floor, ComposefsOci, Tar],
             Self::Update => &[Sealstone, ComposefsOci, Ostree],
             Self::RecordsLost => &[Sealstone],
+            Self::Pull => &[Sealstone, Layout, ComposefsOci, Skopeo, Podman],
             Self::Forgotten | Self::Again | Self::Image => &[Sealstone, ComposefsOci],
         }
     }
@@ -124,11 +129,16 @@ pub fn run(bench: &Bench, work: Work, peer: Peer, round: usize) -> Result<Run> {
         _ => {}
     }
     warm(&bench.corpus.image(work.image()))?;
-    scratch.sync()?;
-    let mut command = match work {
-        Work::Image => bench.make_image(peer, work.image(), scratch.path())?,
-        _ => bench.import(peer, work.image(), scratch.path())?,
+    let registry = (work == Work::Pull).then(|| Registry::serve(bench, work.image())).transpose()?;
+    let mut command = match &registry {
+        Some(registry) => {
+            warm(&bench.corpus.registry())?;
+            bench.pull(peer, &registry.name(work.image()), work.image(), scratch.path())?
+        }
+        None if work == Work::Image => bench.make_image(peer, work.image(), scratch.path())?,
+        None => bench.import(peer, work.image(), scratch.path())?,
     };
+    scratch.sync()?;
     let (cost, _) = measure(&mut command, || scratch.sync())
         .with_context(|| format!("{}: {}", work.label(), peer.label()))?;
     let (mut files, mut bytes) = (0, 0);

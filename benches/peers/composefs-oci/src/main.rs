@@ -11,7 +11,8 @@ use anyhow::{Context, Result, bail};
 use composefs::fsverity::{Algorithm, FsVerityHashValue, Sha256HashValue};
 use composefs::repository::{Repository, RepositoryConfig};
 use composefs_oci::oci_layout::{OciLayoutKind, import_oci_layout};
-use composefs_oci::{NullReporter, OciDigest, OciTransformOptions};
+use composefs_oci::{NullReporter, OciDigest, OciTransformOptions, PullOptions};
+use containers_image_proxy::ImageProxyConfig;
 use rustix::fs::CWD;
 use serde_json::{Value, json};
 
@@ -23,10 +24,13 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Runtime::new().context("start tokio")?;
     let report = match arguments.as_slice() {
         ["import", repository, layout] => runtime.block_on(import(repository, layout))?,
+        ["pull", repository, reference] => runtime.block_on(pull(repository, reference))?,
         ["seal", repository, config, verity] => seal(repository, config, verity)?,
         ["fsck", repository] => runtime.block_on(fsck(repository))?,
         ["gc", repository] => gc(repository)?,
-        _ => bail!("usage: import REPO LAYOUT | seal REPO CONFIG VERITY | fsck REPO | gc REPO"),
+        _ => bail!(
+            "usage: import REPO LAYOUT | pull REPO REFERENCE | seal REPO CONFIG VERITY | fsck REPO | gc REPO"
+        ),
     };
     println!("{report}");
     Ok(())
@@ -36,10 +40,14 @@ fn open(path: &str) -> Result<Repo> {
     Repo::open_path(CWD, path).with_context(|| format!("open {path}"))
 }
 
-async fn import(path: &str, layout: &str) -> Result<Value> {
+fn create(path: &str) -> Result<Arc<Repo>> {
     let config = RepositoryConfig::new(Algorithm::SHA256).set_insecure();
     let (repository, _) = Repo::init_path(CWD, path, config)?;
-    let repository = Arc::new(repository);
+    Ok(Arc::new(repository))
+}
+
+async fn import(path: &str, layout: &str) -> Result<Value> {
+    let repository = create(path)?;
     let reporter = Arc::new(NullReporter);
     let kind = OciLayoutKind::Directory;
     let (pulled, stats) = import_oci_layout(&repository, kind, Path::new(layout), None, reporter).await?;
@@ -52,6 +60,18 @@ async fn import(path: &str, layout: &str) -> Result<Value> {
         "total_objects": stats.total_objects(),
         "new_bytes": stats.new_bytes(),
     }))
+}
+
+/// Pulls from a registry that speaks plain http, through the skopeo of the path.
+async fn pull(path: &str, reference: &str) -> Result<Value> {
+    let repository = create(path)?;
+    let mut proxy = ImageProxyConfig::default();
+    proxy.insecure_skip_tls_verification = Some(true);
+    proxy.insecure_policy = Some(true);
+    let mut options = PullOptions::default();
+    options.img_proxy_config = Some(proxy);
+    let pulled = composefs_oci::pull(&repository, reference, Some("peers"), options).await?;
+    Ok(json!({ "manifest": pulled.manifest_digest.to_string(), "config": pulled.config_digest.to_string() }))
 }
 
 /// The image of an imported config: merge, then EROFS.

@@ -101,7 +101,7 @@ pub fn tools(root: &Path) -> Result<()> {
     if root.join("usr/bin/podman").exists() {
         return Ok(());
     }
-    let tools = "composefs,umoci,ostree,podman,erofs-utils";
+    let tools = "composefs,umoci,ostree,podman,skopeo,erofs-utils";
     bootstrap(TOOLS_RELEASE, "essential", tools, root)
 }
 

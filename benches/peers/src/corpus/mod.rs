@@ -44,6 +44,11 @@ impl Corpus {
         self.root.join("tools")
     }
 
+    /// Where the registry keeps what was pushed to it.
+    pub fn registry(&self) -> PathBuf {
+        self.root.join("registry")
+    }
+
     /// A folder for scratch files.
     pub fn scratch(&self) -> PathBuf {
         self.root.join("scratch")
