@@ -15,6 +15,7 @@ pub mod layer;
 pub mod layout;
 pub mod layout_check;
 pub mod loop_disk;
+pub mod memory_group;
 pub mod power_cut;
 pub mod raw_tar;
 pub mod registry;
