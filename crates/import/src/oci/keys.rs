@@ -13,17 +13,17 @@ use serde::{
 
 /// The keys of an object that mean something, each with those of the objects in it.
 #[derive(Clone, Copy)]
-pub(super) struct Keys(pub(super) &'static [(&'static str, Keys)]);
+pub(crate) struct Keys(pub(crate) &'static [(&'static str, Keys)]);
 
 /// Nothing below means anything.
-pub(super) const LEAF: Keys = Keys(&[]);
+pub(crate) const LEAF: Keys = Keys(&[]);
 
 impl Keys {
     /// Checks a document.
     ///
     /// # Errors
     /// The reason, as text; also when it is no JSON.
-    pub(super) fn check(self, bytes: &[u8]) -> Result<(), String> {
+    pub(crate) fn check(self, bytes: &[u8]) -> Result<(), String> {
         let mut json = serde_json::Deserializer::from_slice(bytes);
         self.deserialize(&mut json).and_then(|()| json.end()).map_err(|error| error.to_string())
     }

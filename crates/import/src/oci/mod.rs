@@ -18,6 +18,7 @@ mod resolve;
 pub use config::Config;
 pub use descriptor::Descriptor;
 pub use document::{Document, Index, Manifest};
+pub(crate) use keys::{Keys, LEAF};
 pub use media_type::MediaType;
 pub use platform::Platform;
 pub use resolve::{Resolved, resolve};

@@ -5,7 +5,10 @@
 use serde::Deserialize;
 
 use super::Choice;
-use crate::error::{ImportError, Result, few};
+use crate::{
+    error::{ImportError, Result, few},
+    oci::{Keys, LEAF},
+};
 
 /// What `manifest.json` says.
 #[derive(Clone, Debug)]
@@ -24,13 +27,18 @@ pub struct DockerImage {
     pub layers: Vec<String>,
 }
 
+/// The keys that mean something.
+const IMAGE: Keys = Keys(&[("Config", LEAF), ("RepoTags", LEAF), ("Layers", LEAF)]);
+
 impl DockerManifest {
     /// Reads a `manifest.json`.
     ///
     /// # Errors
     /// The reason, as text.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(bytes).map(Self).map_err(|error| error.to_string())
+        let images = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        IMAGE.check(bytes)?;
+        Ok(Self(images))
     }
 
     /// The image that is meant. `place` names the archive in errors.
@@ -95,6 +103,12 @@ mod tests {
             assert_eq!(full_name(short), full_name(long));
         }
         assert_ne!(full_name("debian:12"), full_name("debian"));
+    }
+
+    #[test]
+    fn keys_that_go_takes_for_others_are_refused() {
+        let text = br#"[{"Config":"a","Layers":["1"],"layers":["2"]}]"#;
+        assert!(DockerManifest::parse(text).unwrap_err().contains("layers"));
     }
 
     #[test]
