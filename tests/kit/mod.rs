@@ -11,15 +11,19 @@
     reason = "tests, with ordinary files"
 )]
 
+pub mod http;
 pub mod layer;
 pub mod layout;
 pub mod layout_check;
 pub mod loop_disk;
 pub mod memory_group;
 pub mod power_cut;
+pub mod proxy;
 pub mod raw_tar;
 pub mod registry;
 pub mod sandbox;
+pub mod signer;
+pub mod token_server;
 pub mod world;
 
 pub use layer::Layer;

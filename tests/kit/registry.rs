@@ -15,8 +15,16 @@ pub const PASSWORD: &str = "s3cret";
 /// bcrypt of it, in the form of Apache's htpasswd.
 const HTPASSWD: &str = "alice:$2y$05$abcdefghijklmnopqrstuuLK7U1u6pVRmL7L1BBM2aS35PSZnDXlK\n";
 
+/// For whom tokens are, and who says so.
+pub const SERVICE: &str = "here";
+pub const ISSUER: &str = "test-issuer";
+
+/// A name of this machine that only a proxy knows.
+pub const OTHER_NAME: &str = "registry.example";
+
 /// How a registry is protected.
 #[derive(Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a configuration")]
 pub struct Protection {
     /// TLS with an authority of its own, whose certificate is in `certs/ca.crt` of the sandbox.
     pub tls: bool,
@@ -24,6 +32,10 @@ pub struct Protection {
     pub user: bool,
     /// Clients have to show a certificate: `certs/client.cert` of the sandbox.
     pub clients: bool,
+    /// Tokens are wanted, of the token server at this port of this machine.
+    pub tokens: Option<u16>,
+    /// Nothing can be pushed.
+    pub read_only: bool,
 }
 
 /// A running registry.
@@ -47,8 +59,8 @@ impl Registry {
             }
         }
         let certificates = sandbox.path("certs");
-        fs::create_dir(&certificates).expect("a folder");
-        if protection.tls {
+        let is_first = fs::create_dir(&certificates).is_ok();
+        if is_first && (protection.tls || protection.tokens.is_some()) {
             make_certificates(&certificates);
         }
         fs::write(sandbox.path("htpasswd"), HTPASSWD).expect("a file");
@@ -77,6 +89,11 @@ impl Registry {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Pushes `from`, a reference of skopeo's, as `name`, with more options.
     #[track_caller]
     pub fn push(&self, sandbox: &Sandbox, from: &str, name: &str, options: &[&str]) {
@@ -87,7 +104,7 @@ impl Registry {
         } else {
             command.arg("--dest-tls-verify=false");
         }
-        if self.protection.user {
+        if self.protection.user || self.protection.tokens.is_some() {
             command.args(["--dest-creds", &format!("alice:{PASSWORD}")]);
         }
         command.args([from, &format!("docker://{}/{name}", self.host())]);
@@ -114,22 +131,28 @@ fn configuration(sandbox: &Sandbox, protection: Protection, port: u16) -> String
         Protection { tls: true, .. } => format!("{tls}}}\n"),
         _ => String::new(),
     };
-    let auth = if protection.user {
+    let auth = if let Some(port) = protection.tokens {
+        format!(
+            "auth: {{token: {{realm: 'http://127.0.0.1:{port}/token', service: {SERVICE}, issuer: {ISSUER}, \
+             rootcertbundle: {folder}/certs/ca.crt}}}}\n"
+        )
+    } else if protection.user {
         format!("auth: {{htpasswd: {{realm: here, path: {folder}/htpasswd}}}}\n")
     } else {
         String::new()
     };
+    let read_only = if protection.read_only { ", maintenance: {readonly: {enabled: true}}" } else { "" };
     format!(
         "version: 0.1\n\
          log: {{level: error, accesslog: {{disabled: true}}}}\n\
-         storage: {{filesystem: {{rootdirectory: {folder}/registry}}}}\n\
+         storage: {{filesystem: {{rootdirectory: {folder}/registry}}{read_only}}}\n\
          {auth}http:\n  addr: 127.0.0.1:{port}\n  relativeurls: true\n{tls}"
     )
 }
 
 /// An authority, a server's certificate and a client's. The server's are named so that `--cert-dir` leaves them alone.
 fn make_certificates(folder: &std::path::Path) {
-    fs::write(folder.join("san"), "subjectAltName=IP:127.0.0.1\n").expect("a file");
+    fs::write(folder.join("san"), format!("subjectAltName=IP:127.0.0.1,DNS:{OTHER_NAME}\n")).expect("a file");
     let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
     let run = |args: &[&str]| {
         let output = Command::new("openssl").args(args).current_dir(folder).output().expect("it starts");
