@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use sealstone_import::source::Source;
 use sealstone_import::{
-    ConfigDigest, ImageKind, ImportOptions, ImportReport, Imported, ManifestDigest, import_layers,
+    ConfigDigest, ImageKind, ImportError, ImportOptions, ImportReport, Imported, ManifestDigest,
+    import_layers,
 };
 use sealstone_store::control::{Unit, Work};
 use sealstone_store::{Control, Durable, Map, ObjectId, Repository, Transaction, erofs};
@@ -54,6 +55,7 @@ pub fn import_image(
     let merge_time = start.elapsed();
     let plain = (ImageKind::Plain, *images.image.object());
     let bootable = images.bootable.as_ref().ok().map(|image| (ImageKind::Bootable, *image.object()));
+    check_image(options, name, plain.1, bootable.map(|(_, id)| id))?;
     let linked: Vec<_> = [Some(plain), bootable].into_iter().flatten().collect();
     imported.publish(&transaction, Some(name), &linked)?;
     control.check().map_err(sealstone_store::Error::from)?;
@@ -72,6 +74,26 @@ pub fn import_image(
     let commit_time = start.elapsed();
     task.finish();
     Ok(done.map(|done| ImportedImage { commit_time, ..done }))
+}
+
+/// Holds the images against [`ImportOptions::require_image`].
+fn check_image(
+    options: &ImportOptions,
+    name: &str,
+    plain: ObjectId,
+    bootable: Option<ObjectId>,
+) -> Result<(), DeployError> {
+    let Some(required) = options.require_image else { return Ok(()) };
+    if [Some(plain), bootable].contains(&Some(required)) {
+        return Ok(());
+    }
+    let bootable = bootable.map_or_else(|| "none".to_owned(), |id| id.to_hex());
+    let reason = format!(
+        "image {} was required; its plain image is {}, its bootable one {bootable}",
+        required.to_hex(),
+        plain.to_hex()
+    );
+    Err(ImportError::Denied { what: name.to_owned(), reason }.into())
 }
 
 /// The images of the imported layers, and whether an earlier import made them.

@@ -154,6 +154,22 @@ pub enum ImportError {
         /// The limit, in the same unit.
         limit: u64,
     },
+    /// The file system has too little room, or would have less left than is to be kept free.
+    #[error(
+        "{place} has too little space: {needed} {unit} are needed, {free} are free, and {reserve} of these are kept"
+    )]
+    NoSpace {
+        /// The repository, or the file that was to be written.
+        place: String,
+        /// `bytes` or `inodes`.
+        unit: &'static str,
+        /// What is needed at least, beyond what was written.
+        needed: u64,
+        /// What is free.
+        free: u64,
+        /// What is kept in reserve.
+        reserve: u64,
+    },
     /// The store, or reading the source's files, failed.
     #[error(transparent)]
     Store(StoreError),

@@ -4,21 +4,25 @@
 //! adds the image's names, with the EROFS images that the caller made of the layers meanwhile. The one commit makes all
 //! of it durable and visible. [`import`] does both, for a caller that wants the layers alone.
 
-use std::{collections::HashMap, time::Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use sealstone_store::{
     Control, Durable, ObjectId, RefName, RefTarget, Repository, Transaction, control::Work,
 };
 
 use crate::{
-    ConfigDigest, DiffId, Limits, ManifestDigest,
-    error::Result,
+    ConfigDigest, DiffId, Digest, Limits, ManifestDigest,
+    error::{ImportError, Result},
     layer_tree::LayerTree,
     oci::{Config, Platform, Resolved, resolve},
     pipeline::{self, LayerDone, LayerTask},
     record::{self, StoredLayer},
     report::{ImportReport, LayerReport},
     source::Source,
+    space::{Reserve, SpaceWatch},
     streams::{Documents, ImageKind, layer_stream, linked_images, manifest_stream},
     tar::Strictness,
 };
@@ -36,6 +40,28 @@ pub struct ImportOptions {
     /// Reads every layer, present or not, and every object of it that is there, and replaces those that are damaged.
     /// The transaction needs [`Transaction::verify_existing`] as well.
     pub verify_existing: bool,
+    /// What is kept free of the repository's file system.
+    pub reserve: Reserve,
+    /// How soon the finished layers of a source that is [costly](Source::is_costly) are made durable, each for itself, so
+    /// that a kill or a power cut in the middle does not lose them: 2 s after the last ones were.
+    pub keep_layers_after: Duration,
+    /// The digest that the image has to have: of its manifest, or of the index that the reference names. A tag leads to
+    /// whatever the registry says; this, to one image or to none.
+    pub require_digest: Option<Digest>,
+    /// The id that one of the images made of it has to have, the plain or the bootable one. It binds everything that the
+    /// system sees of the image. For `deploy::import_image`, which makes them.
+    pub require_image: Option<ObjectId>,
+}
+
+impl ImportOptions {
+    /// Holds an image against [`require_digest`](Self::require_digest).
+    pub(crate) fn check_digest(&self, image: &Resolved, source: &dyn Source) -> Result<()> {
+        let Some(required) = &self.require_digest else { return Ok(()) };
+        if *required == image.named_digest || required == image.manifest_digest.digest() {
+            return Ok(());
+        }
+        Err(ImportError::digest(format!("the image at {}", source.label()), required, &image.named_digest))
+    }
 }
 
 impl Default for ImportOptions {
@@ -45,6 +71,10 @@ impl Default for ImportOptions {
             limits: Limits::default(),
             strictness: Strictness::default(),
             verify_existing: false,
+            reserve: Reserve::default(),
+            keep_layers_after: Duration::from_secs(2),
+            require_digest: None,
+            require_image: None,
         }
     }
 }
@@ -58,6 +88,7 @@ pub struct Imported {
     /// Of the image's layers, lowest first, the place in `layers`.
     order: Vec<usize>,
     linked: Vec<(ImageKind, ObjectId)>,
+    space: SpaceWatch,
     report: ImportReport,
 }
 
@@ -109,7 +140,8 @@ impl Imported {
     /// name, a ref keeps the image under it, in place of what had the name.
     ///
     /// # Errors
-    /// When the name is no ref's, or the store fails.
+    /// When the name is no ref's, or the store fails; [`ImportError::NoSpace`] when all that was stored has touched the
+    /// reserve. The transaction must not be committed then.
     pub fn publish(
         &self,
         transaction: &Transaction,
@@ -132,7 +164,7 @@ impl Imported {
             let target = RefTarget::Stream(manifest_stream(manifest_digest)?);
             transaction.set_ref(RefName::oci(name)?, target);
         }
-        Ok(())
+        self.space.check(0)
     }
 }
 
@@ -150,6 +182,7 @@ pub fn import_layers(
 ) -> Result<Imported> {
     let start = Instant::now();
     let image = resolve(source, &options.platform, &options.limits)?;
+    options.check_digest(&image, source)?;
     for warning in &image.warnings {
         control.warn(warning.clone());
     }
@@ -158,11 +191,18 @@ pub fn import_layers(
         control.check()?;
         plan.add(transaction.repository(), descriptor, diff_id, options, control)?;
     }
+    let space = SpaceWatch::new(transaction.repository(), options.reserve);
+    // A layer whose record alone is lost is read from the store.
+    let to_read = plan.tasks.iter().filter(|task| task.stored.is_none());
+    let to_read = to_read.fold(0, |sum: u64, task| sum.saturating_add(task.descriptor.size()));
+    space.admit(transaction.repository(), to_read)?;
     let left = options.limits.image_tree_bytes - plan.tree_bytes;
     let (done, processor_time) =
-        pipeline::import_layers(source, transaction, &plan.tasks, left, options, control)?;
-    for LayerDone { diff_id, stream, tree, strictest, report } in done {
-        record::store(transaction, &diff_id, &stream, &tree, strictest)?;
+        pipeline::import_layers(source, transaction, &plan.tasks, left, &space, options, control)?;
+    for LayerDone { diff_id, stream, tree, strictest, is_kept, report } in done {
+        if !is_kept {
+            record::store(transaction, &diff_id, &stream, &tree, strictest)?;
+        }
         plan.fill(&diff_id, Layer { diff_id, stream, tree }, report);
     }
     let linked = linked_images(transaction.repository(), &image.config_digest).unwrap_or_default();
@@ -174,7 +214,7 @@ pub fn import_layers(
         processor_time,
         warnings: image.warnings.clone(),
     };
-    Ok(Imported { image, layers, order: plan.order, linked, report })
+    Ok(Imported { image, layers, order: plan.order, linked, space, report })
 }
 
 /// Imports an image's parts and publishes them under `name`, without making an EROFS image.

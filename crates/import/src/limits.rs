@@ -94,6 +94,12 @@ pub(crate) const REFUSAL_BYTES: u64 = 64 << 10;
 /// Bytes of the headers of one answer of a registry: 64 KiB.
 pub(crate) const HEADER_BYTES: usize = 64 << 10;
 
+/// Signatures of one image that are looked at: 128. Each is fetched by a request of its own.
+pub(crate) const SIGNATURES: usize = 128;
+
+/// Bytes of what one of them signs: 64 KiB, some lines of JSON.
+pub(crate) const SIGNATURE_BYTES: u64 = 64 << 10;
+
 /// Redirects that one request follows: 10.
 pub(crate) const REDIRECTS: usize = 10;
 

@@ -51,6 +51,7 @@ pub fn plan_import(
     options: &ImportOptions,
 ) -> Result<ImportPlan> {
     let image = resolve(source, &options.platform, &options.limits)?;
+    options.check_digest(&image, source)?;
     let mut layers: Vec<PlannedLayer> = Vec::new();
     for (descriptor, diff_id) in image.manifest.layers.iter().zip(&image.config.diff_ids) {
         if layers.iter().any(|layer| layer.diff_id == *diff_id) {

@@ -8,7 +8,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -59,6 +59,8 @@ pub struct Transaction {
     /// and one transaction must not take the news from another.
     root: Dir,
     seen: Seen,
+    /// Held, shared, while an object is put in its place: who holds it alone knows that all that was seen is there.
+    placing: RwLock<()>,
     names: Mutex<Names>,
     verify_existing: bool,
     poisoned: AtomicBool,
@@ -86,6 +88,7 @@ impl Transaction {
             _lock: lock,
             root,
             seen: Seen::new(),
+            placing: RwLock::default(),
             names: Mutex::default(),
             verify_existing,
             poisoned: AtomicBool::new(false),
@@ -156,6 +159,8 @@ impl Transaction {
         size: u64,
         write: impl FnOnce(Found, &Arc<Staging>) -> Result<Published>,
     ) -> Result<Stored> {
+        // Before it is seen: whoever sees it may say that it is there, and another thread is still at it.
+        let _placing = self.placing.read().unwrap_or_else(PoisonError::into_inner);
         if !self.seen.insert(&id) {
             return Ok(Stored { id, is_new: false });
         }
@@ -275,6 +280,30 @@ impl Transaction {
         self.poisoning(|| self.root.sync_file_system())
     }
 
+    /// Makes durable and publishes what is named so far, and goes on: for a part that is whole by itself and was dear, so
+    /// that it is not lost with the rest. What it names has to be stored: its `put`s have returned.
+    ///
+    /// No ref is needed for it, and without one the next gc takes it away.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] after a failed write; otherwise when the disk fails, and the transaction is of no use then.
+    pub fn checkpoint(&self) -> Result<()> {
+        if self.poisoned.load(Ordering::Relaxed) {
+            return Err(Error::Poisoned);
+        }
+        let names = std::mem::take(&mut *self.names());
+        if names.is_empty() {
+            return Ok(());
+        }
+        // An object of ours may be the same as one that another thread is just putting in its place.
+        drop(self.placing.write().unwrap_or_else(PoisonError::into_inner));
+        self.poisoning(|| {
+            // D2, D6: as in the commit; D3: the names only then. The mark stays, for what comes after this.
+            self.root.sync_file_system()?;
+            names.publish(&self.repository)
+        })
+    }
+
     /// Makes everything durable and publishes the names. `value` is what the caller wants to have durable: it is given
     /// back as proof.
     ///
@@ -317,5 +346,7 @@ impl fmt::Debug for Transaction {
     }
 }
 
+#[cfg(test)]
+mod checkpoint_tests;
 #[cfg(test)]
 mod tests;

@@ -126,7 +126,7 @@ pub struct Reporting {
 #[derive(Subcommand)]
 pub enum Verb {
     Init(verbs::init::Args),
-    Import(verbs::import::Args),
+    Import(Box<verbs::import::Args>),
     Export(verbs::export::Args),
     Images(verbs::images::Args),
     Inspect(verbs::inspect::Args),

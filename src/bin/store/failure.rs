@@ -137,6 +137,12 @@ fn of_import(error: &ImportError) -> (Exit, Option<&'static str>) {
             Exit::Untrusted,
             Some("give its certificate authority with --cert-dir DIR; --tls-verify=false takes anybody"),
         ),
+        ImportError::NoSpace { .. } => (
+            Exit::NoSpace,
+            Some(
+                "free some space, for instance with `store gc`, or keep less with --min-free; nothing was published",
+            ),
+        ),
         ImportError::Cancelled => (Exit::Cancelled, None),
         // Everything else says that the input is not what it says it is, or more than we take.
         _ => (Exit::Untrusted, Some("nothing was published; get the image from its source again")),

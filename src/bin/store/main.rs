@@ -16,6 +16,7 @@ mod policy;
 mod progress;
 mod registry;
 mod signal;
+mod size;
 mod source;
 mod target;
 mod verbs;

@@ -4,7 +4,7 @@
 
 use super::{Config, Descriptor, Document, Manifest, MediaType, Platform};
 use crate::{
-    ConfigDigest, Limits, ManifestDigest,
+    ConfigDigest, Digest, Limits, ManifestDigest,
     error::{ImportError, Result, few},
     source::{Source, read_document},
 };
@@ -12,6 +12,8 @@ use crate::{
 /// One image, its documents checked and kept as they were.
 #[derive(Clone, Debug)]
 pub struct Resolved {
+    /// The digest of what the reference names: of the manifest, or of the index that leads to it.
+    pub named_digest: Digest,
     /// The digest of the manifest's bytes.
     pub manifest_digest: ManifestDigest,
     /// The manifest, as it lies in the source.
@@ -35,8 +37,8 @@ pub struct Resolved {
 /// imported.
 pub fn resolve(source: &dyn Source, platform: &Platform, limits: &Limits) -> Result<Resolved> {
     let mut search = Search { source, platform, limits, read: 0, images: Vec::new() };
-    search.walk(source.roots(limits)?, None, 0)?;
-    let descriptor = search.choose()?;
+    search.walk(source.roots(limits)?, &Above::default(), 0)?;
+    let (descriptor, named_digest) = search.choose()?;
     let manifest_bytes = read_document(source, &descriptor, "manifest", limits)?;
     let name = format!("manifest {}", descriptor.digest());
     let manifest = match Document::parse(&manifest_bytes, Some(descriptor.media_type())) {
@@ -62,6 +64,7 @@ pub fn resolve(source: &dyn Source, platform: &Platform, limits: &Limits) -> Res
         warnings.push(format!("{config_name} is for {stated}, and {platform} was asked for"));
     }
     Ok(Resolved {
+        named_digest,
         manifest_digest: ManifestDigest::new(*descriptor.digest()),
         manifest_bytes,
         config_digest: ConfigDigest::new(*manifest.config.digest()),
@@ -99,39 +102,55 @@ struct Search<'a> {
     platform: &'a Platform,
     limits: &'a Limits,
     read: usize,
-    /// The manifests found, with the platform that an index gives them.
-    images: Vec<(Descriptor, Option<Platform>)>,
+    images: Vec<Found>,
+}
+
+/// What the indexes above a document say.
+#[derive(Clone, Default)]
+struct Above {
+    platform: Option<Platform>,
+    /// What the reference names, on the way to it.
+    named: Option<Digest>,
+}
+
+/// A manifest, with the platform that an index gives it.
+struct Found {
+    image: Descriptor,
+    above: Above,
 }
 
 impl Search<'_> {
-    fn walk(&mut self, found: Vec<Descriptor>, above: Option<&Platform>, depth: usize) -> Result<()> {
+    fn walk(&mut self, found: Vec<Descriptor>, above: &Above, depth: usize) -> Result<()> {
         if depth > self.limits.index_depth {
             let what = format!("depth of indexes in {}", self.source.label());
             return Err(ImportError::TooBig { what, limit: self.limits.index_depth as u64 });
         }
         for descriptor in found {
-            let platform = descriptor.platform().or(above).cloned();
-            if platform.as_ref().is_some_and(Platform::is_unknown) {
+            let above = Above {
+                platform: descriptor.platform().or(above.platform.as_ref()).cloned(),
+                named: above.named.or(Some(*descriptor.digest())),
+            };
+            if above.platform.as_ref().is_some_and(Platform::is_unknown) {
                 continue;
             }
             match descriptor.media_type() {
                 MediaType::Index => {
                     let inner = self.read_index(&descriptor)?;
-                    self.walk(inner, platform.as_ref(), depth + 1)?;
+                    self.walk(inner, &above, depth + 1)?;
                 }
-                MediaType::Manifest | MediaType::Schema1 => self.offer(descriptor, platform)?,
+                MediaType::Manifest | MediaType::Schema1 => self.offer(descriptor, above)?,
                 _ => {}
             }
         }
         Ok(())
     }
 
-    fn offer(&mut self, image: Descriptor, platform: Option<Platform>) -> Result<()> {
+    fn offer(&mut self, image: Descriptor, above: Above) -> Result<()> {
         if self.images.len() >= self.limits.index_entries {
             let what = format!("number of images in the indexes of {}", self.source.label());
             return Err(ImportError::TooBig { what, limit: self.limits.index_entries as u64 });
         }
-        self.images.push((image, platform));
+        self.images.push(Found { image, above });
         Ok(())
     }
 
@@ -151,29 +170,36 @@ impl Search<'_> {
         }
     }
 
-    /// The best image for the platform; the first of equals. One that no index gives a platform counts last.
-    fn choose(self) -> Result<Descriptor> {
+    /// The best image for the platform; the first of equals. One that no index gives a platform counts last. With it comes
+    /// what the reference names on the way to it.
+    fn choose(self) -> Result<(Descriptor, Digest)> {
         let place = self.source.label();
+        let chosen = |found: &Found| {
+            let image = found.image.clone();
+            let named = found.above.named.unwrap_or(*image.digest());
+            (image, named)
+        };
+        let platform_of = |found: &Found| found.above.platform.clone();
         let ranked = self
             .images
             .iter()
-            .filter_map(|(image, platform)| Some((self.platform.rank(platform.as_ref()?)?, image)))
+            .filter_map(|found| Some((self.platform.rank(found.above.platform.as_ref()?)?, found)))
             .min_by_key(|(rank, _)| *rank);
-        if let Some((_, image)) = ranked {
-            return Ok(image.clone());
+        if let Some((_, found)) = ranked {
+            return Ok(chosen(found));
         }
-        let silent: Vec<_> = self.images.iter().filter(|(_, platform)| platform.is_none()).collect();
+        let silent: Vec<_> = self.images.iter().filter(|found| found.above.platform.is_none()).collect();
         match silent.as_slice() {
-            [(image, _)] => Ok(image.clone()),
+            [found] => Ok(chosen(found)),
             [] if self.images.is_empty() => Err(ImportError::Missing { what: "image".to_owned(), place }),
             [] => Err(ImportError::NoPlatform {
                 place,
                 wanted: self.platform.to_string(),
-                offered: few(self.images.iter().filter_map(|(_, one)| one.as_ref().map(Platform::to_string))),
+                offered: few(self.images.iter().filter_map(platform_of).map(|one| one.to_string())),
             }),
             several => Err(ImportError::Ambiguous {
                 place,
-                choices: few(several.iter().map(|(image, _)| image.digest().to_string())),
+                choices: few(several.iter().map(|found| found.image.digest().to_string())),
             }),
         }
     }

@@ -108,6 +108,7 @@ impl<'tx> Assembly<'_, 'tx> {
 
     fn send(&self, work: Work<'tx>, tally: &Arc<Tally>) -> Result<()> {
         // The writers hang up only when they are gone, and somebody told why.
+        tally.send();
         self.jobs.send(Job { work, tally: Arc::clone(tally) }).map_err(|_| ImportError::Cancelled)
     }
 }

@@ -37,11 +37,16 @@ pub(super) struct LayerRun<'a, 'tx> {
 
 /// A layer that is what the image says; the writers may still be at it.
 pub(super) struct Arrived {
-    done: LayerDone,
+    pub(super) done: LayerDone,
     tally: Arc<Tally>,
 }
 
 impl Arrived {
+    /// Whether all of it is stored, and it has no name of its own yet.
+    pub(super) fn is_ready(&self) -> bool {
+        !self.done.is_kept && self.tally.is_written()
+    }
+
     /// For when the writers are done.
     pub(super) fn finish(mut self) -> LayerDone {
         self.tally.report(&mut self.done.report);
@@ -127,6 +132,6 @@ impl LayerRun<'_, '_> {
         };
         let stream = assembled.stream.finish()?.id;
         let tree = assembled.tree;
-        Ok(Arrived { done: LayerDone { diff_id, stream, tree, strictest, report }, tally })
+        Ok(Arrived { done: LayerDone { diff_id, stream, tree, strictest, is_kept: false, report }, tally })
     }
 }

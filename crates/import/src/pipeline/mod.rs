@@ -42,6 +42,7 @@ use crate::{
     oci::Descriptor,
     report::{LayerReport, ProcessorTime},
     source::Source,
+    space::SpaceWatch,
     tar::Strictness,
 };
 use assemble::Assembly;
@@ -52,7 +53,7 @@ use layer::{Arrived, LayerRun};
 use meter::Meter;
 pub(crate) use stored::StoredTar;
 use unpack::Unpacker;
-use write_back::write_back;
+use write_back::Caretaker;
 use writer::write_all;
 
 /// A layer to bring into the store.
@@ -70,6 +71,8 @@ pub(crate) struct LayerDone {
     pub(crate) tree: LayerTree,
     /// The strictest reading that accepts the layer.
     pub(crate) strictest: Strictness,
+    /// Whether it is durable under its own name already.
+    pub(crate) is_kept: bool,
     pub(crate) report: LayerReport,
 }
 
@@ -103,6 +106,7 @@ pub(crate) fn import_layers(
     transaction: &Transaction,
     tasks: &[LayerTask],
     tree_bytes_left: u64,
+    space: &SpaceWatch,
     options: &ImportOptions,
     control: &Control,
 ) -> Result<(Vec<LayerDone>, ProcessorTime)> {
@@ -117,6 +121,8 @@ pub(crate) fn import_layers(
     queue.sort_by_key(|(_, task)| task.descriptor.size());
     let queue = Mutex::new(queue);
     let done = Mutex::new(Vec::new());
+    let keep_after = source.is_costly().then_some(options.keep_layers_after);
+    let caretaker = Caretaker { transaction, space, done: &done, keep_after };
     thread::scope(|scope| {
         let (jobs, work) = bounded(shape.writers * 4);
         for _ in 0..shape.writers {
@@ -125,7 +131,8 @@ pub(crate) fn import_layers(
         }
         let (running, over) = bounded(0);
         let halt = &halt;
-        scope.spawn(move || write_back(transaction, &over, halt));
+        let caretaker = &caretaker;
+        scope.spawn(move || caretaker.run(&over, halt));
         for rank in 0..shape.layers {
             let first = lock(&queue).pop();
             let run = LayerRun {
@@ -152,7 +159,12 @@ pub(crate) fn import_layers(
             });
         }
     });
-    halt.outcome()?;
+    let outcome = halt.outcome();
+    if outcome.is_err() && keep_after.is_some() {
+        // What is whole need not be fetched again. That it cannot be kept is no news: the import has failed.
+        let _ = caretaker.keep_layers();
+    }
+    outcome?;
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|(index, _)| *index);
     Ok((done.into_iter().map(|(_, layer)| layer.finish()).collect(), meter.report()))

@@ -39,6 +39,8 @@ pub(super) enum Work<'tx> {
 /// What was new and what was there, of one layer.
 #[derive(Default)]
 pub(super) struct Tally {
+    /// Jobs that were sent and are not done; those that are dropped undone stay.
+    waiting: AtomicU64,
     new_objects: AtomicU64,
     new_bytes: AtomicU64,
     shared_objects: AtomicU64,
@@ -46,6 +48,16 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// A job is on its way to the writers.
+    pub(super) fn send(&self) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether the writers have done all that was sent.
+    pub(super) fn is_written(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) == 0
+    }
+
     pub(super) fn count(&self, stored: Stored, size: u64) {
         let (objects, bytes) = if stored.is_new {
             (&self.new_objects, &self.new_bytes)
@@ -68,10 +80,12 @@ impl Tally {
 /// Works until nobody can send jobs any more. After a failure, here or elsewhere, jobs are dropped undone.
 pub(super) fn write_all(transaction: &Transaction, jobs: &Receiver<Job<'_>>, halt: &Halt<'_>) {
     for job in jobs {
-        if halt.check().is_ok()
-            && let Err(error) = write(transaction, &job)
-        {
-            halt.fail(error);
+        if halt.check().is_err() {
+            continue;
+        }
+        match write(transaction, &job) {
+            Ok(()) => _ = job.tally.waiting.fetch_sub(1, Ordering::Release),
+            Err(error) => halt.fail(error),
         }
     }
 }

@@ -21,6 +21,7 @@ mod reference;
 mod retry;
 mod secrets;
 mod settings;
+mod signatures;
 mod source;
 mod trust;
 mod wire;

@@ -10,9 +10,15 @@ use std::{
     time::Duration,
 };
 
-use super::{RegistryEndpoint, RegistryReference, RegistrySettings, blob::RegistryBlob, client::Client};
+use super::{
+    RegistryEndpoint, RegistryReference, RegistrySettings,
+    blob::RegistryBlob,
+    client::Client,
+    config::{Demand, ImageName, Signature},
+    signatures::{self, Guard},
+};
 use crate::{
-    Digest, DigestAlgorithm, Limits,
+    Digest, DigestAlgorithm, Limits, ManifestDigest,
     error::{ImportError, Result},
     oci::{Descriptor, Document, MediaType},
     source::{Blob, Bytes, Source},
@@ -29,6 +35,7 @@ pub struct RegistrySource {
     reference: RegistryReference,
     clients: Arc<Vec<Client>>,
     root: Mutex<Option<Root>>,
+    guard: Option<Guard>,
     /// Ends the watcher.
     over: Arc<AtomicBool>,
 }
@@ -59,10 +66,34 @@ impl RegistrySource {
         }
         let clients: Vec<_> =
             endpoints.into_iter().map(|endpoint| Client::new(endpoint, settings.clone())).collect();
-        let source =
-            Self { reference, clients: Arc::new(clients), root: Mutex::default(), over: Arc::default() };
+        let source = Self {
+            reference,
+            clients: Arc::new(clients),
+            root: Mutex::default(),
+            guard: None,
+            over: Arc::default(),
+        };
         source.watch(settings);
         Ok(source)
+    }
+
+    /// The same image, of which nothing comes out before it has the signatures that `demand` asks for: they are fetched
+    /// from where the image is, with the first document. `name` is what the image is called there where it was asked for,
+    /// which is what a signature has to be for.
+    #[must_use]
+    pub fn demanding(mut self, name: ImageName, demand: Demand) -> Self {
+        self.guard = demand.needs_signatures().then(|| Guard::new(name, demand));
+        self
+    }
+
+    /// The signatures of a manifest or index, from the first place that has some.
+    fn signatures(&self, manifest: &ManifestDigest) -> Result<Vec<Signature>> {
+        let limit = Limits::default().document_bytes;
+        match self.first(self.place(), |client| signatures::fetch(client, manifest, limit)) {
+            Ok((_, found)) => Ok(found),
+            Err(ImportError::Missing { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Waits for the caller to cancel: a thread that reads from a dead connection cannot ask.
@@ -166,12 +197,27 @@ impl Source for RegistrySource {
         self.reference.to_string()
     }
 
+    fn is_costly(&self) -> bool {
+        true
+    }
+
     fn roots(&self, limits: &Limits) -> Result<Vec<Descriptor>> {
-        Ok(vec![self.root(limits)?.descriptor])
+        let descriptor = self.root(limits)?.descriptor;
+        if let Some(guard) = &self.guard {
+            guard.root(&descriptor, |manifest| self.signatures(manifest))?;
+        }
+        Ok(vec![descriptor])
     }
 
     fn open_blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Blob + '_>> {
         let is_document = matches!(descriptor.media_type(), MediaType::Index | MediaType::Manifest);
+        match &self.guard {
+            Some(guard) if *descriptor.media_type() == MediaType::Manifest => {
+                guard.manifest(descriptor, |manifest| self.signatures(manifest))?;
+            }
+            Some(guard) if !is_document => guard.blob()?,
+            _ => {}
+        }
         if is_document {
             let root = self.root.lock().unwrap_or_else(PoisonError::into_inner).clone();
             if let Some(root) = root.filter(|root| root.descriptor.digest() == descriptor.digest()) {
@@ -190,6 +236,9 @@ impl Source for RegistrySource {
         offset: u64,
         len: u64,
     ) -> Result<Option<Box<dyn Blob + '_>>> {
+        if let Some(guard) = &self.guard {
+            guard.blob()?;
+        }
         let Some(client) = self.clients.get(self.place()) else { return Ok(None) };
         let blob = RegistryBlob::open_part(client, descriptor, offset, len)?;
         Ok(blob.map(|blob| Box::new(blob) as Box<dyn Blob + '_>))

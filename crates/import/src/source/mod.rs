@@ -53,6 +53,12 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// The place, for messages: `oci:/images/base`.
     fn label(&self) -> String;
 
+    /// Whether reading takes so long, or costs so much, that a layer is kept as soon as it is whole, even if the rest never
+    /// comes. A sync of the disk each is too much for what lies on this machine.
+    fn is_costly(&self) -> bool {
+        false
+    }
+
     /// What the reference names: usually one descriptor; several when they differ by platform.
     ///
     /// # Errors

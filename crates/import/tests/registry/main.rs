@@ -8,4 +8,5 @@ mod documents;
 mod kit;
 mod secrets;
 mod server;
+mod signatures;
 mod transfer;

@@ -60,7 +60,7 @@ pub fn open(
 ) -> anyhow::Result<RegistrySource> {
     let environment = Environment::read();
     let setup = Setup { args, environment, disk: RealDisk::shared(), limits, context };
-    policy::check(&setup, reference)?;
+    let demand = policy::demand(&setup, reference)?;
     let places = &setup.environment.places;
     let files = (places.registries_conf(), places.registries_conf_dirs());
     let conf = RegistriesConf::load(&setup.disk, &files.0, &files.1, limits)?;
@@ -70,7 +70,11 @@ pub fn open(
     let mut settings = RegistrySettings::default();
     settings.proxies = setup.environment.proxies()?;
     settings.cancel = Some(context.control()?.cancel_token());
-    Ok(RegistrySource::new(reference.clone(), endpoints.collect::<Result<_, _>>()?, &settings)?)
+    let source = RegistrySource::new(reference.clone(), endpoints.collect::<Result<_, _>>()?, &settings)?;
+    Ok(match demand {
+        Some((name, demand)) => source.demanding(name, demand),
+        None => source,
+    })
 }
 
 impl Setup<'_> {

@@ -1,21 +1,23 @@
-//! `policy.json`: whether this machine takes images of a registry at all (containers-policy.json(5)).
+//! `policy.json`: whether this machine takes images of a registry at all, and with whose signature
+//! (containers-policy.json(5)).
 
 use sealstone::import::ImportError;
 use sealstone::import::registry::RegistryReference;
-use sealstone::import::registry::config::{ImageName, Policy, PolicyScope};
+use sealstone::import::registry::config::{Demand, ImageName, Policy, PolicyScope};
 
 use super::Setup;
 
-/// Refuses what the policy rejects, and what it wants signatures for: they are not fetched, so they cannot be checked.
-pub fn check(setup: &Setup<'_>, reference: &RegistryReference) -> anyhow::Result<()> {
+/// Refuses what the policy rejects; gives what it wants to be signed, and under which name. `None` without a policy.
+pub fn demand(
+    setup: &Setup<'_>,
+    reference: &RegistryReference,
+) -> anyhow::Result<Option<(ImageName, Demand)>> {
     let Setup { environment, disk, limits, .. } = setup;
-    let Some(policy) = Policy::load(disk, &environment.places.policy_files(), limits)? else { return Ok(()) };
+    let policy = Policy::load(disk, &environment.places.policy_files(), limits)?;
+    let Some(policy) = policy else { return Ok(None) };
     let text = reference.to_string();
     let name = text.trim_start_matches("docker://").parse::<ImageName>();
     let name = name.map_err(|reason| ImportError::Reference { text: text.clone(), reason })?;
-    if policy.demand(disk, &PolicyScope::registry(&name), limits)?.needs_signatures() {
-        let reason = "policy.json wants it signed, and signatures are not fetched".to_owned();
-        return Err(ImportError::Denied { what: text, reason }.into());
-    }
-    Ok(())
+    let demand = policy.demand(disk, &PolicyScope::registry(&name), limits)?;
+    Ok(Some((name, demand)))
 }

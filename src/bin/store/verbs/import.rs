@@ -8,8 +8,8 @@ use sealstone::deploy::{ImportedImage, NotBootable, import_image};
 use sealstone::import::oci::Platform;
 use sealstone::import::source::Reference;
 use sealstone::import::tar::Strictness;
-use sealstone::import::{ImportOptions, LayerOrigin, LayerReport, Limits};
-use sealstone::store::Error as StoreError;
+use sealstone::import::{Digest, ImportOptions, LayerOrigin, LayerReport, Limits, Reserve};
+use sealstone::store::{Error as StoreError, ObjectId};
 use serde::Serialize;
 
 use crate::args::Reporting;
@@ -62,6 +62,15 @@ pub struct Args {
     /// Which image of an index [default: linux on this processor]
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Option<Platform>,
+    /// Leave so much of the file system free, as in 500M or 2GiB [default: 3 % of it, at most 1 GiB]
+    #[arg(long, value_name = "SIZE", value_parser = crate::size::parse)]
+    min_free: Option<u64>,
+    /// Take the image only if it, or the index that leads to it, has this digest
+    #[arg(long, value_name = "DIGEST")]
+    require_digest: Option<Digest>,
+    /// Take the image only if its plain or bootable image has this id (store images prints them)
+    #[arg(long, value_name = "ID", conflicts_with = "dry_run")]
+    require_image_id: Option<ObjectId>,
     /// Read everything again, and replace objects that are damaged
     #[arg(long)]
     verify_existing: bool,
@@ -163,6 +172,9 @@ fn options(args: &Args) -> ImportOptions {
     }
     options.limits = Limits::default();
     options.verify_existing = args.verify_existing;
+    options.reserve = args.min_free.map_or_else(Reserve::default, Reserve::bytes);
+    options.require_digest = args.require_digest;
+    options.require_image = args.require_image_id;
     options.strictness = match args.oddities {
         Oddities::Refuse => Strictness::Strict,
         Oddities::Warn => Strictness::Normal,

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     Limits,
-    error::{ImportError, Result},
+    error::{ImportError, Result, few},
     ids::ManifestDigest,
 };
 
@@ -177,7 +177,11 @@ impl Demand {
                 }
             }
             if reasons.len() == signatures.len() {
-                let told = if reasons.is_empty() { "it has none".to_owned() } else { reasons.join("; ") };
+                let told = if reasons.is_empty() {
+                    "it has none".to_owned()
+                } else {
+                    few(reasons.into_iter()).join("; ")
+                };
                 let reason = format!("{} asks for a signature; {told}", self.rule);
                 return Err(ImportError::Denied { what: format!("{image} ({manifest})"), reason });
             }
