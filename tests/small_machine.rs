@@ -43,6 +43,9 @@ fn an_image_of_four_times_the_memory_is_pulled_in_128_mebibytes() {
     let reference = format!("docker://{}/large:1", registry.host());
     let import = sandbox.command(["import", "--name", "large", "--tls-verify=false", &reference]);
     Outcome::of(&mut group.run(&import)).succeeds();
+    let again =
+        sandbox.command(["--memory", "8M", "import", "--verify-existing", "--name", "large", "oci:layout"]);
+    Outcome::of(&mut group.run(&again)).succeeds();
     sandbox.store(["fsck"]).succeeds();
     assert!(group.peak() <= MEMORY, "the group is the limit, or the test shows nothing");
     assert!(group.peak() > MEMORY / 8, "{} bytes: the command did not run in the group", group.peak());

@@ -92,6 +92,9 @@ pub struct Global {
     /// Threads to use [default: all processors]
     #[arg(long, global = true, value_name = "N")]
     pub threads: Option<std::num::NonZeroUsize>,
+    /// Memory for buffers, as in 16M, beside what decoders and lists of files need [default: 32M]
+    #[arg(long, global = true, value_name = "SIZE", value_parser = crate::size::parse)]
+    pub memory: Option<u64>,
 }
 
 /// `--progress`.

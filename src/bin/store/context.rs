@@ -34,6 +34,9 @@ impl Context {
         if let Some(threads) = global.threads {
             control = control.with_threads(NonZeroUsize::get(threads));
         }
+        if let Some(memory) = global.memory {
+            control = control.with_memory_budget(usize::try_from(memory).unwrap_or(usize::MAX));
+        }
         let mut bars = None;
         if let Some((sink, shown)) = progress::sink(global.progress) {
             control = control.with_progress(sink);
