@@ -45,6 +45,8 @@ pub enum Work {
     Check,
     /// Mending damage; counts objects.
     Repair,
+    /// Hashing objects for the index of contents; counts bytes.
+    Index,
 }
 
 /// The unit that a task counts in.

@@ -73,6 +73,22 @@ pub enum Damage {
         /// What is wrong with it.
         reason: String,
     },
+    /// A segment of the index of contents that cannot be read; it is ignored.
+    IndexMalformed {
+        /// Where, from the repository on.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An entry of the index of contents that says another thing of an object than its bytes.
+    IndexWrong {
+        /// The object.
+        id: String,
+        /// The digest that the entry has.
+        content: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// An image that is no EROFS image of composefs.
     ImageMalformed {
         /// Its id.
@@ -93,10 +109,15 @@ impl fmt::Display for Damage {
                 write!(f, "object {id} is missing: {needed_by} needs it")
             }
             Self::ForeignFile { path } => write!(f, "{path}: not an object"),
-            Self::NameMalformed { path, reason } => write!(f, "{path}: {reason}"),
+            Self::NameMalformed { path, reason } | Self::IndexMalformed { path, reason } => {
+                write!(f, "{path}: {reason}")
+            }
             Self::NameDangling { path, id } => write!(f, "{path}: its object {id} is missing"),
             Self::RefDangling { path, target } => write!(f, "{path}: there is no {target}"),
             Self::StreamMalformed { name, reason } => write!(f, "stream {name}: {reason}"),
+            Self::IndexWrong { id, content, reason } => {
+                write!(f, "index entry {content} of object {id}: {reason}")
+            }
             Self::ImageMalformed { id, reason } => write!(f, "image {id}: {reason}"),
         }
     }

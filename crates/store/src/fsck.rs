@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use serde::Serialize;
 
 use crate::{
-    Control, Damage, Error, ObjectId, Place, Repository, Result, Verity,
+    Control, Damage, Error, ObjectId, Place, Repository, Result, Verity, contents,
     control::{Unit, Work},
     disk::{Dir, FileType},
     layout, mark,
@@ -52,6 +52,8 @@ pub struct FsckReport {
     pub streams: u64,
     /// Refs.
     pub refs: u64,
+    /// Entries of the index of contents.
+    pub index_entries: u64,
     /// What is wrong, sorted; empty in a healthy repository.
     pub damage: Vec<Damage>,
 }
@@ -72,9 +74,31 @@ impl Repository {
             self.check_entries(place, &present, &pool, control, &mut report)?;
             self.check_refs(place, &mut report)?;
         }
+        self.check_contents(depth, &pool, control, &mut report)?;
         report.damage.sort_unstable();
         report.damage.dedup();
         Ok(report)
+    }
+
+    fn check_contents(
+        &self,
+        depth: FsckDepth,
+        pool: &rayon::ThreadPool,
+        control: &Control,
+        report: &mut FsckReport,
+    ) -> Result<()> {
+        let bad = |damage: &Damage| match damage {
+            Damage::ObjectContent { id, .. }
+            | Damage::ObjectUnreadable { id, .. }
+            | Damage::ObjectUnsealed { id } => Some(id.clone()),
+            _ => None,
+        };
+        let bad = report.damage.iter().filter_map(bad).collect();
+        let everything = depth == FsckDepth::Everything;
+        let (entries, damage) = contents::check(self, everything, &bad, pool, control)?;
+        report.index_entries = entries;
+        report.damage.extend(damage);
+        Ok(())
     }
 
     fn check_meta(&self) -> Option<Damage> {

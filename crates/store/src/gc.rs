@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::{
-    Control, ObjectId, Place, RefTarget, Repository, Result,
+    Control, ObjectId, Place, RefTarget, Repository, Result, contents,
     control::{Unit, Work},
     disk::{Dir, FileType},
     error::Optional,
@@ -98,6 +98,7 @@ impl Repository {
         self.sweep_own(&live, &mut report)?;
         self.sweep_objects(&live, &pool, control, &mut report)?;
         if !options.dry_run {
+            contents::prune(self, &live.objects)?;
             unsynced::clear_all(self)?;
         }
         drop((exclusive, shared));

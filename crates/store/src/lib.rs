@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 mod algorithm;
+mod contents;
 pub mod control;
 mod damage;
 pub mod disk;
@@ -49,6 +50,7 @@ pub mod verity;
 mod verity_mode;
 
 pub use algorithm::{Algorithm, BLOCK_SIZE, ParseAlgorithmError};
+pub use contents::{ContentDigest, ContentHasher, ContentIndex, IndexOptions, IndexReport, IndexedContent};
 pub use control::{CancelToken, Cancelled, Control};
 pub use damage::Damage;
 pub use doctor::{Ability, DoctorReport, Finding, doctor};

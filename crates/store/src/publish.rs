@@ -11,6 +11,7 @@ use std::{
 
 use crate::{
     Error, ObjectId, Place, RefName, RefTarget, Repository, Result, StreamName,
+    contents::{self, Sealed},
     disk::Dir,
     error::Optional,
     layout,
@@ -24,11 +25,16 @@ pub(crate) struct Names {
     pub(crate) images: BTreeSet<ObjectId>,
     pub(crate) refs: BTreeMap<(Place, RefName), RefTarget>,
     pub(crate) records: BTreeMap<String, Temporary>,
+    pub(crate) contents: Sealed,
 }
 
 impl Names {
     pub(crate) fn is_empty(&self) -> bool {
-        self.streams.is_empty() && self.images.is_empty() && self.refs.is_empty() && self.records.is_empty()
+        self.streams.is_empty()
+            && self.images.is_empty()
+            && self.refs.is_empty()
+            && self.records.is_empty()
+            && self.contents.is_empty()
     }
 
     /// Publishes everything; what the names stand for is durable already.
@@ -43,7 +49,8 @@ impl Names {
         let images = self.images.iter().map(|id| (id.to_hex(), layout::object_link(id)));
         publisher.entries(Place::Images, images)?;
         publisher.refs(&self.refs)?;
-        publisher.records(self.records)
+        publisher.records(self.records)?;
+        contents::publish(repository, self.contents)
     }
 
     /// A ref to nothing would stop every gc: it is refused before anything is named.

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use serde::Serialize;
 
 use crate::{
-    Control, Damage, Durable, Error, FsckReport, ObjectId, Place, RefTarget, Repository, Result,
+    Control, Damage, Durable, Error, FsckReport, ObjectId, Place, RefTarget, Repository, Result, contents,
     control::{Unit, Work},
     disk::{Dir, Rename},
     error::Optional,
@@ -51,6 +51,8 @@ pub struct RepairReport {
     pub quarantined: Vec<String>,
     /// Names that were removed since their objects are gone, from the repository on.
     pub unlinked: Vec<String>,
+    /// Whether the index of contents was made anew.
+    pub index_rebuilt: bool,
     /// What is still wrong.
     pub remaining: Vec<Damage>,
 }
@@ -101,6 +103,10 @@ impl Repository {
         for (name, id) in self.entry_items(Place::Streams)? {
             healed.extend(id.ok().filter(|id| healed.contains(&id.to_hex())).map(|_| name));
         }
+        if found.damage.iter().any(is_of_index) {
+            contents::rebuild(self, control)?;
+            report.index_rebuilt = true;
+        }
         report.remaining =
             found.damage.iter().filter(|damage| !is_mended(damage, &healed, &report)).cloned().collect();
         task.finish();
@@ -138,8 +144,13 @@ fn is_mended(damage: &Damage, healed: &BTreeSet<String>, report: &RepairReport) 
         Damage::StreamMalformed { name, .. } => {
             healed.contains(name) || report.unlinked.contains(&format!("{}/{name}", layout::STREAMS))
         }
+        Damage::IndexMalformed { .. } | Damage::IndexWrong { .. } => report.index_rebuilt,
         _ => false,
     }
+}
+
+const fn is_of_index(damage: &Damage) -> bool {
+    matches!(damage, Damage::IndexMalformed { .. } | Damage::IndexWrong { .. })
 }
 
 struct Repair<'a> {

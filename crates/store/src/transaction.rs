@@ -8,13 +8,15 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, Mutex, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use crate::{
-    Durable, Error, ObjectId, ObjectWriter, RefName, RefTarget, Repository, Result, StreamName,
+    ContentDigest, ContentIndex, Durable, Error, IndexedContent, ObjectId, ObjectWriter, RefName, RefTarget,
+    Repository, Result, StreamName,
+    contents::{Collector, Sealed},
     disk::Dir,
     layout,
     lock::SharedGuard,
@@ -66,6 +68,9 @@ pub struct Transaction {
     poisoned: AtomicBool,
     touched: AtomicBool,
     unsynced: Unsynced,
+    contents: Mutex<Collector>,
+    /// The index of contents, opened when it is asked for.
+    index: OnceLock<ContentIndex>,
     counts: Counts,
 }
 
@@ -94,6 +99,8 @@ impl Transaction {
             poisoned: AtomicBool::new(false),
             touched: AtomicBool::new(false),
             unsynced: Unsynced::default(),
+            contents: Mutex::default(),
+            index: OnceLock::new(),
             counts: Counts::default(),
         })
     }
@@ -271,6 +278,42 @@ impl Transaction {
         })
     }
 
+    /// The index of contents, as it was when this transaction first asked for it.
+    ///
+    /// # Errors
+    /// As [`Repository::content_index`].
+    pub fn content_index(&self) -> Result<&ContentIndex> {
+        if let Some(index) = self.index.get() {
+            return Ok(index);
+        }
+        let index = self.repository.content_index()?;
+        Ok(self.index.get_or_init(|| index))
+    }
+
+    /// Will put an entry into the index of contents: the object has this many bytes, and this is **the SHA-256 that the
+    /// caller computed from these very bytes**.
+    ///
+    /// # Errors
+    /// As [`Transaction::put`].
+    pub fn index_content(&self, content: ContentDigest, object: ObjectId, size: u64) -> Result<()> {
+        let entry = IndexedContent { content, object, size };
+        if self.content_index()?.has(&entry) { Ok(()) } else { self.push_content(entry) }
+    }
+
+    /// The same for an entry that the index is known not to have.
+    pub(crate) fn push_content(&self, entry: IndexedContent) -> Result<()> {
+        self.poisoning(|| {
+            let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
+            contents.push(&self.repository, entry)
+        })
+    }
+
+    /// The segments of what was indexed so far, to be named after a barrier.
+    fn seal_contents(&self) -> Result<Sealed> {
+        let contents = std::mem::take(&mut *self.contents.lock().unwrap_or_else(PoisonError::into_inner));
+        self.poisoning(|| contents.seal(&self.repository))
+    }
+
     /// Has what was stored so far written to the disk, and waits for it: no barrier, but the commit's finds less left to
     /// do. For a thread that has nothing else to do, while others go on storing.
     ///
@@ -291,10 +334,11 @@ impl Transaction {
         if self.poisoned.load(Ordering::Relaxed) {
             return Err(Error::Poisoned);
         }
-        let names = std::mem::take(&mut *self.names());
+        let mut names = std::mem::take(&mut *self.names());
         if names.is_empty() {
             return Ok(());
         }
+        names.contents = self.seal_contents()?;
         // An object of ours may be the same as one that another thread is just putting in its place.
         drop(self.placing.write().unwrap_or_else(PoisonError::into_inner));
         self.poisoning(|| {
@@ -314,7 +358,8 @@ impl Transaction {
         if self.poisoned.load(Ordering::Relaxed) {
             return Err(Error::Poisoned);
         }
-        let names = std::mem::take(&mut *self.names());
+        let mut names = std::mem::take(&mut *self.names());
+        names.contents = self.seal_contents()?;
         if self.touched.load(Ordering::Relaxed) || !names.is_empty() {
             // D2: the one barrier. It covers reused objects too, whoever wrote them (D6). The folder was opened before
             // the first write, so the kernel tells us of writes that failed meanwhile.

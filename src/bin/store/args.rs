@@ -43,6 +43,7 @@ Keep:
   rm           Remove an image's name
   gc           Delete objects that nothing needs
   fsck         Check every object, image and ref; mend with --repair
+  index        Note the SHA-256 of each object, so that updates can be fetched in part
   doctor       Show what this file system and kernel offer
 
 Shell:
@@ -145,6 +146,7 @@ pub enum Verb {
     Rm(verbs::rm::Args),
     Gc(verbs::gc::Args),
     Fsck(verbs::fsck::Args),
+    Index(verbs::index::Args),
     Doctor(verbs::doctor::Args),
     Completions(verbs::completions::Args),
     Man(verbs::man::Args),

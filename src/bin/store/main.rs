@@ -60,6 +60,7 @@ fn run(verb: &Verb, context: &Context) -> anyhow::Result<Exit> {
         Verb::Rm(args) => verbs::rm::run(args, context),
         Verb::Gc(args) => verbs::gc::run(args, context),
         Verb::Fsck(args) => verbs::fsck::run(args, context),
+        Verb::Index(args) => verbs::index::run(args, context),
         Verb::Doctor(args) => verbs::doctor::run(args, context),
         Verb::Completions(args) => verbs::completions::run(args),
         Verb::Man(args) => verbs::man::run(args),

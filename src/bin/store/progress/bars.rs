@@ -100,6 +100,7 @@ fn verb(work: Work) -> &'static str {
         Work::Sweep => "sweep",
         Work::Check => "check",
         Work::Repair => "repair",
+        Work::Index => "index",
         _ => "work",
     }
 }

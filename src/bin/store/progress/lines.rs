@@ -62,6 +62,7 @@ fn work_name(work: Work) -> &'static str {
         Work::Sweep => "sweep",
         Work::Check => "check",
         Work::Repair => "repair",
+        Work::Index => "index",
         _ => "other",
     }
 }

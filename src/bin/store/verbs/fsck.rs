@@ -52,6 +52,7 @@ struct Document<'a> {
     images: u64,
     streams: u64,
     refs: u64,
+    index_entries: u64,
     damage: Vec<DamageDocument<'a>>,
     repair: Option<RepairDocument<'a>>,
     seconds: f64,
@@ -69,6 +70,7 @@ struct RepairDocument<'a> {
     healed: &'a [String],
     quarantined: &'a [String],
     unlinked: &'a [String],
+    index_rebuilt: bool,
     remaining: Vec<DamageDocument<'a>>,
 }
 
@@ -147,11 +149,13 @@ fn document<'a>(report: &'a FsckReport, repair: Option<&'a RepairReport>, second
         images: report.images,
         streams: report.streams,
         refs: report.refs,
+        index_entries: report.index_entries,
         damage: damages(&report.damage),
         repair: repair.map(|repair| RepairDocument {
             healed: &repair.healed,
             quarantined: &repair.quarantined,
             unlinked: &repair.unlinked,
+            index_rebuilt: repair.index_rebuilt,
             remaining: damages(&repair.remaining),
         }),
         seconds,

@@ -17,6 +17,7 @@ pub mod images;
 pub mod import;
 mod import_explain;
 mod import_plan;
+pub mod index;
 pub mod init;
 pub mod inspect;
 pub mod ls;
