@@ -58,7 +58,7 @@ fn skopeo_reads_what_we_export_and_finds_the_same_tars_and_configuration() {
     }
     let sandbox = Sandbox::with_image(&image());
     let expected = diff_ids(&sandbox.path("layout"), "");
-    for (number, compression) in ["same", "gzip", "zstd", "none"].iter().enumerate() {
+    for (number, compression) in ["same", "gzip", "zstd", "zstd:chunked", "none"].iter().enumerate() {
         for target in [format!("oci:out{number}:v1"), format!("oci-archive:out{number}.tar:v1")] {
             let exported =
                 sandbox.store(["export", "--json", "--compression", compression, "example", &target]).json();

@@ -119,8 +119,7 @@ fn refusal(sandbox: &Sandbox) -> Value {
 
 #[test]
 fn every_document_has_its_documented_shape_and_every_documented_one_is_checked() {
-    let sandbox = Sandbox::new();
-    let mut seen = BTreeSet::new();
+    let (sandbox, mut seen) = (Sandbox::new(), BTreeSet::new());
     let mut run = |args: &[&str]| {
         let outcome = sandbox.store(args);
         assert!([0, 1].contains(&outcome.code), "{args:?}\n{}", outcome.stderr);
@@ -140,6 +139,7 @@ fn every_document_has_its_documented_shape_and_every_documented_one_is_checked()
         &["ls", "-R", "--json", "one"],
         &["diff", "--json", "one", "two"],
         &["du", "--json"],
+        &["index", "--json"],
         &["fsck", "--json"],
         &["doctor", "--json"],
         &["gc", "--json", "--dry-run"],

@@ -25,6 +25,7 @@ use crate::{
     space::{Reserve, SpaceWatch},
     streams::{Documents, ImageKind, layer_stream, linked_images, manifest_stream},
     tar::Strictness,
+    zstd_chunked::is_chunked,
 };
 
 /// What an import may be told. Start from [`ImportOptions::default`] and change what you must.
@@ -196,6 +197,11 @@ pub fn import_layers(
     let to_read = plan.tasks.iter().filter(|task| task.stored.is_none());
     let to_read = to_read.fold(0, |sum: u64, task| sum.saturating_add(task.descriptor.size()));
     space.admit(transaction.repository(), to_read)?;
+    if plan.tasks.iter().any(|task| is_chunked(&task.descriptor)) {
+        for warning in transaction.content_index()?.warnings() {
+            control.warn(warning);
+        }
+    }
     let left = options.limits.image_tree_bytes - plan.tree_bytes;
     let (done, processor_time) =
         pipeline::import_layers(source, transaction, &plan.tasks, left, &space, options, control)?;

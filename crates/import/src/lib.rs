@@ -54,6 +54,7 @@ mod space;
 pub mod streams;
 pub mod tar;
 pub mod tar_split;
+pub mod zstd_chunked;
 
 pub use digest::{Digest, DigestAlgorithm, DigestHasher, ParseDigestError};
 pub use error::{ImportError, Result};

@@ -37,6 +37,12 @@ pub struct Limits {
     /// Bytes of one line of a tar-split: 8 MiB, held in memory. A line has the headers of one file, PAX records in base64
     /// among them, or a piece of padding, of which its writers make 1 MiB at most.
     pub tar_split_line_bytes: usize,
+    /// Bytes of a zstd:chunked layer's table of contents, unpacked: 128 MiB, read as a stream; of its files some 100 bytes
+    /// each are kept.
+    pub chunked_toc_bytes: u64,
+    /// Bytes of that table and of the tar-split, packed, both held in memory: 64 MiB. A layer for which either is too much
+    /// is read whole.
+    pub chunked_packed_bytes: u64,
     /// Bytes out for one byte in, of a compressed layer: 1,100. Deflate cannot exceed 1,032; zstd can.
     pub layer_ratio: u64,
     /// Bytes that may come out before the ratio counts: 64 MiB.
@@ -117,6 +123,8 @@ impl Default for Limits {
             storage_document_bytes: 32 << 20,
             layer_bytes: 64 << 30,
             tar_split_line_bytes: 8 << 20,
+            chunked_toc_bytes: 128 << 20,
+            chunked_packed_bytes: 64 << 20,
             layer_ratio: 1100,
             layer_ratio_after: 64 << 20,
             zstd_window_bytes: 128 << 20,

@@ -7,6 +7,7 @@ use crate::{
     oci::resolve,
     record::{self, StoredLayer},
     source::Source,
+    zstd_chunked,
 };
 
 /// What an import of an image would read. Made by [`plan_import`].
@@ -29,6 +30,12 @@ pub struct PlannedLayer {
     pub blob: BlobDigest,
     /// Bytes of that blob.
     pub blob_bytes: u64,
+    /// Bytes of it that would be fetched.
+    pub bytes_to_fetch: u64,
+    /// Only a part of it would be fetched.
+    pub is_partial: bool,
+    /// Why all of a zstd:chunked blob would be.
+    pub whole_because: Option<String>,
     /// Whether the store has the layer and this import may use it, so that its blob would not be read.
     pub is_present: bool,
 }
@@ -37,11 +44,12 @@ impl ImportPlan {
     /// Bytes of the blobs that would be read.
     #[must_use]
     pub fn bytes_to_read(&self) -> u64 {
-        self.layers.iter().filter(|layer| !layer.is_present).map(|layer| layer.blob_bytes).sum()
+        self.layers.iter().map(|layer| layer.bytes_to_fetch).sum()
     }
 }
 
-/// Chooses the image, checks its documents, and looks which layers the store has. Reads no layer, writes nothing.
+/// Chooses the image, checks its documents, and looks which layers the store has. Of a zstd:chunked
+/// layer it reads the table of contents; of others nothing. Writes nothing.
 ///
 /// # Errors
 /// As [`import_layers`](crate::import_layers), for documents.
@@ -52,18 +60,31 @@ pub fn plan_import(
 ) -> Result<ImportPlan> {
     let image = resolve(source, &options.platform, &options.limits)?;
     options.check_digest(&image, source)?;
+    let index = repository.content_index()?;
     let mut layers: Vec<PlannedLayer> = Vec::new();
     for (descriptor, diff_id) in image.manifest.layers.iter().zip(&image.config.diff_ids) {
         if layers.iter().any(|layer| layer.diff_id == *diff_id) {
             continue;
         }
         let is_stored = !matches!(record::find(repository, diff_id, options)?, StoredLayer::Absent);
-        layers.push(PlannedLayer {
+        let mut layer = PlannedLayer {
             diff_id: *diff_id,
             blob: BlobDigest::new(*descriptor.digest()),
             blob_bytes: descriptor.size(),
+            bytes_to_fetch: descriptor.size(),
+            is_partial: false,
+            whole_because: None,
             is_present: is_stored && !options.verify_existing,
-        });
+        };
+        if layer.is_present {
+            layer.bytes_to_fetch = 0;
+        } else if zstd_chunked::is_chunked(descriptor) {
+            match zstd_chunked::estimate(source, descriptor, &index, options)? {
+                Ok(bytes) => (layer.bytes_to_fetch, layer.is_partial) = (bytes, true),
+                Err(reason) => layer.whole_because = Some(reason),
+            }
+        }
+        layers.push(layer);
     }
     Ok(ImportPlan { manifest: image.manifest_digest, layers })
 }

@@ -30,6 +30,14 @@ pub struct LayerReport {
     pub tar_bytes: u64,
     /// Entries of the tar; 0 when nothing was read.
     pub entries: u64,
+    /// Bytes of that blob that came from the source; more than it has when an attempt to have it in part failed.
+    pub fetched_bytes: u64,
+    /// Bytes of the files that were taken from the store instead, when only a part of the blob was fetched.
+    pub reused_bytes: u64,
+    /// Only a part of the blob was fetched. Its digest was not computed then: the tar's was.
+    pub is_partial: bool,
+    /// Why all of a zstd:chunked blob was fetched.
+    pub whole_because: Option<String>,
     /// How the blob was compressed; `None` when nothing was read of it.
     pub compression: Option<Compression>,
     /// How the layer came to be in the store.
@@ -57,6 +65,10 @@ impl LayerReport {
             blob_bytes: descriptor.size(),
             tar_bytes: 0,
             entries: 0,
+            fetched_bytes: 0,
+            reused_bytes: 0,
+            is_partial: false,
+            whole_because: None,
             compression: None,
             origin: LayerOrigin::Present,
             new_objects: 0,
@@ -117,6 +129,12 @@ impl ImportReport {
     #[must_use]
     pub fn shared_objects(&self) -> u64 {
         self.layers.iter().map(|layer| layer.shared_objects).sum()
+    }
+
+    /// Bytes of all blobs that came from the source.
+    #[must_use]
+    pub fn fetched_bytes(&self) -> u64 {
+        self.layers.iter().map(|layer| layer.fetched_bytes).sum()
     }
 
     /// Bytes in those.

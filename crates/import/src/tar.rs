@@ -26,7 +26,7 @@ mod strictness;
 mod warning;
 mod xattrs;
 
-pub use entry::{Device, Entry, Kind};
+pub use entry::{Device, Entry, Kind, Spelling};
 pub use notes::{Normalisation, Notes, Tally};
 pub use reader::{Item, Reader, Step};
 pub use refusal::{Reason, Refusal};

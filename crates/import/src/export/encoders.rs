@@ -1,4 +1,4 @@
-//! The writers of the three plain formats: the tar itself, gzip, zstd.
+//! The writers of the formats: the tar itself, gzip, zstd, and zstd:chunked, which is made elsewhere.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use sealstone_store::Error as StoreError;
 
 use super::{BlobSink, LayerWriter};
-use crate::error::Result;
+use crate::{error::Result, zstd_chunked};
 
 /// zlib's default, and that of every tool which packs layers.
 const GZIP_LEVEL: u32 = 6;
@@ -71,6 +71,31 @@ impl LayerWriter for Zstandard {
     fn finish(self: Box<Self>, blob: &mut dyn BlobSink) -> Result<BTreeMap<String, String>> {
         drain(&mut self.0.finish().map_err(|error| failed(&error))?, blob)?;
         Ok(BTreeMap::new())
+    }
+}
+
+/// zstd:chunked, of which updates can be fetched in part.
+pub(super) struct Chunked {
+    writer: zstd_chunked::Writer,
+    made: Vec<u8>,
+}
+
+impl Chunked {
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self { writer: zstd_chunked::Writer::new()?, made: Vec::new() })
+    }
+}
+
+impl LayerWriter for Chunked {
+    fn write(&mut self, tar: &[u8], blob: &mut dyn BlobSink) -> Result<()> {
+        self.writer.write(tar, &mut self.made)?;
+        drain(&mut self.made, blob)
+    }
+
+    fn finish(mut self: Box<Self>, blob: &mut dyn BlobSink) -> Result<BTreeMap<String, String>> {
+        let annotations = self.writer.finish(&mut self.made)?;
+        drain(&mut self.made, blob)?;
+        Ok(annotations.list().into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
     }
 }
 

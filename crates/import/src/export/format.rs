@@ -7,12 +7,13 @@ use std::{fmt, str::FromStr};
 
 use super::{
     LayerWriter,
-    encoders::{Gzipped, Plain, Zstandard},
+    encoders::{Chunked, Gzipped, Plain, Zstandard},
 };
 use crate::{
     decompress::Compression,
     error::{ImportError, Result},
     oci::{Descriptor, MediaType},
+    zstd_chunked::is_chunked,
 };
 
 /// How a layer's tar becomes a blob.
@@ -25,19 +26,23 @@ pub enum BlobFormat {
     Gzip,
     /// zstd: smaller and faster both ways. Docker reads it since 23, containerd since 1.5, podman since 1.8.
     Zstd,
+    /// zstd:chunked: some more bytes than zstd, and whoever has most files of a layer fetches the others alone. To any other
+    /// reader it is zstd.
+    ZstdChunked,
 }
 
 impl BlobFormat {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Plain, Self::Gzip, Self::Zstd];
+    pub const ALL: [Self; 4] = [Self::Plain, Self::Gzip, Self::Zstd, Self::ZstdChunked];
 
-    /// What a user calls it: `none`, `gzip`, `zstd`.
+    /// What a user calls it: `none`, `gzip`, `zstd`, `zstd:chunked`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Plain => "none",
             Self::Gzip => "gzip",
             Self::Zstd => "zstd",
+            Self::ZstdChunked => "zstd:chunked",
         }
     }
 
@@ -47,7 +52,7 @@ impl BlobFormat {
         match self {
             Self::Plain => "application/vnd.oci.image.layer.v1.tar",
             Self::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
-            Self::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+            Self::Zstd | Self::ZstdChunked => "application/vnd.oci.image.layer.v1.tar+zstd",
         }
     }
 
@@ -56,6 +61,7 @@ impl BlobFormat {
     pub fn of(layer: &Descriptor) -> Self {
         match layer.media_type() {
             MediaType::Layer(Compression::None) => Self::Plain,
+            MediaType::Layer(Compression::Zstd) if is_chunked(layer) => Self::ZstdChunked,
             MediaType::Layer(Compression::Zstd) => Self::Zstd,
             _ => Self::Gzip,
         }
@@ -70,6 +76,7 @@ impl BlobFormat {
             Self::Plain => Box::new(Plain),
             Self::Gzip => Box::new(Gzipped::new()),
             Self::Zstd => Box::new(Zstandard::new()?),
+            Self::ZstdChunked => Box::new(Chunked::new()?),
         })
     }
 }

@@ -29,6 +29,12 @@ impl Descriptor {
         Self { media_type, digest, size, platform: None, annotations: BTreeMap::new() }
     }
 
+    /// The same, with these annotations.
+    #[must_use]
+    pub fn with_annotations(self, annotations: BTreeMap<String, String>) -> Self {
+        Self { annotations, ..self }
+    }
+
     /// What the bytes are.
     #[must_use]
     pub const fn media_type(&self) -> &MediaType {

@@ -106,6 +106,11 @@ impl<'tx> Assembly<'_, 'tx> {
         taken.map(drop).map_err(|_| trees_too_big(self.limits))
     }
 
+    /// A tree that comes to nothing: another try may take its place.
+    pub(super) fn uncount_tree(&self, tree: &LayerTree) {
+        self.tree_bytes_left.fetch_add(tree.encoded_len() as u64, Ordering::Relaxed);
+    }
+
     fn send(&self, work: Work<'tx>, tally: &Arc<Tally>) -> Result<()> {
         // The writers hang up only when they are gone, and somebody told why.
         tally.send();
@@ -244,7 +249,7 @@ impl<'a, 'tx> Layer<'a, 'tx> {
         let transaction = self.shared.transaction;
         let sparse = is_sparse.then(|| Expander::new(self.reader.entry(), transaction)).transpose()?;
         let kind = if size > INLINE_MAX as u64 {
-            OpenKind::Big(OpenBody::new(size, transaction.repository().algorithm()))
+            OpenKind::Big(OpenBody::new(size, transaction.repository().algorithm(), self.tally.is_indexed()))
         } else {
             OpenKind::Small(Vec::new())
         };

@@ -11,7 +11,8 @@ use std::{
 };
 
 use sealstone_store::{
-    Algorithm, ObjectId, ObjectWriter, Result as StoreResult, Stored, Transaction, verity,
+    Algorithm, ContentDigest, ContentHasher, ObjectId, ObjectWriter, Result as StoreResult, Stored,
+    Transaction, verity,
 };
 
 use super::buffer::Buffer;
@@ -34,6 +35,7 @@ pub(super) struct OpenBody<'tx> {
     hasher: verity::Hasher,
     held: Vec<Piece>,
     spill: Option<Arc<Spill<'tx>>>,
+    is_indexed: bool,
 }
 
 /// What is to be done with a part that was taken in.
@@ -53,8 +55,9 @@ pub(super) enum Closed<'tx> {
 }
 
 impl<'tx> OpenBody<'tx> {
-    pub(super) fn new(size: u64, algorithm: Algorithm) -> Self {
-        Self { size, hasher: verity::Hasher::new(algorithm), held: Vec::new(), spill: None }
+    /// `is_indexed`: whether a spill computes the content's SHA-256 too.
+    pub(super) fn new(size: u64, algorithm: Algorithm, is_indexed: bool) -> Self {
+        Self { size, hasher: verity::Hasher::new(algorithm), held: Vec::new(), spill: None, is_indexed }
     }
 
     /// Takes the next part. At most `hold` chunks are kept before the body is spilled.
@@ -74,7 +77,9 @@ impl<'tx> OpenBody<'tx> {
             return Ok(Taken::Held);
         }
         let writer = transaction.object_writer(self.size)?.without_digest();
-        let spill = Arc::new(Spill { queue: Mutex::default(), writer: Mutex::new(Some(writer)) });
+        let content = self.is_indexed.then(ContentHasher::default);
+        let writer = Mutex::new(Some(SpillWriter { writer, content }));
+        let spill = Arc::new(Spill { queue: Mutex::default(), writer });
         for piece in self.held.drain(..) {
             spill.push(Write::Piece(piece));
         }
@@ -100,7 +105,13 @@ impl<'tx> OpenBody<'tx> {
 pub(super) struct Spill<'tx> {
     queue: Mutex<VecDeque<Write>>,
     /// Held while a part is taken and written, which keeps the order.
-    writer: Mutex<Option<ObjectWriter<'tx>>>,
+    writer: Mutex<Option<SpillWriter<'tx>>>,
+}
+
+struct SpillWriter<'tx> {
+    writer: ObjectWriter<'tx>,
+    /// For a content that goes into the index.
+    content: Option<ContentHasher>,
 }
 
 enum Write {
@@ -113,17 +124,24 @@ impl Spill<'_> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).push_back(write);
     }
 
-    /// Writes all that waits; gives the object and its size in bytes when its end was reached.
-    pub(super) fn pump(&self) -> StoreResult<Option<(Stored, u64)>> {
+    /// Writes all that waits; gives the object, its size in bytes, and the content's digest if that was
+    /// wanted, when its end was reached.
+    pub(super) fn pump(&self) -> StoreResult<Option<(Stored, u64, Option<ContentDigest>)>> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let next = self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             match (next, writer.as_mut()) {
-                (Some(Write::Piece(piece)), Some(writer)) => writer.write(piece.bytes())?,
+                (Some(Write::Piece(piece)), Some(SpillWriter { writer, content })) => {
+                    if let Some(content) = content {
+                        content.update(piece.bytes());
+                    }
+                    writer.write(piece.bytes())?;
+                }
                 (Some(Write::End(id)), Some(_)) => {
-                    let Some(writer) = writer.take() else { return Ok(None) };
+                    let Some(SpillWriter { writer, content }) = writer.take() else { return Ok(None) };
                     let size = writer.size();
-                    return writer.finish_known(id).map(|stored| Some((stored, size)));
+                    let stored = writer.finish_known(id)?;
+                    return Ok(Some((stored, size, content.map(ContentHasher::finish))));
                 }
                 _ => return Ok(None),
             }

@@ -12,11 +12,13 @@ use sealstone_store::{
 use super::{
     LayerDone, LayerTask,
     assemble::{self, Assembly},
+    partial::InPart,
     stored::StoredTar,
     unpack::{self, Signals, Unpacker},
     writer::Tally,
 };
 use crate::{
+    ImportOptions,
     decompress::Compression,
     error::{ImportError, Result},
     oci::{Descriptor, MediaType},
@@ -31,6 +33,7 @@ const WAITING: usize = 4;
 /// What every layer of an import is run with.
 pub(super) struct LayerRun<'a, 'tx> {
     pub(super) source: &'a dyn Source,
+    pub(super) options: &'a ImportOptions,
     pub(super) unpacker: Unpacker<'a>,
     pub(super) assembly: Assembly<'a, 'tx>,
 }
@@ -45,6 +48,15 @@ impl Arrived {
     /// Whether all of it is stored, and it has no name of its own yet.
     pub(super) fn is_ready(&self) -> bool {
         !self.done.is_kept && self.tally.is_written()
+    }
+
+    pub(super) const fn report(&mut self) -> &mut LayerReport {
+        &mut self.done.report
+    }
+
+    /// Objects that were stored before the layer's tar was read.
+    pub(super) fn count_fetched(&self, objects: u64, bytes: u64) {
+        self.tally.count_fetched(objects, bytes);
     }
 
     /// For when the writers are done.
@@ -70,11 +82,19 @@ impl LayerRun<'_, '_> {
                 other => return other,
             }
         }
+        let (because, spent) = match self.import_in_part(task)? {
+            InPart::Arrived(arrived) => return Ok(*arrived),
+            InPart::Whole { because, spent } => (because, spent),
+        };
         let name = format!("layer {}", task.descriptor.digest());
         let mut blob = self.source.open_blob(&task.descriptor)?;
         let (descriptor, is_plain) = (&task.descriptor, false);
         let input = unpack::Input { blob: &mut *blob, descriptor, name: &name, is_plain };
-        self.run(task, input, Work::ImportLayer)
+        let mut arrived = self.run(task, input, Work::ImportLayer, because.is_some())?;
+        let report = arrived.report();
+        report.fetched_bytes = spent + descriptor.size();
+        report.whole_because = because;
+        Ok(arrived)
     }
 
     /// Makes the layer's stream and tree anew from its stream in the store.
@@ -87,10 +107,17 @@ impl LayerRun<'_, '_> {
         let name = format!("stream of layer {}", task.diff_id);
         let mut blob = StoredTar::new(repository, reader);
         let input = unpack::Input { blob: &mut blob, descriptor: &descriptor, name: &name, is_plain: true };
-        self.run(task, input, Work::RebuildLayer)
+        self.run(task, input, Work::RebuildLayer, false)
     }
 
-    fn run(&self, task: &LayerTask, input: unpack::Input<'_>, work: Work) -> Result<Arrived> {
+    /// Runs the first two stages. `is_indexed`: the contents of the files go into the index by SHA-256.
+    pub(super) fn run(
+        &self,
+        task: &LayerTask,
+        input: unpack::Input<'_>,
+        work: Work,
+        is_indexed: bool,
+    ) -> Result<Arrived> {
         let start = Instant::now();
         let (descriptor, name) = (input.descriptor.clone(), input.name);
         let diff_id = task.diff_id;
@@ -98,7 +125,7 @@ impl LayerRun<'_, '_> {
         let same_hash = descriptor.digest().algorithm() == algorithm;
         let control = self.assembly.halt.control();
         let progress = control.start(work, diff_id.to_string(), Some(descriptor.size()), Unit::Bytes);
-        let tally = Arc::new(Tally::default());
+        let tally = Arc::new(Tally::new(is_indexed));
         let to_assemble = assemble::Input { name, algorithm, same_hash, tally: Arc::clone(&tally) };
         let signals = Signals::default();
         let (send, receive) = bounded(WAITING);
@@ -108,8 +135,11 @@ impl LayerRun<'_, '_> {
                 self.unpacker.meter.digest.on(|| self.assembly.run(to_assemble, receive, &signals));
             (unpacking.join(), assembled)
         });
-        let unpacked = unpacked.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        let assembled = assembled?;
+        let unpacked = unpacked.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        if let (Err(_), Ok(assembled)) = (&unpacked, &assembled) {
+            self.assembly.uncount_tree(&assembled.tree);
+        }
+        let (unpacked, assembled) = (unpacked?, assembled?);
         let digest = assembled.digest.unwrap_or(unpacked.digest);
         if digest != *diff_id.digest() {
             return Err(ImportError::digest(format!("the tar in {name}"), diff_id.digest(), &digest));

@@ -16,6 +16,7 @@ mod buffer;
 mod halt;
 mod layer;
 mod meter;
+mod partial;
 mod sparse;
 mod stored;
 mod unpack;
@@ -137,6 +138,7 @@ pub(crate) fn import_layers(
             let first = lock(&queue).pop();
             let run = LayerRun {
                 source,
+                options,
                 unpacker: Unpacker { pool: &pool, gate: &gate, limits: &options.limits, halt, meter: &meter },
                 assembly: Assembly {
                     transaction,

@@ -12,7 +12,7 @@ use std::{
 };
 
 use crossbeam_channel::Receiver;
-use sealstone_store::{ObjectId, Stored, Transaction};
+use sealstone_store::{ContentDigest, ContentHasher, ObjectId, Stored, Transaction};
 
 use super::{
     body::{Piece, Spill},
@@ -45,6 +45,10 @@ pub(super) struct Tally {
     new_bytes: AtomicU64,
     shared_objects: AtomicU64,
     shared_bytes: AtomicU64,
+    fetched_objects: AtomicU64,
+    fetched_bytes: AtomicU64,
+    /// The files' contents go into the index by SHA-256.
+    is_indexed: bool,
 }
 
 impl Tally {
@@ -56,6 +60,20 @@ impl Tally {
     /// Whether the writers have done all that was sent.
     pub(super) fn is_written(&self) -> bool {
         self.waiting.load(Ordering::Acquire) == 0
+    }
+
+    pub(super) fn new(is_indexed: bool) -> Self {
+        Self { is_indexed, ..Self::default() }
+    }
+
+    pub(super) const fn is_indexed(&self) -> bool {
+        self.is_indexed
+    }
+
+    /// Objects that were new when they were fetched, and count as shared when they are found again.
+    pub(super) fn count_fetched(&self, objects: u64, bytes: u64) {
+        self.fetched_objects.fetch_add(objects, Ordering::Relaxed);
+        self.fetched_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     pub(super) fn count(&self, stored: Stored, size: u64) {
@@ -70,10 +88,19 @@ impl Tally {
 
     /// Puts the sums into the report; right once the writers are done.
     pub(super) fn report(&self, report: &mut LayerReport) {
-        report.new_objects = self.new_objects.load(Ordering::Relaxed);
-        report.new_bytes = self.new_bytes.load(Ordering::Relaxed);
-        report.shared_objects = self.shared_objects.load(Ordering::Relaxed);
-        report.shared_bytes = self.shared_bytes.load(Ordering::Relaxed);
+        let [new_objects, new_bytes, shared_objects, shared_bytes, fetched_objects, fetched_bytes] = [
+            &self.new_objects,
+            &self.new_bytes,
+            &self.shared_objects,
+            &self.shared_bytes,
+            &self.fetched_objects,
+            &self.fetched_bytes,
+        ]
+        .map(|count| count.load(Ordering::Relaxed));
+        report.new_objects = new_objects + fetched_objects;
+        report.new_bytes = new_bytes + fetched_bytes;
+        report.shared_objects = shared_objects.saturating_sub(fetched_objects);
+        report.shared_bytes = shared_bytes.saturating_sub(fetched_bytes);
     }
 }
 
@@ -96,16 +123,29 @@ fn write(transaction: &Transaction, job: &Job<'_>) -> Result<()> {
             for (id, range) in bodies {
                 let body = chunk.get(range.clone()).unwrap_or_default();
                 job.tally.count(transaction.put_known(*id, body)?, body.len() as u64);
+                if job.tally.is_indexed() {
+                    transaction.index_content(ContentDigest::of(body), *id, body.len() as u64)?;
+                }
             }
         }
         Work::Pieces { id, pieces } => {
             let parts: Vec<&[u8]> = pieces.iter().map(Piece::bytes).collect();
             let size = parts.iter().map(|part| part.len() as u64).sum();
             job.tally.count(transaction.put_known_parts(*id, &parts)?, size);
+            if job.tally.is_indexed() {
+                let mut hasher = ContentHasher::default();
+                for part in &parts {
+                    hasher.update(part);
+                }
+                transaction.index_content(hasher.finish(), *id, size)?;
+            }
         }
         Work::Spill(spill) => {
-            if let Some((stored, size)) = spill.pump()? {
+            if let Some((stored, size, content)) = spill.pump()? {
                 job.tally.count(stored, size);
+                if let Some(content) = content {
+                    transaction.index_content(content, stored.id, size)?;
+                }
             }
         }
     }

@@ -76,6 +76,16 @@ pub struct Entry {
     pub(super) sparse: SparseMap,
     pub(super) is_sparse: bool,
     pub(super) offset: u64,
+    pub(super) spelling: Option<Spelling>,
+}
+
+/// An entry's names as the tar has them: any bytes, nothing normalised.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spelling {
+    /// The path.
+    pub path: Vec<u8>,
+    /// What a link leads to.
+    pub link_target: Vec<u8>,
 }
 
 impl Entry {
@@ -92,6 +102,7 @@ impl Entry {
             sparse: SparseMap::default(),
             is_sparse: false,
             offset: 0,
+            spelling: None,
         }
     }
 
@@ -141,6 +152,12 @@ impl Entry {
     #[must_use]
     pub fn sparse(&self) -> Option<&SparseMap> {
         self.is_sparse.then_some(&self.sparse)
+    }
+
+    /// The names as the tar has them, from a reader that was told to keep them.
+    #[must_use]
+    pub const fn spelling(&self) -> Option<&Spelling> {
+        self.spelling.as_ref()
     }
 
     /// The offset in the tar of the first of the entry's header blocks.

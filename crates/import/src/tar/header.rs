@@ -110,6 +110,9 @@ impl Parser<'_> {
                 self.scratch.as_slice()
             }
         };
+        if let Some(spelling) = &mut self.entry.spelling {
+            raw.clone_into(&mut spelling.path);
+        }
         let ends_with_slash = raw.ends_with(b"/");
         let is_conflict = !pax.is_empty() && !gnu.is_empty() && pax != gnu;
         if normalise("path", raw, &mut self.entry.path, self.limits, self.strictness)? {
@@ -166,6 +169,9 @@ impl Parser<'_> {
 
     fn link_target(&mut self) -> Result<(), Reason> {
         self.entry.link_target.clear();
+        if let Some(spelling) = &mut self.entry.spelling {
+            spelling.link_target.clear();
+        }
         if !matches!(self.entry.kind, Kind::Symlink | Kind::Hardlink) {
             return Ok(());
         }
@@ -176,6 +182,9 @@ impl Parser<'_> {
             ([_, ..], []) => pax,
             ([], []) => self.header.link_name(),
         };
+        if let Some(spelling) = &mut self.entry.spelling {
+            raw.clone_into(&mut spelling.link_target);
+        }
         if !pax.is_empty() && !gnu.is_empty() && pax != gnu {
             self.warnings.add(Warning::ConflictingNames { path: self.entry.path.as_slice().into() })?;
         }

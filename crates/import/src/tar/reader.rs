@@ -132,6 +132,13 @@ impl Reader {
         }
     }
 
+    /// Keeps the names as the tar has them too, for whoever writes about it: [`Entry::spelling`].
+    #[must_use]
+    pub fn with_spelling(mut self) -> Self {
+        self.entry.spelling = Some(super::Spelling::default());
+        self
+    }
+
     /// The entry of the last [`Item::Entry`].
     #[must_use]
     pub const fn entry(&self) -> &Entry {

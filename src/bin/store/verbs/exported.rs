@@ -26,6 +26,9 @@ enum Compression {
     Gzip,
     /// Smaller and faster
     Zstd,
+    /// zstd whose updates can be fetched in part
+    #[value(name = "zstd:chunked")]
+    ZstdChunked,
     /// Tars as they are
     None,
 }
@@ -36,6 +39,7 @@ impl FormatArg {
             Compression::Same => None,
             Compression::Gzip => Some(BlobFormat::Gzip),
             Compression::Zstd => Some(BlobFormat::Zstd),
+            Compression::ZstdChunked => Some(BlobFormat::ZstdChunked),
             Compression::None => Some(BlobFormat::Plain),
         }
     }

@@ -1,5 +1,6 @@
 //! `store import REFERENCE`: brings an OCI image in, verifies all of it, and makes its file-system images.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -35,11 +36,10 @@ Transports:
   oci-archive:FILE[:TAG]                   a tar of one
   docker-archive:FILE[:NAME]               what docker save and podman save write
   dir:DIR                                  what skopeo copies into a folder
-  containers-storage:[DRIVER@ROOT]IMAGE    podman's storage, by id or name
+  containers-storage:[DRIVER@ROOT]IMAGE    podman's storage, by id or name; without [DRIVER@ROOT] its usual one
   tar:FILE                                 the tar of one layer, as an image
-@N in place of a tag or name is the N-th image. FILE may be -, the standard input. What comes from
-there or is compressed is unpacked into a temporary file in the repository first; anything else is
-read in place.
+@N in place of a tag or name is the N-th image. FILE may be -, the standard input. What comes from there or is compressed
+is unpacked into a temporary file in the repository first; anything else is read in place.
 
 Examples:
   store import --name os:1 oci:image          # a folder in OCI layout
@@ -206,6 +206,7 @@ fn facts(done: &ImportedImage, with_times: bool) -> Facts {
         facts
             .add("new", objects(report.new_objects(), report.new_bytes()))
             .add("shared", objects(report.shared_objects(), report.shared_bytes()));
+        facts.add_some("fetched", fetched(&report.layers));
     }
     if with_times {
         let processors = report.processor_time;
@@ -225,6 +226,26 @@ fn facts(done: &ImportedImage, with_times: bool) -> Facts {
             );
     }
     facts
+}
+
+/// What came of the blobs, if there is more to say than their sizes: some came in part, or could have.
+fn fetched(layers: &[LayerReport]) -> Option<String> {
+    let of = |choose: fn(&LayerReport) -> bool| layers.iter().filter(move |layer| choose(layer));
+    let partial = of(|layer| layer.is_partial).count() as u64;
+    let reason = of(|layer| layer.whole_because.is_some()).find_map(|layer| layer.whole_because.as_deref());
+    if partial == 0 && reason.is_none() {
+        return None;
+    }
+    let fetched: u64 = layers.iter().map(|layer| layer.fetched_bytes).sum();
+    let whole: u64 = of(|layer| layer.origin == LayerOrigin::Imported).map(|layer| layer.blob_bytes).sum();
+    let mut text = format!("{} of {}", Bytes(fetched), Bytes(whole));
+    if partial > 0 {
+        let _ = write!(text, ", {} in part", plural(partial, "layer"));
+    }
+    if let Some(reason) = reason {
+        let _ = write!(text, "; not in part: {}", escape(reason.as_bytes()));
+    }
+    Some(text)
 }
 
 /// `layers 1.2 s, merge 50 ms`.
@@ -291,6 +312,7 @@ struct Document<'a> {
     new_bytes: u64,
     shared_objects: u64,
     shared_bytes: u64,
+    fetched_bytes: u64,
     layers_seconds: f64,
     merge_seconds: f64,
     sync_seconds: f64,
@@ -318,6 +340,11 @@ struct LayerDocument {
     diff_id: String,
     blob: String,
     blob_bytes: u64,
+    fetched_bytes: u64,
+    reused_bytes: u64,
+    partial: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    whole_because: Option<String>,
     tar_bytes: u64,
     entries: u64,
     origin: &'static str,
@@ -343,6 +370,7 @@ fn document<'a>(name: &'a str, done: &'a ImportedImage, seconds: f64, explain: b
         new_bytes: report.new_bytes(),
         shared_objects: report.shared_objects(),
         shared_bytes: report.shared_bytes(),
+        fetched_bytes: report.fetched_bytes(),
         layers_seconds: report.time.as_secs_f64(),
         merge_seconds: done.merge_time.as_secs_f64(),
         sync_seconds: done.commit_time.as_secs_f64(),
@@ -364,6 +392,10 @@ fn layer_document(layer: &LayerReport) -> LayerDocument {
         diff_id: layer.diff_id.to_string(),
         blob: layer.blob.to_string(),
         blob_bytes: layer.blob_bytes,
+        fetched_bytes: layer.fetched_bytes,
+        reused_bytes: layer.reused_bytes,
+        partial: layer.is_partial,
+        whole_because: layer.whole_because.clone(),
         tar_bytes: layer.tar_bytes,
         entries: layer.entries,
         origin: origin(layer.origin),

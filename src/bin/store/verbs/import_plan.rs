@@ -23,6 +23,10 @@ struct LayerDocument {
     diff_id: String,
     blob: String,
     blob_bytes: u64,
+    bytes_to_fetch: u64,
+    partial: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    whole_because: Option<String>,
     present: bool,
 }
 
@@ -41,13 +45,18 @@ pub fn run(
             let document = Document { manifest, layers, bytes_to_read: plan.bytes_to_read() };
             return write_document(out, "sealstone.import-plan/1", &document);
         }
-        let mut table = Table::new().left("LAYER").left("").right("BLOB");
+        let mut table = Table::new().left("LAYER").left("").right("BLOB").right("TO FETCH");
         for layer in &plan.layers {
-            let state = if layer.is_present { "present" } else { "to import" };
+            let state = match (layer.is_present, layer.is_partial) {
+                (true, _) => "present",
+                (false, true) => "in part",
+                (false, false) => "to import",
+            };
             table.row([
                 short_id(&layer.diff_id, false),
                 state.to_owned(),
                 Bytes(layer.blob_bytes).to_string(),
+                Bytes(layer.bytes_to_fetch).to_string(),
             ]);
         }
         table.write(out, terminal)?;
@@ -62,6 +71,9 @@ fn layer_document(layer: &PlannedLayer) -> LayerDocument {
         diff_id: layer.diff_id.to_string(),
         blob: layer.blob.to_string(),
         blob_bytes: layer.blob_bytes,
+        bytes_to_fetch: layer.bytes_to_fetch,
+        partial: layer.is_partial,
+        whole_because: layer.whole_because.clone(),
         present: layer.is_present,
     }
 }
