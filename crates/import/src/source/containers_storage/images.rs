@@ -59,20 +59,19 @@ impl StorageImages {
     /// [`ImportError::Missing`] or [`ImportError::Ambiguous`], with what there is.
     pub fn find(&self, reference: &StorageReference) -> Result<Found<'_>> {
         let text = reference.image();
-        // `NAME@ID`, `@ID`; a digest has a colon and belongs to the name.
         let (name, id) = match text.rsplit_once('@') {
+            // A digest has a colon, and belongs to the name.
             Some((name, id)) if !id.contains(':') => (name, id),
-            _ if is_beginning(text) => ("", text),
-            _ => (text, ""),
+            _ => ("", text),
         };
         let by_id = self.with_id(id);
-        // What could be an id may be a name as well.
-        let (full, by_name) = self.with_name(if by_id.is_empty() && id == text { text } else { name });
-        let found: Vec<_> = match (by_id.is_empty(), name.is_empty()) {
-            (false, true) => by_id.clone(),
-            (_, false) if !id.is_empty() => by_name.into_iter().filter(|one| by_id.contains(one)).collect(),
-            _ => by_name,
-        };
+        let (mut full, mut found) = (None, by_id.clone());
+        if !name.is_empty() {
+            (full, found) = self.with_name(name);
+            found.retain(|image| by_id.contains(image));
+        } else if by_id.is_empty() {
+            (full, found) = self.with_name(text);
+        }
         match found.as_slice() {
             [image] => Ok(Found { image, is_by_id: !by_id.is_empty(), name: full }),
             [] => Err(self.missing(reference)),
