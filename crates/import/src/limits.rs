@@ -106,6 +106,9 @@ pub(crate) const SIGNATURES: usize = 128;
 /// Bytes of what one of them signs: 64 KiB, some lines of JSON.
 pub(crate) const SIGNATURE_BYTES: u64 = 64 << 10;
 
+/// Bytes of a manifest that is read back after a push: 4 MiB.
+pub(crate) const MANIFEST_BACK: u64 = 4 << 20;
+
 /// Redirects that one request follows: 10.
 pub(crate) const REDIRECTS: usize = 10;
 

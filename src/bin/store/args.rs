@@ -32,6 +32,7 @@ Look:
 
 Bring images out:
   export       Write an image as an OCI layout or archive
+  push         Push an image to a registry
 
 Use:
   deploy       Make an image bootable: state, kernel, boot entry
@@ -132,6 +133,7 @@ pub enum Verb {
     Init(verbs::init::Args),
     Import(Box<verbs::import::Args>),
     Export(verbs::export::Args),
+    Push(verbs::push::Args),
     Images(verbs::images::Args),
     Inspect(verbs::inspect::Args),
     Ls(verbs::ls::Args),

@@ -37,7 +37,9 @@ use crate::{
     error::{ImportError, Result},
     source::{Choice, Reference},
 };
+pub(crate) use pack::Packed;
 pub(crate) use run::run;
+pub(crate) use sink::{Outgoing, Sink};
 
 /// What an export or a push may be told. Start from [`ExportOptions::default`] and change what you must.
 #[derive(Clone, Debug, Default)]

@@ -58,11 +58,16 @@ pub(super) struct Held {
 
 /// Who asks.
 pub(super) struct Asker<'a> {
-    pub(super) endpoint: &'a RegistryEndpoint,
-    pub(super) wire: &'a Wire,
+    endpoint: &'a RegistryEndpoint,
+    wire: &'a Wire,
     /// The registry, for messages.
-    pub(super) place: &'a str,
+    place: &'a str,
+    /// What a token has to be good for.
+    actions: &'static str,
 }
+
+/// What a token has to be good for that is pushed with.
+pub(super) const PUSH: &str = "pull,push";
 
 impl Keeper {
     /// What to send now; fetched anew if it is about to expire.
@@ -109,7 +114,16 @@ impl State {
     }
 }
 
-impl Asker<'_> {
+impl<'a> Asker<'a> {
+    pub(super) const fn new(
+        endpoint: &'a RegistryEndpoint,
+        wire: &'a Wire,
+        place: &'a str,
+        actions: &'static str,
+    ) -> Self {
+        Self { endpoint, wire, place, actions }
+    }
+
     fn unauthorized(&self, reason: impl Into<String>) -> Fault {
         Fault::Lasting(ImportError::Unauthorized { place: self.place.to_owned(), reason: reason.into() })
     }
@@ -129,12 +143,13 @@ impl Asker<'_> {
                 let reason = format!("its token server {} is not reached through TLS", Shown(&realm));
                 return Err(Fault::Lasting(ImportError::insecure(self.place, reason)));
             }
-            let scopes: Vec<_> = bearer.scopes().collect();
-            let scope = if scopes.is_empty() {
-                format!("repository:{}:pull", self.endpoint.repository)
-            } else {
-                scopes.join(" ")
-            };
+            let mut scopes: Vec<_> = bearer.scopes().collect();
+            let own = format!("repository:{}:{}", self.endpoint.repository, self.actions);
+            // A registry that is asked whether it has a blob does not know that we are going to push.
+            if scopes.is_empty() || (self.actions == PUSH && !scopes.contains(&own.as_str())) {
+                scopes.push(&own);
+            }
+            let scope = scopes.join(" ");
             return Ok(Wanted::Bearer { realm, service: bearer.service().map(str::to_owned), scope });
         }
         if challenges.iter().any(Challenge::is_basic) {
@@ -266,11 +281,14 @@ mod tests {
     }
 
     fn choose(challenge: &str, is_insecure: bool) -> Result<Wanted, Fault> {
+        choose_for("pull", challenge, is_insecure)
+    }
+
+    fn choose_for(actions: &'static str, challenge: &str, is_insecure: bool) -> Result<Wanted, Fault> {
         let mut endpoint = RegistryEndpoint::new("a.example".parse().unwrap(), "some/image");
         endpoint.is_insecure = is_insecure;
         let wire = Wire::new(&endpoint, &RegistrySettings::default());
-        Asker { endpoint: &endpoint, wire: &wire, place: "docker://a.example/some/image" }
-            .choose(&refusal(challenge))
+        Asker::new(&endpoint, &wire, "docker://a.example/some/image", actions).choose(&refusal(challenge))
     }
 
     #[test]
@@ -291,6 +309,18 @@ mod tests {
         assert_eq!(scope, "repository:some/image:pull");
         assert!(matches!(choose(r#"Basic realm="x""#, false), Ok(Wanted::Basic)));
         assert!(choose("Negotiate", false).is_err());
+    }
+
+    #[test]
+    fn a_token_to_push_with_is_asked_for_whatever_the_registry_thinks_of_first() {
+        let pull = r#"Bearer realm="https://b.example/token",scope="repository:some/image:pull""#;
+        let Ok(Wanted::Bearer { scope, .. }) = choose_for(PUSH, pull, false) else { panic!("no token") };
+        assert_eq!(scope, "repository:some/image:pull repository:some/image:pull,push");
+        let push = pull.replace(":pull", ":pull,push");
+        let Ok(Wanted::Bearer { scope, .. }) = choose_for(PUSH, &push, false) else { panic!("no token") };
+        assert_eq!(scope, "repository:some/image:pull,push");
+        let Ok(Wanted::Bearer { scope, .. }) = choose(pull, false) else { panic!("no token") };
+        assert_eq!(scope, "repository:some/image:pull");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use ureq::http::{StatusCode, Uri, header};
 use super::{
     RegistryEndpoint, RegistrySettings,
     answer::refusal,
-    auth::{Asker, Keeper},
+    auth::{Asker, Keeper, PUSH},
     fault::Fault,
     origin::{Origin, Shown},
     retry::Attempts,
@@ -36,10 +36,12 @@ pub(super) struct Body {
 
 /// A client of one repository.
 pub(super) struct Client {
-    endpoint: RegistryEndpoint,
+    pub(super) endpoint: RegistryEndpoint,
     settings: RegistrySettings,
-    wire: Wire,
-    keeper: Keeper,
+    pub(super) wire: Wire,
+    pub(super) keeper: Keeper,
+    /// What tokens have to be good for: `pull`, or `pull,push`.
+    pub(super) actions: &'static str,
     /// `docker://HOST/REPOSITORY`, for messages.
     place: String,
     /// `http` or `https`, once it is known.
@@ -51,7 +53,12 @@ impl Client {
         let wire = Wire::new(&endpoint, &settings);
         let place = format!("docker://{}/{}", endpoint.host, endpoint.repository);
         let scheme = Mutex::new((!endpoint.is_insecure).then_some("https"));
-        Self { endpoint, settings, wire, keeper: Keeper::default(), place, scheme }
+        Self { endpoint, settings, wire, keeper: Keeper::default(), actions: "pull", place, scheme }
+    }
+
+    /// The same, to write to the repository as well.
+    pub(super) fn to_push(endpoint: RegistryEndpoint, settings: RegistrySettings) -> Self {
+        Self { actions: PUSH, ..Self::new(endpoint, settings) }
     }
 
     pub(super) fn place(&self) -> &str {
@@ -120,7 +127,7 @@ impl Client {
             .parse()
             .map_err(|_| Fault::Lasting(ImportError::malformed(self.place(), "no URL can be made of it")))?;
         let registry = Origin::of(&url);
-        let asker = Asker { endpoint: &self.endpoint, wire: &self.wire, place: &self.place };
+        let asker = Asker::new(&self.endpoint, &self.wire, &self.place, self.actions);
         let mut was_refused = false;
         loop {
             let held = self.keeper.held(&asker)?;
@@ -156,14 +163,14 @@ impl Client {
         }
     }
 
-    fn base(&self, scheme: &str) -> Result<Uri, Fault> {
+    pub(super) fn base(&self, scheme: &str) -> Result<Uri, Fault> {
         format!("{scheme}://{}/v2/", self.endpoint.host.address())
             .parse()
             .map_err(|_| Fault::Lasting(ImportError::malformed(self.place(), "no URL can be made of it")))
     }
 
     /// `https`, unless the registry was declared insecure and does not answer there.
-    fn scheme(&self) -> Result<&'static str, Fault> {
+    pub(super) fn scheme(&self) -> Result<&'static str, Fault> {
         let mut scheme = self.scheme.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = *scheme {
             return Ok(known);

@@ -16,8 +16,26 @@ pub struct RegistrySettings {
     pub retry: Retry,
     /// The proxies.
     pub proxies: Proxies,
+    /// In how many requests a blob is pushed.
+    pub upload: UploadSizes,
     /// Ends waiting of every kind. By default nothing does: give the token of the import's `Control`.
     pub cancel: Option<CancelToken>,
+}
+
+/// In how many requests a blob is pushed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UploadSizes {
+    /// A blob of at most so many bytes goes in one: 1 MiB.
+    pub whole: u64,
+    /// Others go in chunks of so many bytes, which is what a broken connection costs at most: 64 MiB.
+    pub chunk: u64,
+}
+
+impl Default for UploadSizes {
+    fn default() -> Self {
+        Self { whole: 1 << 20, chunk: 64 << 20 }
+    }
 }
 
 /// How long a registry is waited for. There is no limit to a whole download: a slow line is fine, a dead one is not.

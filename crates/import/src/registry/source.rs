@@ -2,12 +2,7 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use super::{
@@ -16,6 +11,7 @@ use super::{
     client::Client,
     config::{Demand, ImageName, Signature},
     signatures::{self, Guard},
+    watch::Watch,
 };
 use crate::{
     Digest, DigestAlgorithm, Limits, ManifestDigest,
@@ -23,9 +19,6 @@ use crate::{
     oci::{Descriptor, Document, MediaType},
     source::{Blob, Bytes, Source},
 };
-
-/// How soon a cancelled request ends.
-const WATCH: Duration = Duration::from_millis(100);
 
 /// An image in a registry.
 ///
@@ -36,8 +29,7 @@ pub struct RegistrySource {
     clients: Arc<Vec<Client>>,
     root: Mutex<Option<Root>>,
     guard: Option<Guard>,
-    /// Ends the watcher.
-    over: Arc<AtomicBool>,
+    _watch: Watch,
 }
 
 /// What the reference names, and the place in `clients` that has it.
@@ -66,15 +58,12 @@ impl RegistrySource {
         }
         let clients: Vec<_> =
             endpoints.into_iter().map(|endpoint| Client::new(endpoint, settings.clone())).collect();
-        let source = Self {
-            reference,
-            clients: Arc::new(clients),
-            root: Mutex::default(),
-            guard: None,
-            over: Arc::default(),
-        };
-        source.watch(settings);
-        Ok(source)
+        let clients = Arc::new(clients);
+        let watched = Arc::downgrade(&clients);
+        let watch = Watch::start(settings.cancel.as_ref(), move || {
+            watched.upgrade().iter().flat_map(|clients| clients.iter()).for_each(Client::shut_down);
+        });
+        Ok(Self { reference, clients, root: Mutex::default(), guard: None, _watch: watch })
     }
 
     /// The same image, of which nothing comes out before it has the signatures that `demand` asks for: they are fetched
@@ -94,22 +83,6 @@ impl RegistrySource {
             Err(ImportError::Missing { .. }) => Ok(Vec::new()),
             Err(error) => Err(error),
         }
-    }
-
-    /// Waits for the caller to cancel: a thread that reads from a dead connection cannot ask.
-    fn watch(&self, settings: &RegistrySettings) {
-        let Some(cancel) = settings.cancel.clone() else { return };
-        let (clients, over) = (Arc::downgrade(&self.clients), Arc::clone(&self.over));
-        // Without the thread, cancelling takes as long as a timeout.
-        let _ = thread::Builder::new().name("registry".to_owned()).spawn(move || {
-            while !over.load(Ordering::Relaxed) {
-                if cancel.is_cancelled() {
-                    clients.upgrade().iter().flat_map(|clients| clients.iter()).for_each(Client::shut_down);
-                    return;
-                }
-                thread::sleep(WATCH);
-            }
-        });
     }
 
     /// Asks the endpoints in their order; the last one's error is the answer if none has it.
@@ -248,11 +221,5 @@ impl Source for RegistrySource {
 impl fmt::Debug for RegistrySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RegistrySource").field("reference", &self.reference).finish_non_exhaustive()
-    }
-}
-
-impl Drop for RegistrySource {
-    fn drop(&mut self) {
-        self.over.store(true, Ordering::Relaxed);
     }
 }

@@ -3,13 +3,15 @@
 
 use std::io::{self, Read};
 
+use sealstone_store::control::CancelToken;
 use ureq::{
-    Agent, Body,
-    http::{Response, StatusCode, Uri, header},
+    Agent, Body, SendBody,
+    http::{self, Response, StatusCode, Uri, header},
 };
 
 use super::{
     Proxies, RegistryEndpoint, RegistrySettings, Secret, Timeouts,
+    exchange::{Exchange, Part, Payload},
     fault::Fault,
     origin::{Origin, Shown, follow},
 };
@@ -139,6 +141,49 @@ impl Wire {
         let whole = request.is_document.then_some(self.timeouts.document);
         let get = get.config().proxy(self.proxies.of(url).cloned()).timeout_recv_body(whole).build();
         get.call().map_err(|error| Fault::of_exchange(url, error))
+    }
+
+    /// Sends a request with a method and a body to where it says, and follows nothing. With `is_own` it goes to the registry,
+    /// which may see our client certificate.
+    pub(super) fn exchange(
+        &self,
+        request: &Exchange<'_>,
+        url: &Uri,
+        authorization: Option<&Secret>,
+        is_own: bool,
+        cancel: Option<&CancelToken>,
+    ) -> Result<Answer, Fault> {
+        let mut head = http::Request::builder().method(request.method.clone()).uri(url);
+        for (name, value) in request.headers {
+            head = head.header(name, *value);
+        }
+        if let Some(authorization) = authorization {
+            head = head.header(header::AUTHORIZATION, authorization.expose());
+        }
+        let malformed = |error: http::Error| {
+            Fault::Lasting(ImportError::malformed(format!("a request to {}", Shown(url)), error.to_string()))
+        };
+        let agent = if is_own { &self.own } else { &self.other };
+        let proxy = self.proxies.of(url).cloned();
+        let document = Some(self.timeouts.document);
+        let response = match request.body {
+            Payload::None => {
+                let request = head.body(()).map_err(malformed)?;
+                agent.run(agent.configure_request(request).proxy(proxy).timeout_recv_body(document).build())
+            }
+            Payload::Bytes(bytes) => {
+                let request = head.body(bytes).map_err(malformed)?;
+                agent.run(agent.configure_request(request).proxy(proxy).timeout_recv_body(document).build())
+            }
+            Payload::Part { file, from, len, sent } => {
+                let mut part = Part::new(file, from, len, sent, cancel);
+                let head = head.header(header::CONTENT_LENGTH, len);
+                let request = head.body(SendBody::from_reader(&mut part)).map_err(malformed)?;
+                agent.run(agent.configure_request(request).proxy(proxy).timeout_recv_body(document).build())
+            }
+        };
+        let response = response.map_err(|error| Fault::of_exchange(url, error))?;
+        Ok(Answer { response, url: url.clone(), is_own })
     }
 
     /// Posts a form; a redirect is an answer like any other.

@@ -6,6 +6,9 @@
 mod auth;
 mod documents;
 mod kit;
+mod pushing;
+mod pushing_faults;
+mod repository;
 mod secrets;
 mod server;
 mod signatures;

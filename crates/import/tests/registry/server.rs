@@ -19,6 +19,10 @@ pub struct Request {
     pub path: String,
     pub headers: Vec<(String, String)>,
     pub body: String,
+    /// The same as it came.
+    pub bytes: Vec<u8>,
+    /// The connection broke within the body, of which this is the beginning.
+    pub is_cut: bool,
 }
 
 impl Request {
@@ -91,7 +95,7 @@ impl Reply {
     }
 
     /// Whether the connection can be used again.
-    fn send(&self, stream: &mut TcpStream) -> std::io::Result<bool> {
+    fn send(&self, stream: &mut TcpStream, is_head: bool) -> std::io::Result<bool> {
         let mut head = format!("HTTP/1.1 {} Status\r\n", self.status);
         for (name, value) in &self.headers {
             head.extend([name, ": ", value, "\r\n"]);
@@ -105,6 +109,9 @@ impl Reply {
         }
         stream.write_all(head.as_bytes())?;
         stream.write_all(b"\r\n")?;
+        if is_head {
+            return Ok(true);
+        }
         match self.way {
             Way::Whole => {
                 stream.write_all(&self.body)?;
@@ -141,6 +148,9 @@ fn chunk(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<()> {
 
 type Handler = dyn Fn(&Request) -> Reply + Send + Sync;
 
+/// Whether to break the connection within a request's body: after so many bytes.
+type Cuts = dyn Fn(&Request) -> Option<usize> + Send + Sync;
+
 /// A server on a port of its own, as long as the process lives.
 pub struct Server {
     pub port: u16,
@@ -150,17 +160,26 @@ pub struct Server {
 
 impl Server {
     pub fn start(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_cutting(handler, |_| None)
+    }
+
+    /// The same, and `cuts` is asked about each request before its body is read.
+    pub fn start_cutting(
+        handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+        cuts: impl Fn(&Request) -> Option<usize> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let server = Self { port, requests: Arc::default(), connections: Arc::default() };
         let (requests, connections) = (Arc::clone(&server.requests), Arc::clone(&server.connections));
         let handler: Arc<Handler> = Arc::new(handler);
+        let cuts: Arc<Cuts> = Arc::new(cuts);
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (requests, connections) = (Arc::clone(&requests), Arc::clone(&connections));
-                let handler = Arc::clone(&handler);
+                let (handler, cuts) = (Arc::clone(&handler), Arc::clone(&cuts));
                 thread::spawn(move || {
-                    let _ = serve(stream, &requests, &connections, &*handler);
+                    let _ = serve(stream, &requests, &connections, &*handler, &*cuts);
                 });
             }
         });
@@ -192,24 +211,29 @@ fn serve(
     requests: &Mutex<Vec<Request>>,
     connections: &AtomicUsize,
     handler: &Handler,
+    cuts: &Cuts,
 ) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream.try_clone()?);
     // A greeting of TLS.
     if reader.fill_buf()?.first() == Some(&0x16) {
         return Ok(());
     }
     connections.fetch_add(1, Ordering::SeqCst);
-    while let Some(request) = read_request(&mut reader)? {
+    while let Some(request) = read_request(&mut reader, cuts)? {
         requests.lock().unwrap().push(request.clone());
         let reply = if request.path == "/v2/" { Reply::new(200, "{}") } else { handler(&request) };
-        if !reply.send(&mut stream)? {
+        if request.is_cut {
+            break;
+        }
+        if !reply.send(&mut stream, request.method == "HEAD")? {
             break;
         }
     }
     Ok(())
 }
 
-fn read_request(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Request>> {
+fn read_request(reader: &mut BufReader<TcpStream>, cuts: &Cuts) -> std::io::Result<Option<Request>> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
         return Ok(None);
@@ -227,8 +251,11 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Req
         request.headers.push((name.to_owned(), value.to_owned()));
     }
     let length = request.header("content-length").map_or(0, |length| length.parse().unwrap());
-    let mut body = vec![0; length];
+    let cut = cuts(&request).filter(|cut| *cut < length);
+    let mut body = vec![0; cut.unwrap_or(length)];
     reader.read_exact(&mut body)?;
-    request.body = String::from_utf8(body).unwrap();
+    request.is_cut = cut.is_some();
+    request.body = String::from_utf8_lossy(&body).into_owned();
+    request.bytes = body;
     Ok(Some(request))
 }

@@ -13,6 +13,7 @@ mod trust;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use sealstone::import::Limits;
 use sealstone::import::registry::config::{Endpoint, RegistriesConf};
 use sealstone::import::registry::{
@@ -75,6 +76,27 @@ pub fn open(
         Some((name, demand)) => source.demanding(name, demand),
         None => source,
     })
+}
+
+/// The registry itself, to be written to; nothing is asked yet. `policy.json` is about what comes in.
+pub fn to_push(
+    reference: &RegistryReference,
+    args: &RegistryArgs,
+    limits: &Limits,
+    context: &Context,
+) -> anyhow::Result<(RegistryEndpoint, RegistrySettings)> {
+    let setup = Setup { args, environment: Environment::read(), disk: RealDisk::shared(), limits, context };
+    let places = &setup.environment.places;
+    let files = (places.registries_conf(), places.registries_conf_dirs());
+    let conf = RegistriesConf::load(&setup.disk, &files.0, &files.1, limits)?;
+    let endpoints = conf.resolve(reference.host().as_str(), reference.repository(), false)?;
+    let own = endpoints.iter().find(|endpoint| !endpoint.is_mirror);
+    let own = own.with_context(|| format!("registries.conf has no place for {reference} but mirrors"))?;
+    let endpoint = setup.endpoint(own, &conf)?;
+    let mut settings = RegistrySettings::default();
+    settings.proxies = setup.environment.proxies()?;
+    settings.cancel = Some(context.control()?.cancel_token());
+    Ok((endpoint, settings))
 }
 
 impl Setup<'_> {

@@ -23,6 +23,7 @@ pub mod inspect;
 pub mod ls;
 pub mod man;
 pub mod mount;
+pub mod push;
 pub mod rm;
 pub mod status;
 pub mod umount;
