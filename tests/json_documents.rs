@@ -117,6 +117,23 @@ fn refusal(sandbox: &Sandbox) -> Value {
     serde_json::from_str(&outcome.stdout).expect("JSON")
 }
 
+/// Verbs that answer of the images `one` and `two`, in this order.
+const READS_AND_MORE: [&[&str]; 13] = [
+    &["images", "--json"],
+    &["inspect", "--json", "one"],
+    &["ls", "-R", "--json", "one"],
+    &["diff", "--json", "one", "two"],
+    &["du", "--json"],
+    &["index", "--json"],
+    &["fsck", "--json"],
+    &["doctor", "--json"],
+    &["gc", "--json", "--dry-run"],
+    &["inspect", "--json", "oci:two"],
+    &["export", "--json", "one", "oci:exported:one"],
+    &["rm", "--json", "two"],
+    &["gc", "--json"],
+];
+
 #[test]
 fn every_document_has_its_documented_shape_and_every_documented_one_is_checked() {
     let (sandbox, mut seen) = (Sandbox::new(), BTreeSet::new());
@@ -133,20 +150,7 @@ fn every_document_has_its_documented_shape_and_every_documented_one_is_checked()
     run(&["import", "--json", "--dry-run", "oci:one"]);
     run(&["import", "--json", "--explain", "--name", "one", "oci:one"]);
     run(&["import", "--json", "--name", "two", "oci:two"]);
-    for args in [
-        &["images", "--json"][..],
-        &["inspect", "--json", "one"],
-        &["ls", "-R", "--json", "one"],
-        &["diff", "--json", "one", "two"],
-        &["du", "--json"],
-        &["index", "--json"],
-        &["fsck", "--json"],
-        &["doctor", "--json"],
-        &["gc", "--json", "--dry-run"],
-        &["export", "--json", "one", "oci:exported:one"],
-        &["rm", "--json", "two"],
-        &["gc", "--json"],
-    ] {
+    for args in READS_AND_MORE {
         run(args);
     }
     let sysroot = sandbox.path("sysroot");

@@ -4,7 +4,7 @@ use sealstone_store::Repository;
 
 use crate::{
     BlobDigest, DiffId, ImportOptions, ManifestDigest, Result,
-    oci::resolve,
+    oci::{Resolved, resolve},
     record::{self, StoredLayer},
     source::Source,
     zstd_chunked,
@@ -60,13 +60,27 @@ pub fn plan_import(
 ) -> Result<ImportPlan> {
     let image = resolve(source, &options.platform, &options.limits)?;
     options.check_digest(&image, source)?;
-    let index = repository.content_index()?;
+    let layers = plan_layers(Some(repository), source, &image, options)?;
+    Ok(ImportPlan { manifest: image.manifest_digest, layers })
+}
+
+/// What an import would fetch of an image's layers. Without a repository, all of them.
+pub(crate) fn plan_layers(
+    repository: Option<&Repository>,
+    source: &dyn Source,
+    image: &Resolved,
+    options: &ImportOptions,
+) -> Result<Vec<PlannedLayer>> {
+    let index = repository.map(Repository::content_index).transpose()?;
     let mut layers: Vec<PlannedLayer> = Vec::new();
     for (descriptor, diff_id) in image.manifest.layers.iter().zip(&image.config.diff_ids) {
         if layers.iter().any(|layer| layer.diff_id == *diff_id) {
             continue;
         }
-        let is_stored = !matches!(record::find(repository, diff_id, options)?, StoredLayer::Absent);
+        let is_stored = match repository {
+            Some(repository) => !matches!(record::find(repository, diff_id, options)?, StoredLayer::Absent),
+            None => false,
+        };
         let mut layer = PlannedLayer {
             diff_id: *diff_id,
             blob: BlobDigest::new(*descriptor.digest()),
@@ -78,13 +92,13 @@ pub fn plan_import(
         };
         if layer.is_present {
             layer.bytes_to_fetch = 0;
-        } else if zstd_chunked::is_chunked(descriptor) {
-            match zstd_chunked::estimate(source, descriptor, &index, options)? {
+        } else if let Some(index) = index.as_ref().filter(|_| zstd_chunked::is_chunked(descriptor)) {
+            match zstd_chunked::estimate(source, descriptor, index, options)? {
                 Ok(bytes) => (layer.bytes_to_fetch, layer.is_partial) = (bytes, true),
                 Err(reason) => layer.whole_because = Some(reason),
             }
         }
         layers.push(layer);
     }
-    Ok(ImportPlan { manifest: image.manifest_digest, layers })
+    Ok(layers)
 }

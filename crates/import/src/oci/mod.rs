@@ -21,4 +21,5 @@ pub use document::{Document, Index, Manifest};
 pub(crate) use keys::{Keys, LEAF};
 pub use media_type::MediaType;
 pub use platform::Platform;
+pub(crate) use resolve::offered;
 pub use resolve::{Resolved, resolve};

@@ -75,6 +75,20 @@ pub fn resolve(source: &dyn Source, platform: &Platform, limits: &Limits) -> Res
     })
 }
 
+/// The images that `source` leads to, with the platforms that indexes give them.
+///
+/// # Errors
+/// As [`resolve`], for indexes.
+pub(crate) fn offered(
+    source: &dyn Source,
+    platform: &Platform,
+    limits: &Limits,
+) -> Result<Vec<(Descriptor, Option<Platform>)>> {
+    let mut search = Search { source, platform, limits, read: 0, images: Vec::new() };
+    search.walk(source.roots(limits)?, &Above::default(), 0)?;
+    Ok(search.images.into_iter().map(|found| (found.image, found.above.platform)).collect())
+}
+
 fn check_manifest(manifest: &Manifest, name: &str, limits: &Limits) -> Result<()> {
     if *manifest.config.media_type() != MediaType::Config {
         let reason =

@@ -1,9 +1,13 @@
-//! `store inspect IMAGE`: one image, with its digests, layers, sizes and kernel.
+//! `store inspect IMAGE`: one image, with its digests, layers, sizes and kernel. One that is not imported is looked at where it
+//! is, by `inspect_source.rs`.
 
 use std::collections::HashMap;
 
 use sealstone::boot::Kernel;
-use sealstone::import::catalogue::{FoundImage, ImageContent};
+use sealstone::import::ImportOptions;
+use sealstone::import::catalogue::{Catalogue, FoundImage, ImageContent};
+use sealstone::import::oci::Platform;
+use sealstone::import::source::Reference;
 use sealstone::store::tree::{Content, FileType, Tree};
 use serde::Serialize;
 
@@ -12,16 +16,32 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::image::OpenImage;
 use crate::output::{Bytes, Count, Facts, escape, plural, write_document};
+use crate::registry::RegistryArgs;
 
 /// Show one image: digests, layers, sizes, kernel
+///
+/// An image of the repository, by its name, digest or id; or, by a reference, one that is elsewhere, without importing it: its
+/// platforms, digests, labels and sizes, whether it is bootable as far as can be told without its layers, and what an import
+/// would fetch. A name in the repository goes before a reference that is written alike.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   store inspect os:1
-  store inspect --json os:1 | jq -r '.layers[]'")]
+  store inspect --json os:1 | jq -r '.layers[]'
+  store inspect docker://quay.io/fedora/fedora-bootc:42
+  store inspect --platform linux/arm64 oci:image:latest
+  store inspect --remote docker://registry.example/os:1     # is there a new one?")]
 pub struct Args {
-    /// A name, a manifest digest or an image id
+    /// A name, a manifest digest or an image id; or a reference, as `store import` takes it
     image: String,
+    /// Look where the reference leads, whatever is imported
+    #[arg(long)]
+    remote: bool,
+    /// Which image of an index [default: linux on this processor]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<Platform>,
+    #[command(flatten)]
+    registry: RegistryArgs,
     #[command(flatten)]
     reporting: Reporting,
 }
@@ -84,6 +104,14 @@ impl Totals {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+    if let Some(reference) = elsewhere(args, context)? {
+        let mut options = ImportOptions::default();
+        if let Some(platform) = &args.platform {
+            options.platform = platform.clone();
+        }
+        let json = args.reporting.json;
+        return super::inspect_source::run(&reference, &args.registry, &options, json, context);
+    }
     let image = OpenImage::open(context, &args.image)?;
     // An image without a kernel, or with one that cannot be booted, is still an image.
     let kernel = Kernel::find(&image.tree).ok().flatten().map(|kernel| kernel.version().to_owned());
@@ -100,6 +128,17 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         facts(&document).write(out, terminal)
     })?;
     Ok(Exit::Done)
+}
+
+/// What is meant, if it is no image of the repository.
+fn elsewhere(args: &Args, context: &Context) -> anyhow::Result<Option<Reference>> {
+    if args.remote {
+        return Ok(Some(args.image.parse()?));
+    }
+    let Ok(reference) = args.image.parse::<Reference>() else { return Ok(None) };
+    let Ok(repository) = context.open_repository() else { return Ok(Some(reference)) };
+    let is_name = Catalogue::read(&repository)?.ref_of(&args.image).is_ok();
+    Ok((!is_name).then_some(reference))
 }
 
 fn facts(document: &Document) -> Facts {

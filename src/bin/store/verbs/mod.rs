@@ -20,6 +20,7 @@ mod import_plan;
 pub mod index;
 pub mod init;
 pub mod inspect;
+mod inspect_source;
 pub mod ls;
 pub mod man;
 pub mod mount;
