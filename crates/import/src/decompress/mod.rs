@@ -5,6 +5,8 @@
 //! [`WindowGate`]. What never lives here: digests (the caller hashes both sides), threads, external programs.
 
 mod gzip;
+mod gzip_header;
+mod inflate;
 mod window;
 mod zstd;
 
@@ -151,7 +153,7 @@ pub struct Decoder {
 enum State {
     Start,
     Plain,
-    Gzip(Members),
+    Gzip(Box<Members>),
     Zstd(Box<Frames>),
 }
 
@@ -187,7 +189,7 @@ impl Decoder {
         if matches!(self.state, State::Start) && !input.is_empty() {
             self.state = match Compression::detect(input)? {
                 Compression::None => State::Plain,
-                Compression::Gzip => State::Gzip(Members::new()),
+                Compression::Gzip => State::Gzip(Box::new(Members::new())),
                 Compression::Zstd => {
                     State::Zstd(Box::new(Frames::new(self.limits.window_bytes, self.gate.clone())?))
                 }
