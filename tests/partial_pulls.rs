@@ -12,9 +12,11 @@
 
 mod kit;
 
+use std::process::Command;
+
 use kit::layer::noise;
 use kit::registry::{Protection, Registry};
-use kit::{Image, Layer, Sandbox};
+use kit::{Image, Layer, Outcome, Sandbox};
 
 /// A system of 60 files, of which six differ by version.
 fn system(version: u64) -> Image {
@@ -75,6 +77,33 @@ fn an_update_that_we_packed_as_zstd_chunked_comes_from_a_registry_in_part() {
     let again = sandbox.store(["export", "--json", "new", "oci:again:v2"]).json();
     assert_eq!(again["manifest"], exported["manifest"]);
     assert_eq!(again["same_manifest"], true);
+}
+
+/// Needs root, and in `SEALSTONE_SKOPEO_TREE` a Debian tree with a current skopeo: bookworm's knows only the old format.
+#[test]
+fn skopeo_of_today_fetches_what_we_packed_in_part() {
+    let test = "skopeo_of_today_fetches_what_we_packed_in_part";
+    let Some(tree) = std::env::var_os("SEALSTONE_SKOPEO_TREE").filter(|_| kit::is_root()) else {
+        return kit::skip(test, "SEALSTONE_SKOPEO_TREE names no tree, or this is not root");
+    };
+    let sandbox = Sandbox::with_repository();
+    let Some(registry) = Registry::start(&sandbox, Protection::default(), test) else { return };
+    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools/partial-by-skopeo"));
+    command.arg(tree);
+    for version in ["1", "2"] {
+        let layout = format!("system{version}");
+        sandbox.import(&layout, &system(version.parse().unwrap()), &layout).succeeds();
+        let target = format!("oci:packed{version}:v");
+        sandbox.store(["export", "--compression", "zstd:chunked", &layout, &target]).succeeds();
+        registry.push(&sandbox, &target, &format!("some/image:v{version}"), &["--preserve-digests"]);
+        command.arg(format!("docker://{}/some/image:v{version}", registry.host()));
+    }
+    let log = Outcome::of(&mut command).succeeds();
+    assert_eq!(log.matches("Retrieved partial blob").count(), 2, "{log}");
+    // `Missing N bytes out of N (12.34 %)`
+    let shares = log.lines().filter_map(|line| line.split_once(" (")?.1.split_once(" %)")?.0.parse().ok());
+    let shares: Vec<f64> = shares.collect();
+    assert!(shares.len() == 2 && shares[1] < 20.0, "{log}");
 }
 
 #[test]

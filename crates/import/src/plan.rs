@@ -93,10 +93,10 @@ pub(crate) fn plan_layers(
         if layer.is_present {
             layer.bytes_to_fetch = 0;
         } else if let Some(index) = index.as_ref().filter(|_| zstd_chunked::is_chunked(descriptor)) {
-            match zstd_chunked::estimate(source, descriptor, index, options)? {
-                Ok(bytes) => (layer.bytes_to_fetch, layer.is_partial) = (bytes, true),
-                Err(reason) => layer.whole_because = Some(reason),
-            }
+            let estimate = zstd_chunked::estimate(source, descriptor, index, options)?;
+            layer.bytes_to_fetch = estimate.bytes;
+            layer.is_partial = estimate.whole_because.is_none();
+            layer.whole_because = estimate.whole_because;
         }
         layers.push(layer);
     }

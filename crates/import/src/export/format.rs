@@ -26,7 +26,7 @@ pub enum BlobFormat {
     Gzip,
     /// zstd: smaller and faster both ways. Docker reads it since 23, containerd since 1.5, podman since 1.8.
     Zstd,
-    /// zstd:chunked: some more bytes than zstd, and whoever has most files of a layer fetches the others alone. To any other
+    /// zstd:chunked: about a quarter more bytes than zstd, and whoever has most files of a layer fetches the others alone. To any other
     /// reader it is zstd.
     ZstdChunked,
 }

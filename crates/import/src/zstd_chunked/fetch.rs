@@ -89,7 +89,8 @@ impl Fetcher<'_> {
         let len = range.bytes.end - range.bytes.start;
         let blob = self.source.open_range(self.descriptor, range.bytes.start, len)?;
         let blob = blob.ok_or_else(|| Stop::unfit("the source stopped giving parts of blobs"))?;
-        let mut part = Part { blob, at: range.bytes.start, buffer: vec![0; STEP], count: self.count };
+        let (at, count) = (range.bytes.start, self.count);
+        let mut part = Part { blob, at, buffer: vec![0; STEP], room: vec![0; STEP], count };
         let mut decoder = Decoder::new(self.limits.into(), self.gate.clone());
         let mut files = Vec::with_capacity(range.wanted.len());
         for file in plan.wanted.get(range.wanted.clone()).unwrap_or_default() {
@@ -130,7 +131,7 @@ impl Fetcher<'_> {
         let what = || format!("a part of layer {}", self.descriptor.digest());
         let wrong_size = |actual| ImportError::Size { what: what(), expected: chunk.size, actual };
         let decode = |source| ImportError::Decode { what: what(), source };
-        let mut room = vec![0; STEP];
+        let mut room = std::mem::take(&mut part.room);
         let mut made: u64 = 0;
         while part.at < chunk.end {
             (self.check)()?;
@@ -149,6 +150,7 @@ impl Fetcher<'_> {
                 }
             }
         }
+        part.room = room;
         decoder.finish().map_err(decode)?;
         if made == chunk.size { Ok(()) } else { Err(wrong_size(made)) }
     }
@@ -160,6 +162,8 @@ struct Part<'a> {
     /// Where the next byte lies in the blob.
     at: u64,
     buffer: Vec<u8>,
+    /// For what is unpacked of it.
+    room: Vec<u8>,
     count: &'a (dyn Fn(u64) + Sync),
 }
 

@@ -100,7 +100,15 @@ impl<'a> PartialPull<'a> {
     }
 }
 
-/// What an import would fetch of a layer that is not here: bytes of the blob, or why all of them.
+/// What an import would fetch of a layer that is not here.
+pub(crate) struct Estimate {
+    /// Bytes of the blob.
+    pub(crate) bytes: u64,
+    /// Why that is all of it, and perhaps the table of contents before.
+    pub(crate) whole_because: Option<String>,
+}
+
+/// Finds that out. Fetches the table of contents.
 ///
 /// # Errors
 /// When the source or the store fails.
@@ -109,13 +117,14 @@ pub(crate) fn estimate(
     descriptor: &Descriptor,
     index: &ContentIndex,
     options: &ImportOptions,
-) -> Result<Result<u64, String>> {
+) -> Result<Estimate> {
     let spent = std::cell::Cell::new(0);
     let count = |bytes: u64| spent.set(spent.get() + bytes);
+    let whole = |reason| Estimate { bytes: spent.get() + descriptor.size(), whole_because: Some(reason) };
     match PartialPull::plan(source, descriptor, index, options, &count) {
-        Ok(pull) => Ok(Ok(spent.get() + pull.fetch_bytes())),
-        Err(Stop::Unfit(reason)) => Ok(Err(reason)),
-        Err(Stop::Wrong(error)) => Ok(Err(error.to_string())),
+        Ok(pull) => Ok(Estimate { bytes: spent.get() + pull.fetch_bytes(), whole_because: None }),
+        Err(Stop::Unfit(reason)) => Ok(whole(reason)),
+        Err(Stop::Wrong(error)) => Ok(whole(error.to_string())),
         Err(Stop::Failed(error)) => Err(error),
     }
 }

@@ -4,7 +4,7 @@
 //! So the blob is plain zstd to everybody, and each content can be had by itself. Names and metadata stand in the table as
 //! the tar has them: containers/storage compares the table with the tar's headers.
 //!
-//! Memory: what one call makes, and the table and the tar-split, packed: some 100 bytes an entry. The output depends on
+//! Memory: what one call makes, 256 KiB of an open frame, and the table and the tar-split, packed: some 100 bytes an entry. The output depends on
 //! the tar alone.
 
 mod chunker;

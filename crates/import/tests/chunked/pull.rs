@@ -115,7 +115,7 @@ fn with_little_in_common_all_of_the_blob_is_fetched_and_the_report_says_why() {
     let machine = Machine::new();
     machine.pull(&server, "small").unwrap();
     let plan = machine.plan(&server, "new");
-    assert_eq!(plan.bytes_to_read(), new.blob.len() as u64);
+    assert_eq!(plan.bytes_to_read(), new.blob.len() as u64 + new.sheet_bytes());
     let report = machine.pull(&server, "new").unwrap();
     let layer = &report.layers[0];
     assert!(!layer.is_partial);
