@@ -6,6 +6,9 @@
 
 use std::{
     collections::HashMap,
+    iter,
+    panic::resume_unwind,
+    thread::{self, ScopedJoinHandle},
     time::{Duration, Instant},
 };
 
@@ -17,7 +20,7 @@ use crate::{
     ConfigDigest, DiffId, Digest, Limits, ManifestDigest,
     error::{ImportError, Result},
     layer_tree::LayerTree,
-    oci::{Config, Platform, Resolved, resolve},
+    oci::{Config, Descriptor, Platform, Resolved, resolve},
     pipeline::{self, LayerDone, LayerTask},
     record::{self, StoredLayer},
     report::{ImportReport, LayerReport},
@@ -188,9 +191,14 @@ pub fn import_layers(
         control.warn(warning.clone());
     }
     let mut plan = Plan::default();
-    for (descriptor, diff_id) in image.manifest.layers.iter().zip(&image.config.diff_ids) {
+    let layers = image.manifest.layers.iter().zip(&image.config.diff_ids);
+    let layers: Vec<_> = layers.filter(|(_, diff_id)| plan.place(diff_id)).collect();
+    for some in layers.chunks(control.threads()) {
         control.check()?;
-        plan.add(transaction.repository(), descriptor, diff_id, options, control)?;
+        let found = look_up(transaction.repository(), some, options);
+        for ((descriptor, diff_id), found) in some.iter().zip(found) {
+            plan.add(descriptor, diff_id, found?, options, control)?;
+        }
     }
     let space = SpaceWatch::new(transaction.repository(), options.reserve);
     // A layer whose record alone is lost is read from the store.
@@ -241,6 +249,25 @@ pub fn import(
     Ok(transaction.commit(imported.report)?)
 }
 
+/// What the store has of some layers, looked up side by side: a large layer's record takes milliseconds to check.
+fn look_up(
+    repository: &Repository,
+    layers: &[(&Descriptor, &DiffId)],
+    options: &ImportOptions,
+) -> Vec<Result<StoredLayer>> {
+    if options.verify_existing {
+        return layers.iter().map(|_| Ok(StoredLayer::Absent)).collect();
+    }
+    let find = |(_, diff_id): &(_, &DiffId)| record::find(repository, diff_id, options);
+    let Some((first, others)) = layers.split_first() else { return Vec::new() };
+    thread::scope(|scope| {
+        let others: Vec<_> = others.iter().map(|layer| scope.spawn(move || find(layer))).collect();
+        // A panic goes on here.
+        let join = |other: ScopedJoinHandle<'_, _>| other.join().unwrap_or_else(|panic| resume_unwind(panic));
+        iter::once(find(first)).chain(others.into_iter().map(join)).collect()
+    })
+}
+
 /// Which layers there are, and which of them have to be read.
 #[derive(Default)]
 struct Plan {
@@ -254,27 +281,26 @@ struct Plan {
 }
 
 impl Plan {
+    /// Puts the layer in its place; says whether it is the first of its kind.
+    fn place(&mut self, diff_id: &DiffId) -> bool {
+        let next = self.layers.len();
+        let place = *self.places.entry(*diff_id).or_insert(next);
+        self.order.push(place);
+        if place == next {
+            self.layers.push(None);
+        }
+        place == next
+    }
+
+    /// Takes note of what was found of a layer in its place.
     fn add(
         &mut self,
-        repository: &Repository,
-        descriptor: &crate::oci::Descriptor,
+        descriptor: &Descriptor,
         diff_id: &DiffId,
+        found: StoredLayer,
         options: &ImportOptions,
         control: &Control,
     ) -> Result<()> {
-        if let Some(place) = self.places.get(diff_id) {
-            self.order.push(*place);
-            return Ok(());
-        }
-        let place = self.layers.len();
-        self.places.insert(*diff_id, place);
-        self.order.push(place);
-        self.layers.push(None);
-        let found = if options.verify_existing {
-            StoredLayer::Absent
-        } else {
-            record::find(repository, diff_id, options)?
-        };
         let stored = match found {
             StoredLayer::Whole(stream, tree) => {
                 self.tree_bytes += tree.encoded_len() as u64;
