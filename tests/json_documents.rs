@@ -118,7 +118,7 @@ fn refusal(sandbox: &Sandbox) -> Value {
 }
 
 /// Verbs that answer of the images `one` and `two`, in this order.
-const READS_AND_MORE: [&[&str]; 13] = [
+const READS_AND_MORE: [&[&str]; 16] = [
     &["images", "--json"],
     &["inspect", "--json", "one"],
     &["ls", "-R", "--json", "one"],
@@ -130,6 +130,9 @@ const READS_AND_MORE: [&[&str]; 13] = [
     &["gc", "--json", "--dry-run"],
     &["inspect", "--json", "oci:two"],
     &["export", "--json", "one", "oci:exported:one"],
+    &["init", "--json", "--repo", "other"],
+    &["copy", "--json", "--dry-run", "repo", "other", "one"],
+    &["copy", "--json", "repo", "other", "one"],
     &["rm", "--json", "two"],
     &["gc", "--json"],
 ];

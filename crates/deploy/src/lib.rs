@@ -31,6 +31,7 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 mod apply;
+mod copy_image;
 mod deployment_id;
 mod entries;
 mod error;
@@ -55,6 +56,7 @@ mod testing;
 mod trees;
 
 pub use apply::{Applied, apply};
+pub use copy_image::{CopiedImage, copy_image};
 pub use deployment_id::DeploymentId;
 pub use entries::booted;
 pub use error::DeployError;

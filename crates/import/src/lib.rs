@@ -35,6 +35,7 @@
 
 mod base64;
 pub mod catalogue;
+mod copy;
 pub mod decompress;
 mod digest;
 mod error;
@@ -57,6 +58,7 @@ pub mod tar;
 pub mod tar_split;
 pub mod zstd_chunked;
 
+pub use copy::{CopiedLayer, CopyPlan, plan_copy, share_objects};
 pub use digest::{Digest, DigestAlgorithm, DigestHasher, ParseDigestError};
 pub use error::{ImportError, Result};
 pub use ids::{BlobDigest, ConfigDigest, DiffId, ManifestDigest};

@@ -33,6 +33,7 @@ mod object_id;
 mod object_writer;
 mod objects;
 mod publish;
+mod put_shared;
 mod raw;
 mod ref_name;
 mod repair;

@@ -203,7 +203,7 @@ impl Transaction {
     }
 
     /// Looks an object up; with `verify_existing` also into it.
-    fn find(&self, id: &ObjectId, size: u64) -> Result<Found> {
+    pub(crate) fn find(&self, id: &ObjectId, size: u64) -> Result<Found> {
         let found = self.repository.objects().find(id, size)?;
         if found == Found::Good && self.verify_existing {
             return match self.repository.copy_object(id, |_| Ok(())) {

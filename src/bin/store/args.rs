@@ -33,6 +33,7 @@ Look:
 Bring images out:
   export       Write an image as an OCI layout or archive
   push         Push an image to a registry
+  copy         Copy an image to another repository
 
 Use:
   deploy       Make an image bootable: state, kernel, boot entry
@@ -133,6 +134,7 @@ pub enum Verb {
     Init(verbs::init::Args),
     Import(Box<verbs::import::Args>),
     Export(verbs::export::Args),
+    Copy(verbs::copy::Args),
     Push(verbs::push::Args),
     Images(verbs::images::Args),
     Inspect(verbs::inspect::Args),

@@ -46,6 +46,7 @@ fn run(verb: &Verb, context: &Context) -> anyhow::Result<Exit> {
         Verb::Init(args) => verbs::init::run(args, context),
         Verb::Import(args) => verbs::import::run(args, context),
         Verb::Export(args) => verbs::export::run(args, context),
+        Verb::Copy(args) => verbs::copy::run(args, context),
         Verb::Push(args) => verbs::push::run(args, context),
         Verb::Images(args) => verbs::images::run(args, context),
         Verb::Inspect(args) => verbs::inspect::run(args, context),

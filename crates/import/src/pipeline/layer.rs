@@ -23,7 +23,7 @@ use crate::{
     error::{ImportError, Result},
     oci::{Descriptor, MediaType},
     report::{LayerOrigin, LayerReport},
-    source::Source,
+    source::{Blob, Source},
     tar::Warning,
 };
 
@@ -82,6 +82,14 @@ impl LayerRun<'_, '_> {
                 other => return other,
             }
         }
+        let mut arrived = None;
+        self.source.read_tar(&task.diff_id, &mut |tar, size| {
+            arrived = Some(self.run_plain(task, tar, size, Work::ImportLayer)?);
+            Ok(())
+        })?;
+        if let Some(arrived) = arrived {
+            return Ok(arrived);
+        }
         let (because, spent) = match self.import_in_part(task)? {
             InPart::Arrived(arrived) => return Ok(*arrived),
             InPart::Whole { because, spent } => (because, spent),
@@ -102,12 +110,16 @@ impl LayerRun<'_, '_> {
         let repository = self.assembly.transaction.repository();
         let map = repository.map_object(stream)?;
         let reader = SplitStreamReader::new(&map, repository.algorithm())?;
-        let digest = *task.diff_id.digest();
-        let descriptor = Descriptor::new(MediaType::Layer(Compression::None), digest, reader.stream_size());
+        let size = reader.stream_size();
+        self.run_plain(task, &mut StoredTar::new(repository, reader), size, Work::RebuildLayer)
+    }
+
+    /// Imports a layer from its tar.
+    fn run_plain(&self, task: &LayerTask, tar: &mut dyn Blob, size: u64, work: Work) -> Result<Arrived> {
+        let descriptor = Descriptor::new(MediaType::Layer(Compression::None), *task.diff_id.digest(), size);
         let name = format!("stream of layer {}", task.diff_id);
-        let mut blob = StoredTar::new(repository, reader);
-        let input = unpack::Input { blob: &mut blob, descriptor: &descriptor, name: &name, is_plain: true };
-        self.run(task, input, Work::RebuildLayer, false)
+        let input = unpack::Input { blob: tar, descriptor: &descriptor, name: &name, is_plain: true };
+        self.run(task, input, work, false)
     }
 
     /// Runs the first two stages. `is_indexed`: the contents of the files go into the index by SHA-256.

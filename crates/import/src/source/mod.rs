@@ -43,7 +43,7 @@ pub use store::StoredImage;
 pub(crate) use unpacked::Unpacked;
 
 use crate::{
-    Digest, Limits,
+    DiffId, Digest, Limits,
     error::{ImportError, Result},
     oci::Descriptor,
 };
@@ -82,6 +82,19 @@ pub trait Source: Send + Sync + fmt::Debug {
         _len: u64,
     ) -> Result<Option<Box<dyn Blob + '_>>> {
         Ok(None)
+    }
+
+    /// Passes a layer's tar to `read`, with its size in bytes, if the place has the tar itself and not the blob that the
+    /// manifest names. Nobody believes that either. Gives whether it did.
+    ///
+    /// # Errors
+    /// When the place fails, and what `read` returns.
+    fn read_tar(
+        &self,
+        _diff_id: &DiffId,
+        _read: &mut dyn FnMut(&mut dyn Blob, u64) -> Result<()>,
+    ) -> Result<bool> {
+        Ok(false)
     }
 
     /// Whether the place has no manifest, so that the source made one: its digest is then known nowhere else.

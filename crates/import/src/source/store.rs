@@ -1,7 +1,7 @@
 //! The store itself as a source: an image that was imported before, opened by its manifest.
 //!
-//! It has the image's documents. It has no blobs of layers: a layer that has lost its record is made anew from its stream,
-//! and one that has lost that is missing.
+//! It has the image's documents, and its layers as tars, not the blobs that the manifest names. A layer that has lost its
+//! stream is missing.
 
 use std::fmt;
 
@@ -12,10 +12,11 @@ use sealstone_store::{
 
 use super::{Blob, Source};
 use crate::{
-    ConfigDigest, Limits, ManifestDigest,
+    ConfigDigest, DiffId, Limits, ManifestDigest,
     error::{ImportError, Result},
     oci::{Descriptor, MediaType},
-    streams::{config_stream, manifest_stream},
+    pipeline::StoredTar,
+    streams::{config_stream, layer_stream, manifest_stream},
 };
 
 /// An image in the store.
@@ -75,6 +76,20 @@ impl Source for StoredImage {
         let missing =
             || ImportError::Missing { what: format!("{}", descriptor.digest()), place: self.label() };
         Ok(Box::new(Bytes::new(bytes.ok_or_else(missing)?)))
+    }
+
+    fn read_tar(
+        &self,
+        diff_id: &DiffId,
+        read: &mut dyn FnMut(&mut dyn Blob, u64) -> Result<()>,
+    ) -> Result<bool> {
+        let Some(map) = self.repository.map_stream(&layer_stream(diff_id)?).optional()? else {
+            return Ok(false);
+        };
+        let reader = SplitStreamReader::new(&map, self.repository.algorithm())?;
+        let size = reader.stream_size();
+        read(&mut StoredTar::new(&self.repository, reader), size)?;
+        Ok(true)
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod cat;
 pub mod completions;
+pub mod copy;
 pub mod deploy;
 pub mod diff;
 pub mod doctor;
