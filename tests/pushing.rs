@@ -103,7 +103,9 @@ fn tls_and_passwords_protect_a_push() {
     let refusal = push(&["--cert-dir", "certs"]).fails(1);
     assert!(refusal.contains("refuses access") && refusal.contains("--creds"), "{refusal}");
     let creds = format!("alice:{PASSWORD}");
-    push(&["--cert-dir", "certs", "--creds", &creds]).succeeds();
+    sandbox
+        .store_told(PASSWORD, ["push", "--cert-dir", "certs", "--creds", "alice", "example", &target])
+        .succeeds();
     let options = ["--src-cert-dir", "certs", "--src-creds", &creds];
     let expected = diff_ids(&sandbox.path("layout"), "");
     assert_eq!(pulled_by_skopeo(&sandbox, &target, "copy", &options), expected);

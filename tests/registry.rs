@@ -12,7 +12,6 @@
 mod kit;
 
 use std::fs;
-use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
@@ -135,11 +134,10 @@ fn credentials_come_from_where_podman_has_them_and_are_never_shown() {
     let refused = sandbox.store(import).fails(1);
     assert!(refused.contains("refuses access") && refused.contains("--authfile"), "{refused}");
 
-    sandbox.store(with(&["--creds", &format!("alice:{PASSWORD}")])).succeeds();
-    let mut asked = sandbox.command(with(&["--creds", "alice"]));
-    let mut asked = asked.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    writeln!(asked.stdin.take().unwrap(), "{PASSWORD}").unwrap();
-    assert!(asked.wait().unwrap().success());
+    sandbox.store_told(PASSWORD, with(&["--creds", "alice"])).succeeds();
+    let written = sandbox.store(with(&["--creds", &format!("alice:{PASSWORD}")]));
+    assert!(!format!("{written:?}").contains(PASSWORD), "{written:?}");
+    assert!(written.fails(2).contains("standard input"));
 
     // alice:s3cret
     let auth = format!(r#"{{"auths":{{"{}/some":{{"auth":"YWxpY2U6czNjcmV0"}}}}}}"#, registry.host());
@@ -156,7 +154,7 @@ fn credentials_come_from_where_podman_has_them_and_are_never_shown() {
         fs::remove_file(place).unwrap();
     }
 
-    let wrong = sandbox.store(with(&["--creds", "alice:hunter2"]));
+    let wrong = sandbox.store_told("hunter2", with(&["--creds", "alice"]));
     assert!(!format!("{wrong:?}").contains("hunter2"), "{wrong:?}");
     wrong.fails(1);
 }

@@ -35,10 +35,11 @@ fn a_token_server_is_asked_for_what_is_needed_and_told_who_asks() {
     registry.push(&sandbox, "oci:layout:latest", "some/image:v1", &[]);
     let before = tokens.asked().len();
     let (host, creds) = (registry.host(), format!("alice:{PASSWORD}"));
-    let import = |name: &str, more: &[&str]| {
+    let told = |password: &str, name: &str, more: &[&str]| {
         let reference = format!("docker://{host}/{name}:v1");
-        sandbox.store([&["import", "--verify-existing", PLAIN, &reference], more].concat())
+        sandbox.store_told(password, [&["import", "--verify-existing", PLAIN, &reference], more].concat())
     };
+    let import = |name: &str, more: &[&str]| told(PASSWORD, name, more);
     import("public/image", &[]).succeeds();
     let asked = tokens.asked().split_off(before);
     // One token for all requests of the import, and for no more than it does.
@@ -51,9 +52,9 @@ fn a_token_server_is_asked_for_what_is_needed_and_told_who_asks() {
 
     let refused = import("some/image", &[]).fails(1);
     assert!(refused.contains("refuses access"), "{refused}");
-    import("some/image", &["--creds", &creds]).succeeds();
+    import("some/image", &["--creds", "alice"]).succeeds();
     assert!(tokens.asked().iter().any(|asked| asked.starts_with("alice /token?")), "{:?}", tokens.asked());
-    let wrong = import("some/image", &["--creds", "alice:hunter2"]);
+    let wrong = told("hunter2", "some/image", &["--creds", "alice"]);
     assert!(!format!("{wrong:?}").contains("hunter2"), "{wrong:?}");
     wrong.fails(1);
     // A password's opaque form, as in Ironic's pull secrets.
@@ -140,14 +141,13 @@ fn a_registry_that_only_a_proxy_can_reach_is_reached_through_it() {
         registry.push(&sandbox, "oci:layout:latest", "some/image:v1", &[]);
         let proxy = Proxy::start();
         let reference = format!("docker://{OTHER_NAME}:{}/some/image:v1", registry.port());
-        let trust = if tls { ["--cert-dir", "certs"] } else { ["--creds", "alice:s3cret"] };
-        let mut args = vec!["import", &reference, "--creds", "alice:s3cret"];
-        args.extend(trust.iter().take(if tls { 2 } else { 0 }));
-        if !tls {
-            args.push(PLAIN);
-        }
-        let run =
-            |variables: &[(&str, &str)]| Outcome::of(sandbox.command(&args).envs(variables.iter().copied()));
+        let mut args = vec!["import", &reference, "--creds", "alice"];
+        args.extend_from_slice(if tls { &["--cert-dir", "certs"] } else { &[PLAIN] });
+        fs::write(sandbox.path("password"), PASSWORD).unwrap();
+        let run = |variables: &[(&str, &str)]| {
+            let password = fs::File::open(sandbox.path("password")).unwrap();
+            Outcome::of(sandbox.command(&args).stdin(password).envs(variables.iter().copied()))
+        };
         let (good, bad) = (proxy.url(proxy::SECRET), proxy.url("hunter2"));
         // With --tls-verify=false it is tried by TLS first, so both are wanted.
         let through = [("HTTPS_PROXY", good.as_str()), ("http_proxy", good.as_str())];

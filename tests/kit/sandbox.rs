@@ -68,6 +68,14 @@ impl Sandbox {
     pub fn store<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Outcome {
         Outcome::of(&mut self.command(args))
     }
+
+    /// Runs the command with a line on its standard input.
+    pub fn store_told<A: AsRef<OsStr>>(&self, line: &str, args: impl IntoIterator<Item = A>) -> Outcome {
+        let input = self.path("input");
+        std::fs::write(&input, format!("{line}\n")).expect("a file");
+        let input = std::fs::File::open(input).expect("a file");
+        Outcome::of(self.command(args).stdin(input))
+    }
 }
 
 /// What a run of the command left behind.

@@ -2,7 +2,7 @@
 //!
 //! The libraries' errors are typed by what a caller can decide; here each becomes a code and, where there is one, a hint.
 
-use std::io;
+use std::{fmt, io};
 
 use sealstone::boot::BootError;
 use sealstone::deploy::DeployError;
@@ -13,9 +13,29 @@ use sealstone::store::tree::TreeError;
 
 use crate::exit::Exit;
 
+/// A command line that clap takes and we do not.
+#[derive(Debug)]
+pub struct WrongUsage {
+    /// What is wrong; without the value, which may be a secret.
+    pub what: &'static str,
+    /// What to write instead.
+    pub hint: &'static str,
+}
+
+impl fmt::Display for WrongUsage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.what)
+    }
+}
+
+impl std::error::Error for WrongUsage {}
+
 /// The exit code of an error, and what to try.
 pub fn explain(error: &anyhow::Error) -> (Exit, Option<&'static str>) {
     for cause in error.chain() {
+        if let Some(WrongUsage { hint, .. }) = cause.downcast_ref() {
+            return (Exit::Usage, Some(hint));
+        }
         if let Some(cause) = cause.downcast_ref::<StoreError>() {
             return of_store(cause);
         }

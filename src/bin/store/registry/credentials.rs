@@ -10,11 +10,15 @@ use sealstone::import::registry::config::{
 };
 
 use super::Setup;
+use crate::failure::WrongUsage;
 
-/// `--creds`: a user without a password is asked for it, on the terminal or by a line of standard input.
+/// `--creds`: the user is asked for the password, on the terminal or by a line of standard input. One on the command line
+/// is refused: everybody on the machine could see it, and the shell's history keeps it.
 pub fn from_flag(given: &str) -> anyhow::Result<Credentials> {
-    if let Ok(credentials) = given.parse() {
-        return Ok(credentials);
+    if given.contains(':') {
+        let what = "a password on the command line is seen by everybody on the machine";
+        let hint = "write --creds USER: the password is asked for, or read from standard input; or use --authfile FILE";
+        return Err(WrongUsage { what, hint }.into());
     }
     let terminal = Term::stderr();
     if terminal.is_term() && Term::stdout().is_term() {

@@ -31,8 +31,8 @@ pub struct RegistryArgs {
     /// A file with credentials [env: SEALSTONE_AUTH_FILE, REGISTRY_AUTH_FILE] [default: podman's, then Docker's]
     #[arg(long, value_name = "FILE")]
     authfile: Option<PathBuf>,
-    /// Credentials; without a password it is read from standard input, where nobody else sees it
-    #[arg(long, value_name = "USER[:PASSWORD]", conflicts_with = "authfile")]
+    /// The user to log in as; the password is asked for, or read from standard input
+    #[arg(long, value_name = "USER", conflicts_with = "authfile")]
     creds: Option<String>,
     /// A folder with certificates: *.crt to trust, *.cert and *.key to show [default: certs.d/HOST of podman and Docker]
     #[arg(long, value_name = "DIR")]
