@@ -118,7 +118,7 @@ fn refusal(sandbox: &Sandbox) -> Value {
 }
 
 /// Verbs that answer of the images `one` and `two`, in this order.
-const READS_AND_MORE: [&[&str]; 16] = [
+const READS_AND_MORE: [&[&str]; 18] = [
     &["images", "--json"],
     &["inspect", "--json", "one"],
     &["ls", "-R", "--json", "one"],
@@ -135,6 +135,8 @@ const READS_AND_MORE: [&[&str]; 16] = [
     &["copy", "--json", "repo", "other", "one"],
     &["rm", "--json", "two"],
     &["gc", "--json"],
+    &["artifact", "inspect", "--json", "oci:disk"],
+    &["artifact", "fetch", "--json", "oci:disk", "--output", "disk.raw"],
 ];
 
 #[test]
@@ -153,6 +155,7 @@ fn every_document_has_its_documented_shape_and_every_documented_one_is_checked()
     run(&["import", "--json", "--dry-run", "oci:one"]);
     run(&["import", "--json", "--explain", "--name", "one", "oci:one"]);
     run(&["import", "--json", "--name", "two", "oci:two"]);
+    kit::artifact::write_layout(&sandbox.path("disk"), &[(b"a disk", "text/plain", "disk.raw")]);
     for args in READS_AND_MORE {
         run(args);
     }
@@ -185,7 +188,7 @@ fn every_document_has_its_documented_shape_and_every_documented_one_is_checked()
     let first = progress.lines().next().expect("a line");
     let first: Value = serde_json::from_str(first).expect("JSON");
     seen.insert(check(&first));
-    // A push needs a registry: tests/pushing.rs.
-    seen.insert("sealstone.push/1".to_owned());
+    // A push needs a registry: tests/pushing.rs, tests/artifacts.rs.
+    seen.extend(["sealstone.push/1", "sealstone.artifact-push/1"].map(str::to_owned));
     assert_eq!(seen, schemas().into_keys().collect());
 }

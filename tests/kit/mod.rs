@@ -11,6 +11,7 @@
     reason = "tests, with ordinary files"
 )]
 
+pub mod artifact;
 pub mod http;
 pub mod layer;
 pub mod layout;

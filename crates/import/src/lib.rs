@@ -33,6 +33,7 @@
 
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
+pub mod artifact;
 mod base64;
 pub mod catalogue;
 mod copy;

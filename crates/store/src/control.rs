@@ -25,6 +25,8 @@ pub enum Work {
     CopyArchive,
     /// Reading, verifying and storing one layer; counts compressed bytes.
     ImportLayer,
+    /// Fetching an artifact's file; counts bytes as they lie in the source.
+    FetchArtifact,
     /// Making a layer's record anew from what the store has; counts bytes of tar.
     RebuildLayer,
     /// Reading one layer out of the store and making its blob; counts bytes of tar.

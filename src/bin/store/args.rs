@@ -20,6 +20,7 @@ const HELP: &str = "\
 Bring images in:
   init         Make a repository
   import       Import an OCI image: verify every byte, store what is new
+  artifact     Fetch and push files that are no images: disk images
 
 Look:
   images       List the images
@@ -136,6 +137,7 @@ pub enum Verb {
     Export(verbs::export::Args),
     Copy(verbs::copy::Args),
     Push(verbs::push::Args),
+    Artifact(verbs::artifact::Args),
     Images(verbs::images::Args),
     Inspect(verbs::inspect::Args),
     Ls(verbs::ls::Args),

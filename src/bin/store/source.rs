@@ -1,8 +1,8 @@
 //! Opening what a reference names, wherever it is: the flags for registries, and the choice between them and the rest.
 
 use anyhow::Context as _;
-use sealstone::import::ImportOptions;
 use sealstone::import::source::{ContainersStorage, Opening, Reference, Source};
+use sealstone::import::{ImportError, ImportOptions, Limits};
 use sealstone::store::Repository;
 use sealstone::store::disk::RealDisk;
 
@@ -44,6 +44,34 @@ pub fn open(
                 .control(context.progress())
                 .open(local)
                 .with_context(what)
+        }
+    }
+}
+
+/// Opens a place that has artifacts, for verbs without a repository: a registry, or a layout on this machine.
+pub fn open_artifact(
+    reference: &Reference,
+    args: &RegistryArgs,
+    limits: &Limits,
+    context: &Context,
+) -> anyhow::Result<Box<dyn Source>> {
+    let what = || format!("open {}", escape(reference.to_string().as_bytes()));
+    match reference {
+        Reference::Registry(reference) => {
+            let source = registry::open(reference, args, limits, context).with_context(what)?;
+            Ok(Box::new(source))
+        }
+        Reference::Layout { .. } | Reference::Archive { .. } => {
+            if let Some(scope) = policy::scope(reference)? {
+                policy::check(&scope, limits).with_context(what)?;
+            }
+            Opening::new(&RealDisk::shared(), limits).open(reference).with_context(what)
+        }
+        other => {
+            let reason =
+                "artifacts are in registries (docker://, oci://) and OCI layouts (oci:, oci-archive:)";
+            let (what, reason) = (other.to_string(), reason.to_owned());
+            Err(ImportError::Unsupported { what, reason }.into())
         }
     }
 }

@@ -3,6 +3,8 @@
 //! CVE-2021-41190: a document with both `layers` and `manifests` means different images to different readers. Such a
 //! document is refused, and so is one whose own `mediaType` is not what the descriptor or the server said.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, de::IgnoredAny};
 
 use super::{
@@ -13,6 +15,7 @@ use super::{
 
 /// An index or a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and nobody collects them")]
 pub enum Document {
     /// Names other documents, one for each platform.
     Index(Index),
@@ -34,6 +37,10 @@ pub struct Manifest {
     pub config: Descriptor,
     /// The layers, lowest first.
     pub layers: Vec<Descriptor>,
+    /// Of an artifact, what kind it says that it is (`artifactType`).
+    pub artifact_type: Option<String>,
+    /// The annotations of the manifest itself.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// The keys that mean something in either kind.
@@ -44,6 +51,8 @@ const DOCUMENT: Keys = Keys(&[
     ("config", DESCRIPTOR),
     ("layers", DESCRIPTOR),
     ("fsLayers", LEAF),
+    ("artifactType", LEAF),
+    ("annotations", LEAF),
 ]);
 
 #[derive(Deserialize)]
@@ -55,6 +64,8 @@ struct Wire {
     config: Option<WireDescriptor>,
     layers: Option<Vec<WireDescriptor>>,
     fs_layers: Option<IgnoredAny>,
+    artifact_type: Option<String>,
+    annotations: Option<BTreeMap<String, String>>,
 }
 
 impl Document {
@@ -87,8 +98,20 @@ impl Document {
             ) => Ok(Self::Index(Index { manifests: check_all(manifests)? })),
             (
                 Some(MediaType::Manifest) | None,
-                Wire { manifests: None, config: Some(config), layers: Some(layers), .. },
-            ) => Ok(Self::Manifest(Manifest { config: config.check()?, layers: check_all(layers)? })),
+                Wire {
+                    manifests: None,
+                    config: Some(config),
+                    layers: Some(layers),
+                    artifact_type,
+                    annotations,
+                    ..
+                },
+            ) => Ok(Self::Manifest(Manifest {
+                config: config.check()?,
+                layers: check_all(layers)?,
+                artifact_type,
+                annotations: annotations.unwrap_or_default(),
+            })),
             (Some(MediaType::Index | MediaType::Manifest) | None, wire) => Err(format!(
                 "it can be read in two ways, or in none: manifests {}, config {}, layers {}",
                 presence(wire.manifests.is_some()),

@@ -104,6 +104,7 @@ fn open(call: &Call<'_>) -> Result<Reply, Errno> {
             let access = match access {
                 Access::Read => OFlags::RDONLY,
                 Access::ReadWrite => OFlags::RDWR,
+                Access::Device => OFlags::RDWR | OFlags::EXCL,
             };
             // NONBLOCK, since a hostile fifo must not hang us; it means nothing for regular files.
             let flags = access | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;

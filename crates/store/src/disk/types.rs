@@ -11,7 +11,9 @@ pub enum FileType {
     Directory,
     /// A symbolic link.
     Symlink,
-    /// A device, fifo or socket, or a type that the file system does not tell.
+    /// A block device.
+    BlockDevice,
+    /// A character device, fifo or socket, or a type that the file system does not tell.
     Other,
 }
 
@@ -21,6 +23,7 @@ impl From<rustix::fs::FileType> for FileType {
             rustix::fs::FileType::RegularFile => Self::File,
             rustix::fs::FileType::Directory => Self::Directory,
             rustix::fs::FileType::Symlink => Self::Symlink,
+            rustix::fs::FileType::BlockDevice => Self::BlockDevice,
             _ => Self::Other,
         }
     }
@@ -82,6 +85,8 @@ pub enum Access {
     Read,
     /// Reading and writing, in place.
     ReadWrite,
+    /// The same, of a block device that nobody else has: EBUSY when it is mounted or otherwise claimed (`O_EXCL`).
+    Device,
 }
 
 /// How names on the way are resolved (openat2(2)).

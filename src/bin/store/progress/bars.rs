@@ -91,6 +91,7 @@ fn verb(work: Work) -> &'static str {
     match work {
         Work::CopyArchive | Work::CopyObjects => "copy",
         Work::ImportLayer => "import",
+        Work::FetchArtifact => "fetch",
         Work::RebuildLayer => "rebuild",
         Work::ExportLayer => "export",
         Work::PushBlob => "push",

@@ -52,6 +52,7 @@ fn work_name(work: Work) -> &'static str {
     match work {
         Work::CopyArchive => "copy-archive",
         Work::ImportLayer => "import-layer",
+        Work::FetchArtifact => "fetch-artifact",
         Work::RebuildLayer => "rebuild-layer",
         Work::ExportLayer => "export-layer",
         Work::PushBlob => "push-blob",

@@ -2,6 +2,10 @@
 //!
 //! No verb holds logic that a program linking the libraries would miss.
 
+pub mod artifact;
+mod artifact_fetch;
+mod artifact_inspect;
+mod artifact_push;
 pub mod cat;
 pub mod completions;
 pub mod copy;
