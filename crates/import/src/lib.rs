@@ -1,7 +1,8 @@
 //! The importer under Sealstone: container images in, verified layers in the store.
 //!
-//! What lives here: sources (OCI layouts, archives), OCI's documents, verification, decompression, the tar reader, layer
-//! trees, limits. What never does: paths outside the store, deployments, and anything made of an image's layers.
+//! What lives here: sources (layouts, archives, registries, podman's storage), OCI's documents, verification, decompression,
+//! the tar reader, layer trees, limits; and the same way back: export, push, artifacts. What never does: deployments, and
+//! anything made of an image's layers. An import writes into the store alone.
 //!
 //! Invariants: every digest and size that a source states is computed again over the bytes that are used, in the pass
 //! that uses them; nothing has a name in the store before all of it was right; memory is bounded whatever comes in.
