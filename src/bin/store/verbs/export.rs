@@ -31,7 +31,7 @@ Examples:
 pub struct Args {
     /// A name, a manifest digest or an image id
     image: String,
-    /// Where to: oci:DIR[:TAG] or oci-archive:FILE[:TAG]
+    /// Where to: oci:DIR or oci-archive:FILE, each with :TAG or without
     #[arg(value_name = "TARGET")]
     target: String,
     #[command(flatten)]
