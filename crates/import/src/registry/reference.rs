@@ -63,9 +63,6 @@ impl RegistryReference {
             }
             _ => ("docker.io", name.to_owned()),
         };
-        let host = if host == "index.docker.io" { "docker.io" } else { host };
-        let is_official = host == "docker.io" && !repository.contains('/');
-        let repository = if is_official { format!("library/{repository}") } else { repository };
         Self::new(host, repository, tag, digest)
     }
 
@@ -88,6 +85,10 @@ impl RegistryReference {
         tag: Option<&str>,
         digest: Option<Digest>,
     ) -> Result<Self, String> {
+        // Docker Hub has two names, and official images that are written without a folder.
+        let host = if host == "index.docker.io" { "docker.io" } else { host };
+        let is_official = host == "docker.io" && !repository.contains('/');
+        let repository = if is_official { format!("library/{repository}") } else { repository };
         let host: RegistryHost = host.parse()?;
         if host.as_str().len() + 1 + repository.len() > NAME_BYTES {
             return Err(format!("its name is longer than {NAME_BYTES} bytes"));
@@ -229,6 +230,7 @@ mod tests {
     fn ironics_spelling_names_its_host_and_may_have_an_empty_tag() {
         assert_eq!(shown(&format!("oci://quay.io/a/b:@{DIGEST}")), format!("docker://quay.io/a/b@{DIGEST}"));
         assert_eq!(shown("oci://localhost:5000/b:v1"), "docker://localhost:5000/b:v1");
+        assert_eq!(shown("oci://index.docker.io/debian:12"), "docker://docker.io/library/debian:12");
         assert!(refusal("oci://debian").contains("names a registry"));
         assert!(refusal("oci://user/container").contains("names a registry"));
     }

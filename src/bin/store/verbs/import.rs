@@ -36,10 +36,11 @@ Transports:
   oci-archive:FILE[:TAG]                   a tar of one
   docker-archive:FILE[:NAME]               what docker save and podman save write
   dir:DIR                                  what skopeo copies into a folder
-  containers-storage:[DRIVER@ROOT]IMAGE    podman's storage, by id or name; without [DRIVER@ROOT] its usual one
+  containers-storage:[DRIVER@ROOT]IMAGE    podman's storage, by id or name
   tar:FILE                                 the tar of one layer, as an image
-@N in place of a tag or name is the N-th image. FILE may be -, the standard input. What comes from there or is compressed
-is unpacked into a temporary file in the repository first; anything else is read in place.
+@N in place of a tag or name is the N-th image. FILE may be -, the standard input. What comes from
+there or is compressed is unpacked into a temporary file in the repository first; anything else is
+read in place.
 
 Examples:
   store import --name os:1 oci:image          # a folder in OCI layout
