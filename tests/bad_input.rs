@@ -77,7 +77,7 @@ fn a_layout_that_is_not_there_is_named() {
 fn a_reference_of_no_known_form_is_a_usage_error() {
     let sandbox = Sandbox::with_repository();
     let stderr = sandbox.store(["import", "debian:12"]).fails(2);
-    assert!(stderr.contains("oci:DIR"), "{stderr}");
+    assert!(stderr.contains("oci:") && stderr.contains("docker://docker.io/library/debian:12"), "{stderr}");
 }
 
 #[test]

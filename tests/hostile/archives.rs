@@ -39,7 +39,7 @@ fn index(layout: &Layout) -> Vec<u8> {
 }
 
 pub const ATTACKS: &[Attack] = &[
-    archive("an archive that is compressed", Refused("unsupported"), |layout| {
+    archive("an archive that is compressed", Tree(GOOD_TREE), |layout| {
         super::compression::gzip(&pack(layout, all).end())
     }),
     archive("an archive that is empty", Refused("missing"), |_| Vec::new()),
@@ -58,7 +58,7 @@ pub const ATTACKS: &[Attack] = &[
     archive("an index that is a symlink to a file of the host", Refused("missing"), |layout| {
         pack(layout, without("index.json".to_owned())).symlink("index.json", "/etc/passwd").end()
     }),
-    archive("a blob that is a hardlink", Refused("missing"), |layout| {
+    archive("a blob that is a hardlink", Tree(GOOD_TREE), |layout| {
         pack(layout, without(layer())).file("elsewhere", &good_tar()).hardlink(layer(), "elsewhere").end()
     }),
     archive("a blob that is sparse", Refused("missing"), |layout| {

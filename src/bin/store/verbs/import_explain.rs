@@ -148,6 +148,7 @@ fn of_import(error: &ImportError) -> Refusal {
         ImportError::Digest { .. } => "digest",
         ImportError::Size { .. } => "size",
         ImportError::TooBig { .. } => "too-big",
+        ImportError::NoSpace { .. } => "no-space",
         ImportError::Store(_) => "store",
         ImportError::Decode { source, .. } => {
             return Refusal { error: "decode", rule: Some(decode_rule(source)), ..Refusal::default() };
