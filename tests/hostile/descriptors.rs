@@ -37,7 +37,7 @@ pub const ATTACKS: &[Attack] = &[
     layout("a size of 0", Refused("size"), |layout| {
         layout.with_layer(&good_tar(), |layer| layer["size"] = json!(0));
     }),
-    layout("a size of 2^64 - 1", Refused("no-space"), |layout| {
+    layout("a size of 2^64 - 1", Refused("too-big"), |layout| {
         layout.with_layer(&good_tar(), |layer| layer["size"] = json!(u64::MAX));
     }),
     layout("a negative size", Refused("malformed"), |layout| {

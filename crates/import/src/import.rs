@@ -200,6 +200,7 @@ pub fn import_layers(
             plan.add(descriptor, diff_id, found?, options, control)?;
         }
     }
+    check_sizes(&plan.tasks, &options.limits)?;
     let space = SpaceWatch::new(transaction.repository(), options.reserve);
     // A layer whose record alone is lost is read from the store.
     let to_read = plan.tasks.iter().filter(|task| task.stored.is_none());
@@ -247,6 +248,18 @@ pub fn import(
     imported.publish(&transaction, name, imported.linked_images())?;
     control.check()?;
     Ok(transaction.commit(imported.report)?)
+}
+
+/// Refuses blobs that are larger than a layer may be unpacked: such a size is a lie, and no question of space.
+fn check_sizes(tasks: &[LayerTask], limits: &Limits) -> Result<()> {
+    let limit = limits.layer_bytes;
+    match tasks.iter().map(|task| &task.descriptor).find(|blob| blob.size() > limit) {
+        Some(blob) => {
+            let what = format!("layer {} ({} bytes)", blob.digest(), blob.size());
+            Err(ImportError::TooBig { what, limit })
+        }
+        None => Ok(()),
+    }
 }
 
 /// What the store has of some layers, looked up side by side: a large layer's record takes milliseconds to check.

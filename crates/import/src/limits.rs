@@ -32,7 +32,7 @@ pub struct Limits {
     pub copy_bytes: u64,
     /// Bytes of a list of the images or layers of a containers-storage: 32 MiB, held in memory.
     pub storage_document_bytes: u64,
-    /// Bytes of one layer's tar, and of its sparse files together, holes expanded: 64 GiB.
+    /// Bytes of one layer's blob, of its tar, and of its sparse files together, holes expanded: 64 GiB.
     pub layer_bytes: u64,
     /// Bytes of one line of a tar-split: 8 MiB, held in memory. A line has the headers of one file, PAX records in base64
     /// among them, or a piece of padding, of which its writers make 1 MiB at most.
