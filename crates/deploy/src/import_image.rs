@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sealstone_import::source::Source;
 use sealstone_import::{
-    ConfigDigest, ImageKind, ImportError, ImportOptions, ImportReport, Imported, ManifestDigest,
+    ConfigDigest, Digest, ImageKind, ImportError, ImportOptions, ImportReport, Imported, ManifestDigest,
     import_layers,
 };
 use sealstone_store::control::{Unit, Work};
@@ -20,6 +20,8 @@ use crate::{DeployError, ImageId, MadeImages, Profile, make_images};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ImportedImage {
+    /// The digest of what the reference named: of the manifest, or of the index that led to it.
+    pub named: Digest,
     /// The digest of its manifest.
     pub manifest: ManifestDigest,
     /// The digest of its configuration.
@@ -60,6 +62,7 @@ pub fn import_image(
     imported.publish(&transaction, Some(name), &linked)?;
     control.check().map_err(sealstone_store::Error::from)?;
     let done = ImportedImage {
+        named: imported.named_digest(),
         manifest: imported.manifest_digest(),
         config: imported.config_digest(),
         images,

@@ -110,6 +110,12 @@ impl Imported {
         self.image.manifest_digest
     }
 
+    /// The digest of what the reference named: of the manifest, or of the index that led to it.
+    #[must_use]
+    pub const fn named_digest(&self) -> Digest {
+        self.image.named_digest
+    }
+
     /// The digest of its configuration.
     #[must_use]
     pub const fn config_digest(&self) -> ConfigDigest {

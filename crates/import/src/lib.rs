@@ -66,7 +66,7 @@ pub use error::{ImportError, Result};
 pub use ids::{BlobDigest, ConfigDigest, DiffId, ManifestDigest};
 pub use import::{ImportOptions, Imported, import, import_layers};
 pub use limits::Limits;
-pub use look::{Bootability, OfferedImage, SourceImage, look};
+pub use look::{Bootability, OfferedImage, SourceImage, look, look_at_documents};
 pub use plan::{ImportPlan, PlannedLayer, plan_import};
 pub use report::{ImportReport, LayerOrigin, LayerReport, ProcessorTime};
 pub use space::Reserve;

@@ -6,9 +6,9 @@ use sealstone_store::Repository;
 use serde::Deserialize;
 
 use crate::{
-    ConfigDigest, ImageKind, ImportOptions, ManifestDigest, PlannedLayer, Result,
+    ConfigDigest, Digest, ImageKind, ImportOptions, ManifestDigest, PlannedLayer, Result,
     oci::{Platform, Resolved, offered, resolve},
-    plan::plan_layers,
+    plan::{Tables, plan_layers},
     source::Source,
     streams::linked_images,
 };
@@ -17,6 +17,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SourceImage {
+    /// The digest of what the reference names: of the manifest, or of the index that leads to it.
+    pub named: Digest,
     /// The images that the reference leads to, one for each platform; one alone where it names no index.
     pub offered: Vec<OfferedImage>,
     /// The manifest of the one for the platform that was asked for.
@@ -90,12 +92,34 @@ pub fn look(
     source: &dyn Source,
     options: &ImportOptions,
 ) -> Result<SourceImage> {
+    look_with(repository, source, options, Tables::Read)
+}
+
+/// The same from the documents alone: of zstd:chunked layers as well, of which it is then not known how little would do.
+///
+/// # Errors
+/// As [`look`].
+pub fn look_at_documents(
+    repository: Option<&Repository>,
+    source: &dyn Source,
+    options: &ImportOptions,
+) -> Result<SourceImage> {
+    look_with(repository, source, options, Tables::Leave)
+}
+
+fn look_with(
+    repository: Option<&Repository>,
+    source: &dyn Source,
+    options: &ImportOptions,
+    tables: Tables,
+) -> Result<SourceImage> {
     let offered = offered(source, &options.platform, &options.limits)?;
     let image = resolve(source, &options.platform, &options.limits)?;
     options.check_digest(&image, source)?;
     let labels = labels(&image.config_bytes);
     let bootable = bootability(repository, &image, &labels)?;
     Ok(SourceImage {
+        named: image.named_digest,
         offered: offered
             .into_iter()
             .map(|(image, platform)| OfferedImage {
@@ -107,7 +131,7 @@ pub fn look(
         manifest_bytes: image.manifest_bytes.len() as u64,
         config: image.config_digest,
         config_bytes: image.config_bytes.len() as u64,
-        layers: plan_layers(repository, source, &image, options)?,
+        layers: plan_layers(repository, source, &image, options, tables)?,
         platform: image.config.platform,
         created: image.config.created,
         labels,

@@ -34,6 +34,8 @@ pub struct PlannedLayer {
     pub bytes_to_fetch: u64,
     /// Only a part of it would be fetched.
     pub is_partial: bool,
+    /// Its table of contents was not read: a part of it may do.
+    pub is_at_most: bool,
     /// Why all of a zstd:chunked blob would be.
     pub whole_because: Option<String>,
     /// Whether the store has the layer and this import may use it, so that its blob would not be read.
@@ -60,8 +62,17 @@ pub fn plan_import(
 ) -> Result<ImportPlan> {
     let image = resolve(source, &options.platform, &options.limits)?;
     options.check_digest(&image, source)?;
-    let layers = plan_layers(Some(repository), source, &image, options)?;
+    let layers = plan_layers(Some(repository), source, &image, options, Tables::Read)?;
     Ok(ImportPlan { manifest: image.manifest_digest, layers })
+}
+
+/// What is done with the tables of contents of zstd:chunked layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tables {
+    /// They are fetched and read.
+    Read,
+    /// They are left where they are.
+    Leave,
 }
 
 /// What an import would fetch of an image's layers. Without a repository, all of them.
@@ -70,8 +81,12 @@ pub(crate) fn plan_layers(
     source: &dyn Source,
     image: &Resolved,
     options: &ImportOptions,
+    tables: Tables,
 ) -> Result<Vec<PlannedLayer>> {
-    let index = repository.map(Repository::content_index).transpose()?;
+    let index = match (repository, tables) {
+        (Some(repository), Tables::Read) => Some(repository.content_index()?),
+        _ => None,
+    };
     let mut layers: Vec<PlannedLayer> = Vec::new();
     for (descriptor, diff_id) in image.manifest.layers.iter().zip(&image.config.diff_ids) {
         if layers.iter().any(|layer| layer.diff_id == *diff_id) {
@@ -87,11 +102,14 @@ pub(crate) fn plan_layers(
             blob_bytes: descriptor.size(),
             bytes_to_fetch: descriptor.size(),
             is_partial: false,
+            is_at_most: false,
             whole_because: None,
             is_present: is_stored && !options.verify_existing,
         };
         if layer.is_present {
             layer.bytes_to_fetch = 0;
+        } else if tables == Tables::Leave {
+            layer.is_at_most = zstd_chunked::is_chunked(descriptor);
         } else if let Some(index) = index.as_ref().filter(|_| zstd_chunked::is_chunked(descriptor)) {
             let estimate = zstd_chunked::estimate(source, descriptor, index, options)?;
             layer.bytes_to_fetch = estimate.bytes;

@@ -22,7 +22,7 @@ use super::{
 use crate::error::{ImportError, Result};
 
 /// The four types of manifests and indexes; a registry may hide what is not asked for. Schema 1 is not.
-const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, \
+pub(super) const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, \
     application/vnd.oci.image.index.v1+json, \
     application/vnd.docker.distribution.manifest.v2+json, \
     application/vnd.docker.distribution.manifest.list.v2+json";
@@ -171,27 +171,36 @@ impl Client {
 
     /// `https`, unless the registry was declared insecure and does not answer there.
     pub(super) fn scheme(&self) -> Result<&'static str, Fault> {
+        let knock = |base: &Uri| {
+            let request =
+                Request { url: base, accept: "*/*", range: None, authorization: None, is_document: true };
+            self.wire.get(request, Origin::of(base).as_ref()).map(|mut answer| answer.drain())
+        };
+        self.scheme_by(knock).map(|(scheme, _)| scheme)
+    }
+
+    /// The same, found out by any request that is given the URL of `/v2/` and says who it is to nobody. With it comes the
+    /// answer, if it had to be asked.
+    pub(super) fn scheme_by<T>(
+        &self,
+        knock: impl Fn(&Uri) -> Result<T, Fault>,
+    ) -> Result<(&'static str, Option<T>), Fault> {
         let mut scheme = self.scheme.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = *scheme {
-            return Ok(known);
+            return Ok((known, None));
         }
-        let knock = |scheme| {
-            let url = self.base(scheme)?;
-            let request =
-                Request { url: &url, accept: "*/*", range: None, authorization: None, is_document: true };
-            self.wire.get(request, Origin::of(&url).as_ref()).map(|mut answer| answer.drain())
-        };
-        let found = match (knock("https"), self.endpoint.is_insecure) {
-            (Ok(()), _) => "https",
+        let knock = |scheme| knock(&self.base(scheme)?);
+        let (found, answer) = match (knock("https"), self.endpoint.is_insecure) {
+            (Ok(answer), _) => ("https", answer),
             (Err(fault), false) => return Err(fault),
             (Err(secure), true) => match knock("http") {
-                Ok(()) => "http",
+                Ok(answer) => ("http", answer),
                 // What TLS has to say matters only where there is TLS.
                 Err(plain) if matches!(secure, Fault::Lasting(_)) => return Err(plain),
                 Err(_) => return Err(secure),
             },
         };
         *scheme = Some(found);
-        Ok(found)
+        Ok((found, Some(answer)))
     }
 }

@@ -15,6 +15,7 @@ mod client;
 pub mod config;
 mod exchange;
 mod fault;
+mod head;
 mod host;
 mod origin;
 mod proxies;

@@ -182,6 +182,20 @@ impl Source for RegistrySource {
         Ok(vec![descriptor])
     }
 
+    fn named_digest(&self, limits: &Limits) -> Result<Option<Digest>> {
+        // A digest names the same for ever.
+        if let Some(digest) = self.reference.digest() {
+            return Ok(Some(*digest));
+        }
+        let known = self.root.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(root) = known {
+            return Ok(Some(*root.descriptor.digest()));
+        }
+        let tag = self.reference.tag().unwrap_or("latest");
+        let (_, said) = self.first(0, |client| client.digest_of(tag))?;
+        said.map_or_else(|| Ok(Some(*self.root(limits)?.descriptor.digest())), |digest| Ok(Some(digest)))
+    }
+
     fn open_blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Blob + '_>> {
         let is_document = matches!(descriptor.media_type(), MediaType::Index | MediaType::Manifest);
         match &self.guard {

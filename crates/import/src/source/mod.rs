@@ -65,6 +65,18 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// When there is nothing by that name, or more than one thing.
     fn roots(&self, limits: &Limits) -> Result<Vec<Descriptor>>;
 
+    /// The digest of what the reference names now, an index or a manifest, asked as cheaply as the place allows: a registry by
+    /// one `HEAD`. As long as it is the one that an import [reported](crate::Imported::named_digest), nothing is new. `None`
+    /// where the reference names several documents: only [`look`](crate::look) tells then. It is what the place says; whoever
+    /// reads the document checks it.
+    ///
+    /// # Errors
+    /// As [`roots`](Self::roots).
+    fn named_digest(&self, limits: &Limits) -> Result<Option<Digest>> {
+        let roots = self.roots(limits)?;
+        Ok(if let [root] = roots.as_slice() { Some(*root.digest()) } else { None })
+    }
+
     /// Opens a blob for reading from its start. Nobody believes its bytes before they are hashed.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 mod auth;
 mod documents;
 mod kit;
+mod naming;
 mod pushing;
 mod pushing_faults;
 mod repository;

@@ -195,6 +195,11 @@ impl Server {
         self.requests.lock().unwrap().iter().filter(|request| request.path != "/v2/").cloned().collect()
     }
 
+    /// What was asked, all of it.
+    pub fn all_requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+
     /// The requests whose path has this in it.
     pub fn requests_of(&self, part: &str) -> Vec<Request> {
         self.requests().into_iter().filter(|request| request.path.contains(part)).collect()
