@@ -44,6 +44,8 @@ pub enum FoundEntry {
         file: String,
         /// Why it is none.
         reason: String,
+        /// Whether it is a regular file: one that is torn makes way for ours of the same name, nothing else does.
+        is_file: bool,
     },
 }
 
@@ -85,13 +87,16 @@ impl Esp {
         listed.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         for file in listed {
             let name = file.name.to_string_lossy().into_owned();
-            if file.kind != FileType::File || !has_conf_suffix(&name) {
+            if !has_conf_suffix(&name) {
                 continue;
             }
-            let read = read_entry(&folder, &name);
-            found.push(
-                read.unwrap_or_else(|error| FoundEntry::Broken { file: name, reason: error.to_string() }),
-            );
+            let is_file = file.kind == FileType::File;
+            let broken = |file, reason| FoundEntry::Broken { file, reason, is_file };
+            found.push(if is_file {
+                read_entry(&folder, &name).unwrap_or_else(|error| broken(name, error.to_string()))
+            } else {
+                broken(name, "it is no file".to_owned())
+            });
         }
         Ok(found)
     }
@@ -133,6 +138,22 @@ impl Esp {
             }
         }
         Ok(true)
+    }
+
+    /// The bytes that removing a kernel's folder gives back, in whole clusters.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn kernel_bytes(&self, digest: &BootDigest) -> Result<u64, BootError> {
+        let cluster = self.space()?.block.max(1);
+        let folder = self.root.open_dir(format!("{KERNELS}/{KERNEL_PREFIX}{digest}")).optional()?;
+        let Some(folder) = folder else { return Ok(0) };
+        let mut bytes = cluster;
+        for file in folder.read_dir()? {
+            let there = folder.metadata(&file.name).optional()?;
+            bytes += there.map_or(0, |there| there.size.next_multiple_of(cluster));
+        }
+        Ok(bytes)
     }
 
     /// The bytes that writing this kernel and one entry would take, in whole clusters: 0 for what is there.

@@ -1,9 +1,10 @@
 //! Boot entries, derived from records.
 //!
 //! What lives here: what an entry of a deployment says, and which entries there shall be. What does not: the order of
-//! writing them (the boot crate), records. Invariant: entries depend on the records alone, so they can be made again.
+//! writing them (the boot crate), records. Invariant: entries depend on the records and on names that others hold, so
+//! they can be made again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sealstone_boot::{
     BlsEntry, BootError, ComposefsArg, EntryName, Esp, Karg, Kargs, OsRelease, Rank, SEALSTONE_ID_KEY,
@@ -18,32 +19,51 @@ use crate::{
 /// program knows it.
 const STATE_KARG: &str = "composefs.state";
 
-/// The rank of each whole deployment: the first of the menu, the second, and the rest.
-pub(crate) fn ranks(records: &[Record]) -> Vec<(&Record, Rank)> {
-    let mut deployed: Vec<&Record> =
-        records.iter().filter(|record| record.state == State::Deployed).collect();
+/// Entries by their names.
+pub(crate) type Entries = BTreeMap<EntryName, BlsEntry>;
+
+/// The deployments of the menu in its order: whole ones that can boot.
+pub(crate) fn menu(records: &[Record]) -> Vec<&Record> {
+    let in_menu = |record: &&Record| record.state == State::Deployed && record.broken.is_none();
+    let mut deployed: Vec<&Record> = records.iter().filter(in_menu).collect();
     deployed.sort_by_key(|record| std::cmp::Reverse((record.order, record.serial)));
+    deployed
+}
+
+/// The rank of each deployment of the menu: the first, the second, and the rest.
+pub(crate) fn ranks(records: &[Record]) -> Vec<(&Record, Rank)> {
     let rank = |(place, record): (usize, &Record)| match place {
         0 => Rank::Primary,
         1 => Rank::Secondary,
         _ => Rank::Archived(record.serial),
     };
-    deployed.iter().enumerate().map(|(place, record)| (*record, rank((place, record)))).collect()
+    menu(records).into_iter().enumerate().map(|(place, record)| (record, rank((place, record)))).collect()
 }
 
-/// The entries that there shall be of these records.
-pub(crate) fn entries(records: &[Record]) -> Result<BTreeMap<EntryName, BlsEntry>, DeployError> {
-    ranks(records)
-        .into_iter()
-        .map(|(record, rank)| Ok((entry_name(record, rank)?, entry(record, rank)?)))
-        .collect()
+/// The entries that there shall be of these records. Names that others have are left to them.
+pub(crate) fn entries(records: &[Record], taken: &BTreeSet<EntryName>) -> Result<Entries, DeployError> {
+    let mut entries = Entries::new();
+    for (record, rank) in ranks(records) {
+        let mut name = entry_name(record, rank, 0)?;
+        let mut number = 0;
+        while taken.contains(&name) || entries.contains_key(&name) {
+            number += 1;
+            name = entry_name(record, rank, number)?;
+        }
+        entries.insert(name, entry(record, rank)?);
+    }
+    Ok(entries)
 }
 
-/// The name of a deployment's entry.
-pub(crate) fn entry_name(record: &Record, rank: Rank) -> Result<EntryName, BootError> {
+/// The name of a deployment's entry; from 1 on, one for when the name of 0 is taken.
+fn entry_name(record: &Record, rank: Rank, number: u32) -> Result<EntryName, BootError> {
     let os = OsRelease { id: record.os.id.clone(), ..OsRelease::default() };
     let id = record.id.to_string();
-    EntryName::new(&os, record.os.version.as_deref().unwrap_or(&id), rank)
+    let version = record.os.version.as_deref().unwrap_or(&id);
+    match number {
+        0 => EntryName::new(&os, version, rank),
+        _ => EntryName::new(&os, &format!("{version}.{}.{number}", record.serial), rank),
+    }
 }
 
 /// The entry of a deployment.

@@ -31,20 +31,25 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 mod apply;
+mod bound;
 mod copy_image;
 mod deployment_id;
 mod entries;
 mod error;
+mod etc;
 mod image;
 mod image_tree;
 mod import_image;
+mod kargs;
 mod keep;
 mod merge;
 mod origin;
+mod overlay;
 mod plan;
 mod populate;
 mod profile;
 mod record;
+mod retention;
 pub mod selinux;
 mod status;
 mod sysroot;
@@ -56,20 +61,28 @@ mod testing;
 mod trees;
 
 pub use apply::{Applied, apply};
+pub use bound::BoundImage;
 pub use copy_image::{CopiedImage, copy_image};
 pub use deployment_id::DeploymentId;
 pub use entries::booted;
 pub use error::DeployError;
+pub use etc::{EtcPolicy, EtcSection, EtcStrategy};
 pub use image::{ImageId, MadeImages, NotBootable, make_image, make_images};
 pub use import_image::{ImportedImage, import_image};
 pub use keep::{Keeping, Kept};
 pub use merge::merge;
-pub use plan::{DeployRequest, Plan, Room, Step, plan_deploy, plan_reconcile, plan_remove};
+pub use overlay::Overlay;
+pub use plan::{
+    DeployRequest, DeploymentsSection, EntriesSection, Fetch, Finalise, KargsSection, Plan, Predecessor,
+    Pruned, Room, Step, plan_deploy, plan_finalize, plan_pin, plan_prune, plan_reconcile, plan_remove,
+    plan_rollback,
+};
 pub use populate::Populated;
 pub use profile::Profile;
 pub use record::{
     DeployedImage, DeployedKernel, KargOrigin, Os, RECORD_VERSION, Record, RecordedKarg, State, VerityNeed,
 };
+pub use retention::Retention;
 pub use status::{DeploymentStatus, EspStatus, Health, Place, Status, status};
 pub use sysroot::{BrokenRecord, REPOSITORY, Sysroot, SysrootLock};
 pub use target::Target;

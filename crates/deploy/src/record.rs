@@ -10,7 +10,7 @@ use sealstone_boot::{Karg, KernelSizes};
 use sealstone_import::{ConfigDigest, ManifestDigest};
 use serde::{Deserialize, Serialize};
 
-use crate::{DeploymentId, ImageId, Profile};
+use crate::{BoundImage, DeploymentId, EtcPolicy, ImageId, Overlay, Profile};
 
 /// The version of the records that this engine writes, and the highest that it reads.
 pub const RECORD_VERSION: u32 = 1;
@@ -27,6 +27,15 @@ pub struct Record {
     pub id: DeploymentId,
     /// How far it has come.
     pub state: State,
+    /// Whether no retention may take it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pinned: bool,
+    /// Whether a staged one waits until it is asked for: it was only downloaded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub locked: bool,
+    /// Why it cannot boot, once that is known: it is out of the menu while another one is in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken: Option<String>,
     /// Counts up over all deployments of a sysroot: in the order in which they were made.
     pub serial: u64,
     /// The place in the menu: the highest boots by default. At first the serial number.
@@ -41,6 +50,18 @@ pub struct Record {
     pub kernel: DeployedKernel,
     /// The kernel arguments, in order, without those that name the image.
     pub kargs: Vec<RecordedKarg>,
+    /// The arguments of the image that the caller does not want, as `key=value` or `key`: an update leaves them out too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub karg_deletes: Vec<String>,
+    /// The images that this system runs, bound to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bound: Vec<BoundImage>,
+    /// What becomes of conflicts in `/etc` when a staged one is finalised.
+    #[serde(default, skip_serializing_if = "EtcPolicy::is_default")]
+    pub etc: EtcPolicy,
+    /// What was put over the image's `/etc` and `/var`, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overlays: Vec<Overlay>,
     /// What this version does not know.
     #[serde(flatten)]
     pub unknown: serde_json::Map<String, serde_json::Value>,
@@ -51,7 +72,9 @@ pub struct Record {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum State {
-    /// It is being made: nothing boots it yet, and it goes on or away with the next run.
+    /// It is being made or removed: nothing boots it, and it goes on or away with the next run.
+    Making,
+    /// It is whole, without a boot entry: it waits to be finalised when the running system shuts down.
     Staged,
     /// It is whole, and has a boot entry (or gets it back with the next run).
     Deployed,
@@ -60,8 +83,11 @@ pub enum State {
 /// The image of a deployment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeployedImage {
-    /// The name under which it was imported.
+    /// The reference as it was asked for: with its transport, or the name under which it was imported.
     pub reference: String,
+    /// The digest of the document that the reference named then, an index or a manifest: what a registry's HEAD tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved: Option<String>,
     /// Its manifest.
     #[serde(with = "text")]
     pub manifest: ManifestDigest,
@@ -114,18 +140,40 @@ pub struct RecordedKarg {
     /// The argument.
     pub karg: Karg,
     /// Where it came from.
+    #[serde(flatten)]
     pub origin: KargOrigin,
 }
 
 /// Where a kernel argument came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(tag = "origin", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum KargOrigin {
-    /// The caller gave it at install or deploy.
+    /// The caller gave it at install, deploy or later.
     Caller,
-    /// The image wants it.
-    Image,
+    /// The image wants it on each system: it goes when a newer image does not want it.
+    Image {
+        /// The file's name in `kargs.d`.
+        file: String,
+    },
+    /// The image's configuration of installers wanted it when this system was installed.
+    Install {
+        /// The file's name in `install`.
+        file: String,
+    },
+    /// A program of this machine set it, and alone may change it.
+    Source {
+        /// The program's name.
+        name: String,
+    },
+}
+
+impl KargOrigin {
+    /// Whether it stays on this machine whatever a newer image wants.
+    #[must_use]
+    pub const fn is_local(&self) -> bool {
+        !matches!(self, Self::Image { .. })
+    }
 }
 
 /// Ids in JSON, as the text that they are parsed from.
@@ -147,6 +195,26 @@ pub(crate) mod text {
     }
 }
 
+/// Lists of ids in JSON.
+pub(crate) mod texts {
+    use std::{fmt::Display, str::FromStr};
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(crate) fn serialize<S: Serializer>(ids: &[impl Display], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(ids.iter().map(ToString::to_string))
+    }
+
+    pub(crate) fn deserialize<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+    where
+        D: Deserializer<'de>,
+        T: FromStr<Err: Display>,
+    {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        texts.iter().map(|text| text.parse().map_err(Error::custom)).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,8 +229,10 @@ mod tests {
                       "profile": "bootable", "verity": "optional"},
             "os": {"id": "debian", "title": "Debian 13", "version": "13"},
             "kernel": {"version": "6.12", "digest": "ef".repeat(32), "vmlinuz": 10, "initramfs": 20},
-            "kargs": [{"karg": "quiet", "origin": "caller"}],
-            "bound": ["what a later version knows"],
+            "kargs": [{"karg": "quiet", "origin": "caller"},
+                      {"karg": "rw", "origin": "image", "file": "10-rw.toml"},
+                      {"karg": "isolcpus=1", "origin": "source", "name": "tuned"}],
+            "later": ["what a later version knows"],
         });
         let record: Record = serde_json::from_value(text.clone()).unwrap();
         assert_eq!(record.kernel.sizes.initramfs, 20);

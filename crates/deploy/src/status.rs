@@ -4,13 +4,14 @@
 //! change, and any judgement by this machine's own state: the caller says what is booted.
 //! Invariant: nothing on the target makes this fail but a disk that does: what is foreign or broken is reported.
 
-use sealstone_boot::{EntryName, FoundEntry, Rank};
-use sealstone_store::{Repository, disk::FileType};
+use sealstone_boot::{FoundEntry, Rank};
+use sealstone_store::disk::FileType;
 
 use crate::{
     BrokenRecord, DeployError, DeploymentId, Record, State, Target,
-    entries::{entries, entry_name, ranks},
-    target::{BootWorld, World},
+    entries::{entries, ranks},
+    plan::{taken, unclaimed},
+    target::{BootWorld, World, image_fault},
 };
 
 /// The version of the report in JSON.
@@ -93,7 +94,7 @@ pub struct EspStatus {
 pub struct EntryStatus {
     /// The file's name.
     pub name: String,
-    /// What is wrong with it: `missing`, `unwanted`, `differs`; nothing if all is well.
+    /// What is wrong with it: `missing`, `unwanted`, `differs`, `without-record`; nothing if all is well.
     pub wrong: Option<&'static str>,
 }
 
@@ -118,7 +119,7 @@ pub fn status(target: &Target, running: Option<&DeploymentId>) -> Result<Status,
         let booted = running == Some(&record.id);
         deployments.push(DeploymentStatus { record: record.clone(), place, booted, health });
     }
-    deployments.sort_by_key(|deployment| deployment.record.state == State::Staged);
+    deployments.sort_by_key(|deployment| deployment.record.state != State::Deployed);
     let mut esps = Vec::new();
     for (esp, boot) in target.esps.iter().zip(&world.esps) {
         let place = esp.name();
@@ -133,12 +134,14 @@ pub fn status(target: &Target, running: Option<&DeploymentId>) -> Result<Status,
 /// Our entries on a boot partition, against those that the records want.
 fn entry_status(world: &World, boot: &BootWorld) -> Vec<EntryStatus> {
     // A record whose entry cannot even be named is told by its health.
-    let wanted = entries(&world.records).unwrap_or_default();
+    let wanted = entries(&world.records, &taken(world, boot)).unwrap_or_default();
+    let unclaimed = unclaimed(world, boot);
     let mut found: Vec<EntryStatus> = boot
         .ours
         .iter()
         .map(|(name, entry)| {
             let wrong = match wanted.get(name) {
+                None if unclaimed.contains_key(name) => Some("without-record"),
                 None => Some("unwanted"),
                 Some(wanted) if wanted.to_string() != entry.to_string() => Some("differs"),
                 Some(_) => None,
@@ -154,7 +157,7 @@ fn entry_status(world: &World, boot: &BootWorld) -> Vec<EntryStatus> {
 fn foreign(boot: &BootWorld) -> Vec<(String, String)> {
     let describe = |found: &FoundEntry| match found {
         FoundEntry::Entry(name, entry) => (name.to_string(), entry.title().unwrap_or_default().to_owned()),
-        FoundEntry::Broken { file, reason } => (file.clone(), reason.clone()),
+        FoundEntry::Broken { file, reason, .. } => (file.clone(), reason.clone()),
     };
     boot.foreign.iter().map(describe).collect()
 }
@@ -170,10 +173,11 @@ fn health(
     if let Some(reason) = image_fault(&target.repository, record) {
         reasons.push(reason);
     }
-    let Some(rank) = rank else {
+    reasons.extend(record.broken.clone().filter(|reason| !reasons.contains(reason)));
+    if record.state == State::Making {
         reasons.push("it was begun, and not ended".into());
         return Ok(Health::Broken(reasons));
-    };
+    }
     let state = format!("{}/{}", crate::sysroot::DEPLOY, record.id);
     for name in ["etc", "var"] {
         let there =
@@ -183,23 +187,15 @@ fn health(
             reasons.push(format!("its state has no {name}"));
         }
     }
-    let name: Option<EntryName> = entry_name(record, rank).ok();
     for (esp, boot) in target.esps.iter().zip(&world.esps) {
         if !esp.has_kernel(&record.kernel.sizes)? {
             reasons.push(format!("its kernel is not on {}", esp.name()));
         }
-        if name.as_ref().is_none_or(|name| !boot.ours.contains_key(name)) {
+        let id = record.id.to_string();
+        let has_entry = boot.ours.values().any(|entry| entry.sealstone_id() == Some(&id));
+        if rank.is_some() && !has_entry {
             reasons.push(format!("it has no entry on {}", esp.name()));
         }
     }
     Ok(if reasons.is_empty() { Health::Good } else { Health::Broken(reasons) })
-}
-
-/// Why the image cannot be mounted, if so. Content is fsck's business.
-fn image_fault(repository: &Repository, record: &Record) -> Option<String> {
-    match repository.has_image(record.image.id.object()) {
-        Ok(true) => None,
-        Ok(false) => Some("its image is not in the repository".into()),
-        Err(error) => Some(error.to_string()),
-    }
 }

@@ -109,9 +109,10 @@ impl Sysroot {
     /// this the record is.
     ///
     /// # Errors
-    /// [`DeployError::NotKept`] when the deployment is not among those kept, and the disk's.
+    /// [`DeployError::NotKept`] when the deployment is not among those kept, unless it is known to be broken, so that
+    /// nothing boots it; and the disk's.
     pub fn write_record(&self, record: &Record, kept: &Durable<Kept>) -> Result<(), DeployError> {
-        if !kept.has(&record.id) {
+        if !kept.has(&record.id) && record.broken.is_none() {
             return Err(DeployError::NotKept { id: record.id.to_string() });
         }
         let mut text = serde_json::to_vec_pretty(record).map_err(|error| DeployError::Invalid {

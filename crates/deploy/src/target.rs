@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sealstone_boot::{BlsEntry, BootDigest, EntryName, Esp, FoundEntry};
 use sealstone_store::{Algorithm, Optional, Repository, verity};
 
-use crate::{BrokenRecord, DeployError, DeploymentId, Record, Sysroot, sysroot};
+use crate::{BrokenRecord, DeployError, DeploymentId, Keeping, Record, Sysroot, sysroot};
 
 /// Where deployments go.
 #[derive(Clone, Debug)]
@@ -26,12 +26,24 @@ pub(crate) struct World {
     /// The records, first what boots by default.
     pub records: Vec<Record>,
     pub broken: Vec<BrokenRecord>,
+    /// What the repository lacks of these deployments.
+    pub losses: BTreeMap<DeploymentId, Loss>,
     /// The folders of state, by their names.
     pub states: BTreeSet<String>,
     /// Whether there is a shared `/var`.
     pub has_var: bool,
     /// What is on each boot partition.
     pub esps: Vec<BootWorld>,
+}
+
+/// What the repository lacks of a deployment.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Loss {
+    /// The image itself, so that it cannot boot.
+    Image(String),
+    /// Streams beside it, by their names: it boots.
+    Streams(Vec<String>),
 }
 
 /// What is on a boot partition.
@@ -57,7 +69,13 @@ impl World {
         }
         let has_var = root.metadata(format!("{}/{}", sysroot::OS, sysroot::VAR)).optional()?.is_some();
         let esps = target.esps.iter().map(BootWorld::read).collect::<Result<_, _>>()?;
-        Ok(Self { records, broken, states, has_var, esps })
+        let mut losses = BTreeMap::new();
+        for record in &records {
+            if let Some(loss) = loss(&target.repository, record)? {
+                losses.insert(record.id, loss);
+            }
+        }
+        Ok(Self { records, broken, losses, states, has_var, esps })
     }
 
     /// A digest of all that a plan depends on: if it is another, the plan is of yesterday.
@@ -65,6 +83,7 @@ impl World {
         let mut lines = vec![serde_json::json!({
             "records": self.records,
             "broken": self.broken,
+            "losses": self.losses.iter().map(|(id, loss)| (id.to_string(), loss)).collect::<BTreeMap<_, _>>(),
             "states": self.states,
             "var": self.has_var,
         })];
@@ -82,6 +101,28 @@ impl World {
 
     pub(crate) fn record(&self, id: &DeploymentId) -> Option<&Record> {
         self.records.iter().find(|record| record.id == *id)
+    }
+}
+
+/// What the repository lacks of a deployment. Whether each object is whole is fsck's business.
+fn loss(repository: &Repository, record: &Record) -> Result<Option<Loss>, DeployError> {
+    if let Some(reason) = image_fault(repository, record) {
+        return Ok(Some(Loss::Image(reason)));
+    }
+    let missing = Keeping::of(record).missing_streams(repository)?;
+    let names: Vec<String> = missing.iter().map(ToString::to_string).collect();
+    Ok((!names.is_empty()).then_some(Loss::Streams(names)))
+}
+
+/// Why the image cannot be mounted, if so.
+pub(crate) fn image_fault(repository: &Repository, record: &Record) -> Option<String> {
+    match repository.has_image(record.image.id.object()) {
+        Ok(true) => match repository.open_object(record.image.id.object()) {
+            Ok(_) => None,
+            Err(error) => Some(error.to_string()),
+        },
+        Ok(false) => Some("its image is not in the repository".into()),
+        Err(error) => Some(error.to_string()),
     }
 }
 

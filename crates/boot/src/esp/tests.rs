@@ -166,7 +166,7 @@ fn foreign_and_broken_files_are_reported_and_stay() {
     install(&esp).unwrap();
     let found = esp.entries().unwrap();
     let broken = |f: &&FoundEntry| matches!(f, FoundEntry::Broken { .. });
-    assert_eq!((found.len(), found.iter().filter(broken).count()), (4, 2));
+    assert_eq!((found.len(), found.iter().filter(broken).count()), (5, 3));
 }
 
 #[test]

@@ -160,7 +160,7 @@ fn after_a_power_cut_at_any_point_of_an_update_old_or_new_boots_and_a_rerun_conv
             let target = Machine::target_on(&RealDisk::shared(), &root).unwrap();
             deploy_on(&target, &new).unwrap();
             assert_eq!(bootable(&root).len(), 2, "a rerun after point {point}, {fate:?}");
-            assert!(plan_reconcile(&target).unwrap().is_empty());
+            assert!(plan_reconcile(&target, None).unwrap().is_empty());
             if point == power.len() {
                 assert!(boots.contains(&new.image), "what was acknowledged is lost, {fate:?}");
             }

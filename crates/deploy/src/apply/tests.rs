@@ -10,6 +10,7 @@ use crate::{
     DeployRequest, Place, State, plan_deploy, plan_reconcile, plan_remove, status,
     testing::{Machine, System, deploy_on, file},
 };
+use sealstone_store::disk::Dir;
 
 /// The entries of the boot partition, in the order of the menu.
 fn menu(machine: &Machine) -> Vec<(EntryName, BlsEntry)> {
@@ -172,7 +173,8 @@ fn the_same_image_with_other_arguments_is_another_deployment_with_its_own_state(
     let machine = Machine::new();
     let request = machine.import(&System::new("13"));
     machine.deploy(&request);
-    machine.deploy(&DeployRequest { kargs: vec!["debug".parse().unwrap()], ..request.clone() });
+    let predecessor = crate::Predecessor::None;
+    machine.deploy(&DeployRequest { kargs: vec!["debug".parse().unwrap()], predecessor, ..request.clone() });
     let id = format!("{}.1", request.image);
     let options = menu(&machine)[0].1.options().unwrap();
     assert_eq!(options.to_string(), format!("debug composefs=?{} composefs.state={id}", request.image));
@@ -298,11 +300,11 @@ fn what_is_foreign_or_broken_is_reported_and_stops_nothing() {
     let broken = serde_json::to_string(&report.deployments[1].health).unwrap();
     assert!(broken.contains("no etc") && broken.contains("no entry"), "{broken}");
     // The records are the truth: the entry comes back.
-    let plan = plan_reconcile(&target).unwrap();
+    let plan = plan_reconcile(&target, None).unwrap();
     apply(&target, &plan, &Control::new()).unwrap();
     assert!(machine.path("esp/loader/entries/bootc_debian-1-0.conf").exists());
     assert!(machine.path("esp/loader/entries/windows.conf").exists());
-    assert!(plan_reconcile(&target).unwrap().is_empty());
+    assert!(plan_reconcile(&target, None).unwrap().is_empty());
 }
 
 #[test]

@@ -1,60 +1,15 @@
-//! Planning a deployment: install and update are the same.
+//! Planning a deployment: install, deploy, update and switch are the same.
+//!
+//! What lives here: which record the request makes, or that it is there already; what of it has to be made. What does not:
+//! what a record says (`draft.rs`), the order of steps (`planner.rs`).
 
-use sealstone_boot::{Karg, Kernel, OsRelease, find_ukis};
-use sealstone_import::{ConfigDigest, ManifestDigest, catalogue::NamedImage};
-use sealstone_store::{
-    Repository, Verity,
-    tree::{FileType, Tree},
-};
+use sealstone_store::tree::{FileType, Tree};
 
-use super::{Plan, Room, Step, entry_steps, keep_first, kernel_steps, remove_steps};
+use super::{DeployRequest, Finalise, Plan, Predecessor, Step, draft::Draft, planner::Planner};
 use crate::{
-    DeployError, DeploymentId, ImageId, Profile, RECORD_VERSION, Record, Target,
-    image_tree::{image_tree, read_text},
-    populate::measure,
-    record::{DeployedImage, DeployedKernel, KargOrigin, Os, RecordedKarg, State, VerityNeed},
-    target::World,
+    DeployError, DeploymentId, EtcSection, ImageId, RECORD_VERSION, Record, State, Target, entries::menu,
+    image_tree::image_tree, populate::measure,
 };
-
-/// The most bytes of an os-release file.
-const OS_RELEASE_MAX: u64 = 64 << 10;
-
-/// What shall be deployed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeployRequest {
-    /// The name of the image.
-    pub reference: String,
-    /// Its manifest.
-    pub manifest: ManifestDigest,
-    /// Its configuration.
-    pub config: ConfigDigest,
-    /// The image of the profile `bootable`.
-    pub image: ImageId,
-    /// Kernel arguments of the caller, in order.
-    pub kargs: Vec<Karg>,
-    /// The time of the deployment, in seconds since 1970 UTC.
-    pub time: i64,
-}
-
-impl DeployRequest {
-    /// A request for an imported image.
-    ///
-    /// # Errors
-    /// [`DeployError::Unfit`] when it has no bootable image, or its documents are damaged.
-    pub fn of(named: &NamedImage, kargs: Vec<Karg>, time: i64) -> Result<Self, DeployError> {
-        let unfit = |reason: String| DeployError::Unfit { profile: "bootable", reason };
-        let content = named.content.as_ref().map_err(|reason| unfit(reason.clone()))?;
-        let image = content.bootable.ok_or_else(|| unfit("it has no kernel in /usr/lib/modules".into()))?;
-        Ok(Self {
-            reference: named.name.clone(),
-            manifest: named.manifest,
-            config: content.config,
-            image: ImageId::new(image),
-            kargs,
-            time,
-        })
-    }
-}
 
 /// Plans to deploy an image: as the first system of a sysroot, or as the one that boots next while the others stay.
 /// What is deployed just so already needs no steps, or those that mend it.
@@ -62,158 +17,146 @@ impl DeployRequest {
 /// # Errors
 /// [`DeployError::Unfit`] when the image cannot boot this way, and what reading the target brings.
 pub fn plan_deploy(target: &Target, request: &DeployRequest) -> Result<Plan, DeployError> {
-    let world = World::read(target)?;
+    let mut planner = Planner::new(target, request.running.as_ref())?;
     let tree = image_tree(&target.repository, &request.image)?;
-    let record = record_for(&world, request, describe(&target.repository, &tree, request)?);
-    let was = world.record(&record.id).map(|known| known.state);
-    let mut after: Vec<Record> = world.records.clone();
-    let abandoned = take_abandoned(&mut after, &record.id);
-    after.retain(|other| other.id != record.id);
-    after.push(Record { state: State::Deployed, ..record.clone() });
-
-    let mut plan = Plan::new(&world, Some(record.clone()));
+    let predecessor = predecessor(&planner, request)?;
+    let draft = Draft::of(&target.repository, &tree, request, predecessor.as_ref())?;
+    let record = record_for(&planner, request, draft);
     let id = record.id;
-    // The record first: a state folder without one is somebody else's.
-    if was != Some(State::Deployed) {
-        plan.steps.push(Step::WriteStaged { id });
+    // What is staged makes way for what is wanted now, be it new or not.
+    let staged = planner.after.iter().filter(|other| other.state == State::Staged && other.id != id);
+    for other in staged.map(|record| record.id).collect::<Vec<_>>() {
+        planner.remove(&other, "another one is wanted now");
     }
-    if !world.has_var {
-        plan.steps.push(Step::MakeVar { image: request.image });
+    planner.plan.deployment = Some(record.clone());
+    planner.plan.bound.clone_from(&record.bound);
+    planner.plan.fetch = request.fetch;
+    let was = planner.world.record(&id).map(|was| was.state);
+    planner.add(record);
+    make(&mut planner, request, &tree, (id, was), predecessor.map(|record| record.id))?;
+    if planner.record(&id).is_some_and(|record| record.state == State::Deployed) {
+        planner.put_first(&id)?;
     }
-    if !world.states.contains(&id.to_string()) {
-        plan.steps.push(Step::MakeState { id });
-    }
-    kernel_steps(target, &world, &after, &mut plan)?;
-    if was != Some(State::Deployed) {
-        plan.steps.push(Step::WriteDeployed { id });
-    }
-    plan.room = room(target, &world, &tree, &record, &plan.steps)?;
-    entry_steps(target, &world, &after, &mut plan)?;
-    for gone in &abandoned {
-        remove_steps(gone, &after, &mut plan);
-    }
-    keep_first(&after, &mut plan);
-    Ok(plan)
+    planner.prune(&request.retention, request.time)?;
+    planner.finish()
 }
 
-/// Deployments that were begun and are not wanted any more: the next run ends them.
-fn take_abandoned(records: &mut Vec<Record>, wanted: &DeploymentId) -> Vec<Record> {
-    let begun = |record: &Record| record.state == State::Staged && record.id != *wanted;
-    let abandoned = records.iter().filter(|record| begun(record)).cloned().collect();
-    records.retain(|record| !begun(record));
-    abandoned
+/// The deployment from which the new one takes over what is this machine's.
+fn predecessor(planner: &Planner<'_>, request: &DeployRequest) -> Result<Option<Record>, DeployError> {
+    let found = match &request.predecessor {
+        Predecessor::None => return Ok(None),
+        Predecessor::Deployment(id) => {
+            let missing = || sealstone_store::Error::Missing { what: format!("deployment {id}") };
+            Some(planner.record(id).ok_or_else(missing)?)
+        }
+        Predecessor::Current => {
+            let running = planner.running.and_then(|id| planner.record(&id));
+            running.or_else(|| menu(&planner.after).first().copied())
+        }
+    };
+    Ok(found.cloned())
 }
 
-/// The record of the request: that of a run which was cut short or of the newest deployment, if it is the same, else a
-/// new one.
-fn record_for(world: &World, request: &DeployRequest, draft: Draft) -> Record {
-    let Draft { image, os, kernel, kargs } = draft;
-    let same = |record: &&Record| record.image == image && record.kargs == kargs;
-    let begun = world.records.iter().filter(|record| record.state == State::Staged).find(same);
-    let newest = world.records.iter().find(|record| record.state == State::Deployed).filter(same);
-    if let Some(known) = begun.or(newest) {
-        return known.clone();
+/// The record of the request: that of a run which was cut short, of the default deployment or of the staged one, if it is
+/// the same; else a new one.
+fn record_for(planner: &Planner<'_>, request: &DeployRequest, draft: Draft) -> Record {
+    let (state, locked) = match request.finalise {
+        Finalise::Now => (State::Deployed, false),
+        Finalise::AtShutdown { locked } => (State::Staged, locked),
+    };
+    if let Some(default) = menu(&planner.after).first().filter(|default| draft.is_of(default)) {
+        return (*default).clone();
     }
-    let serial = world.records.iter().map(|record| record.serial).max().unwrap_or_default() + 1;
-    let order = world.records.iter().map(|record| record.order).max().unwrap_or_default() + 1;
+    let begun = planner.world.records.iter().filter(|record| record.state != State::Deployed);
+    if let Some(begun) =
+        begun.filter(|record| draft.is_of(record)).min_by_key(|record| record.state == State::Making)
+    {
+        let broken = None;
+        return Record { state, locked, broken, etc: request.etc.clone(), ..begun.clone() };
+    }
+    let (serial, order) = planner.highest();
     Record {
         version: RECORD_VERSION,
-        id: free_id(world, &request.image),
-        state: State::Staged,
-        serial,
-        order: order.max(serial),
+        id: free_id(planner, &request.image),
+        state,
+        pinned: false,
+        locked,
+        broken: None,
+        serial: serial + 1,
+        order: order.max(serial) + 1,
         time: request.time,
-        image,
-        os,
-        kernel,
-        kargs,
+        image: draft.image,
+        os: draft.os,
+        kernel: draft.kernel,
+        kargs: draft.kargs,
+        karg_deletes: draft.karg_deletes,
+        bound: draft.bound,
+        etc: request.etc.clone(),
+        overlays: draft.overlays,
         unknown: serde_json::Map::new(),
     }
 }
 
-/// The first id of an image that no record and no state folder has.
-fn free_id(world: &World, image: &ImageId) -> DeploymentId {
+/// The first id of an image that no record, no broken record and no state folder has.
+fn free_id(planner: &Planner<'_>, image: &ImageId) -> DeploymentId {
+    let world = &planner.world;
     let mut copy = 0;
     loop {
         let id = DeploymentId::new(*image, copy);
-        if world.record(&id).is_none() && !world.states.contains(&id.to_string()) {
+        let is_broken = world.broken.iter().any(|broken| broken.file == format!("{id}.json"));
+        if world.record(&id).is_none() && !is_broken && !world.states.contains(&id.to_string()) {
             return id;
         }
         copy += 1;
     }
 }
 
-/// What a record says of its image.
-struct Draft {
-    image: DeployedImage,
-    os: Os,
-    kernel: DeployedKernel,
-    kargs: Vec<RecordedKarg>,
-}
-
-fn describe(repository: &Repository, tree: &Tree, request: &DeployRequest) -> Result<Draft, DeployError> {
-    let unfit = |reason: String| DeployError::Unfit { profile: "bootable", reason };
-    let kernel = Kernel::find(tree)?.ok_or_else(|| match find_ukis(tree).as_slice() {
-        [] => unfit("it has no kernel in /usr/lib/modules".into()),
-        [uki, ..] => unfit(format!("it boots by a unified kernel image only ({uki})")),
-    })?;
-    let sizes = kernel.measure(tree, repository)?;
-    let os_release = ["/usr/lib/os-release", "/etc/os-release"]
-        .iter()
-        .find_map(|path| read_text(repository, tree, path, OS_RELEASE_MAX).transpose())
-        .transpose()?
-        .unwrap_or_default();
-    let OsRelease { id, title, version } = OsRelease::parse(&os_release);
-    // An offline repository gets its fs-verity before it boots; one without never does.
-    let verity = match repository.verity() {
-        Verity::Required | Verity::Offline => VerityNeed::Required,
-        Verity::Computed => VerityNeed::Optional,
-    };
-    let recorded = |karg: &Karg| RecordedKarg { karg: karg.clone(), origin: KargOrigin::Caller };
-    Ok(Draft {
-        image: DeployedImage {
-            reference: request.reference.clone(),
-            manifest: request.manifest,
-            config: request.config,
-            id: request.image,
-            profile: Profile::Bootable,
-            verity,
-        },
-        os: Os { id, title, version },
-        kernel: DeployedKernel { version: kernel.version().to_owned(), sizes },
-        kargs: request.kargs.iter().map(recorded).collect(),
-    })
-}
-
-/// What the steps need on the sysroot and on each boot partition.
-fn room(
-    target: &Target,
-    world: &World,
+/// The steps that make the deployment, as far as it is not there.
+fn make(
+    planner: &mut Planner<'_>,
+    request: &DeployRequest,
     tree: &Tree,
-    record: &Record,
-    steps: &[Step],
-) -> Result<Vec<Room>, DeployError> {
-    let space = target.sysroot.dir().space()?;
-    let folder =
-        |name: &[u8]| tree.lookup(tree.root(), name).filter(|f| tree.file_type(*f) == FileType::Directory);
-    let mut needed = 0;
-    for step in steps {
-        let name: &[u8] = match step {
-            Step::MakeVar { .. } => b"var",
-            Step::MakeState { .. } => b"etc",
-            _ => continue,
-        };
-        needed += folder(name).map_or(space.block, |folder| measure(tree, folder, space.block).1);
-    }
-    let place = target.sysroot.dir().label().display().to_string();
-    let mut rooms = vec![Room { place, needed, free: space.available }];
-    let has_entry = |number: usize| {
-        let entries = world.esps.get(number).map(|boot| boot.ours.values());
-        entries.is_some_and(|mut entries| entries.any(|e| e.sealstone_id() == Some(&record.id.to_string())))
+    (id, was): (DeploymentId, Option<State>),
+    predecessor: Option<DeploymentId>,
+) -> Result<(), DeployError> {
+    let block = planner.target.sysroot.dir().space()?.block;
+    let has_state = planner.world.states.contains(&id.to_string());
+    let from = predecessor.filter(|from| planner.world.states.contains(&from.to_string()) && *from != id);
+    let policy = request.etc.clone();
+    let mut need = |name: &[u8]| {
+        let folder = tree.lookup(tree.root(), name).filter(|f| tree.file_type(*f) == FileType::Directory);
+        let (files, bytes) = folder.map_or((1, block), |folder| measure(tree, folder, block));
+        planner.needed.0 += bytes;
+        planner.needed.1 += files;
     };
-    for (number, esp) in target.esps.iter().enumerate() {
-        let needed = if has_entry(number) { 0 } else { esp.bytes_needed(&record.kernel.sizes)? };
-        rooms.push(Room { place: esp.name(), needed, free: esp.space()?.available });
+    let is_begun = matches!(was, None | Some(State::Making));
+    if !planner.world.has_var {
+        need(b"var");
     }
-    Ok(rooms)
+    if is_begun || !has_state {
+        need(b"etc");
+    }
+    // The record first: a state folder without one is somebody else's.
+    if was.is_none() {
+        planner.make.push(Step::WriteRecord { id, state: State::Making });
+    }
+    if !planner.world.has_var {
+        planner.make.push(Step::MakeVar { image: request.image });
+    }
+    // What an earlier run made may be of another day: it is made again.
+    if is_begun && has_state {
+        planner.make.push(Step::RemoveState { id });
+    }
+    let is_staged = planner.record(&id).is_some_and(|record| record.state == State::Staged);
+    let from = from.filter(|_| !is_staged);
+    if is_begun || !has_state {
+        planner.make.push(Step::MakeState { id, from, policy });
+    } else if was == Some(State::Staged)
+        && !is_staged
+        && let Some(from) = from
+    {
+        planner.make.push(Step::MergeEtc { id, from, policy });
+    }
+    planner.plan.etc = EtcSection { from };
+    Ok(())
 }

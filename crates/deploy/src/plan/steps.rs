@@ -1,9 +1,12 @@
-//! The plan as a value: its steps, and the room they need. Prints as JSON (`docs/format.md` has the schema).
+//! The plan as a value: its steps, and what it says of them. Prints as JSON (`docs/json.md` has the schema).
 
 use sealstone_boot::BootDigest;
 use serde::{Deserialize, Serialize};
 
-use crate::{DeploymentId, ImageId, Record, keep::Keeping, target::World};
+use super::sections::{DeploymentsSection, EntriesSection, Fetch, KargsSection, Room};
+use crate::{
+    BoundImage, DeploymentId, EtcPolicy, EtcSection, ImageId, Record, State, keep::Keeping, target::World,
+};
 
 /// The version of plans in JSON.
 const PLAN_VERSION: u32 = 1;
@@ -13,26 +16,31 @@ const PLAN_VERSION: u32 = 1;
 pub struct Plan {
     /// The version of this format.
     pub version: u32,
-    /// The record of the deployment that is made.
+    /// The record of the deployment that is made, as it will be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment: Option<Record>,
-    /// What is needed where, and what is free.
+    /// The records of others that change, as they will be.
+    pub rewritten: Vec<Record>,
+    /// What becomes of the deployments.
+    pub deployments: DeploymentsSection,
+    /// What becomes of the boot entries.
+    pub entries: EntriesSection,
+    /// The kernel arguments of what boots by default.
+    pub kargs: KargsSection,
+    /// What of `/etc` is carried over.
+    pub etc: EtcSection,
+    /// The bound images of the deployment that is made.
+    pub bound: Vec<BoundImage>,
+    /// What is fetched.
+    pub fetch: Fetch,
+    /// What is needed where, and what is free: the sysroot first, then each boot partition.
     pub room: Vec<Room>,
+    /// What is worth telling and stops nothing: what is foreign, broken or missing.
+    pub warnings: Vec<String>,
     /// The steps, in order.
     pub steps: Vec<Step>,
     /// A digest of what the target was like: a plan for another is refused.
     pub world: String,
-}
-
-/// The room that a plan needs on a file system.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Room {
-    /// The file system, by a directory on it.
-    pub place: String,
-    /// What will be written, in bytes, whole blocks counted.
-    pub needed: u64,
-    /// What is free, in bytes.
-    pub free: u64,
 }
 
 /// One step. Each is durable before the next begins, and may be run twice.
@@ -40,30 +48,43 @@ pub struct Room {
 #[serde(tag = "step", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Step {
-    /// Sets the refs that keep images and manifests in the repository.
+    /// Sets the refs that keep images, manifests, overlays and bound images in the repository.
     Keep {
         /// Those that boot, and the one that is made.
         deployments: Vec<Keeping>,
+    },
+    /// Writes a record of the plan, or one there is, with this state.
+    WriteRecord {
+        /// The deployment.
+        id: DeploymentId,
+        /// `making`: nothing boots it from here on; `staged` and `deployed`: it is whole.
+        state: State,
     },
     /// Makes the shared `/var` from the image.
     MakeVar {
         /// The image.
         image: ImageId,
     },
-    /// Makes a deployment's state folder: `/etc` from the image, the link to `/var`, the origin.
+    /// Makes a deployment's state folder: `/etc` from the image, overlays, the link to `/var`, the origin.
     MakeState {
         /// The deployment.
         id: DeploymentId,
+        /// The deployment whose changes to `/etc` are carried over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<DeploymentId>,
+        /// What becomes of conflicts.
+        #[serde(default)]
+        policy: EtcPolicy,
     },
-    /// Writes the record of the plan's deployment as being made.
-    WriteStaged {
+    /// Makes a deployment's `/etc` again, with the changes of another one, and puts it in the place of the old one.
+    MergeEtc {
         /// The deployment.
         id: DeploymentId,
-    },
-    /// Writes the record of the plan's deployment as whole: from here on it is wanted in the menu.
-    WriteDeployed {
-        /// The deployment.
-        id: DeploymentId,
+        /// The deployment whose changes are carried over.
+        from: DeploymentId,
+        /// What becomes of conflicts.
+        #[serde(default)]
+        policy: EtcPolicy,
     },
     /// Writes kernel and initramfs to a boot partition.
     WriteKernel {
@@ -90,12 +111,7 @@ pub enum Step {
         /// The file's name.
         name: String,
     },
-    /// Removes a record: from here on, the deployment is not.
-    RemoveRecord {
-        /// The deployment.
-        id: DeploymentId,
-    },
-    /// Removes a state folder.
+    /// Removes a state folder: it is gone at once.
     RemoveState {
         /// The deployment.
         id: DeploymentId,
@@ -108,6 +124,11 @@ pub enum Step {
         /// Whether another deployment has the same manifest, which stays then.
         is_shared: bool,
     },
+    /// Removes a record: the last of a deployment.
+    RemoveRecord {
+        /// The deployment.
+        id: DeploymentId,
+    },
     /// Removes a kernel that no entry names any more.
     RemoveKernel {
         /// The number of the boot partition.
@@ -118,11 +139,19 @@ pub enum Step {
 }
 
 impl Plan {
-    pub(super) fn new(world: &World, deployment: Option<Record>) -> Self {
+    pub(super) fn new(world: &World) -> Self {
         Self {
             version: PLAN_VERSION,
-            deployment,
+            deployment: None,
+            rewritten: Vec::new(),
+            deployments: DeploymentsSection::default(),
+            entries: EntriesSection::default(),
+            kargs: KargsSection::default(),
+            etc: EtcSection::default(),
+            bound: Vec::new(),
+            fetch: Fetch::default(),
             room: Vec::new(),
+            warnings: Vec::new(),
             steps: Vec::new(),
             world: world.fingerprint(),
         }
@@ -132,5 +161,11 @@ impl Plan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// The record of a deployment as the plan wants it, if it makes or changes it.
+    #[must_use]
+    pub fn record(&self, id: &DeploymentId) -> Option<&Record> {
+        self.deployment.iter().chain(&self.rewritten).find(|record| record.id == *id)
     }
 }

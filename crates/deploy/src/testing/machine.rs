@@ -128,13 +128,11 @@ impl Machine {
         let stream = stream.finish().unwrap();
         transaction.name_stream(manifest_stream(&manifest).unwrap(), stream.id);
         let _ = transaction.commit(()).unwrap();
+        let reference = format!("example.org/os:{}", system.version);
+        let (config, image) = (manifest.to_string().parse().unwrap(), images.bootable.unwrap());
         DeployRequest {
-            reference: format!("example.org/os:{}", system.version),
-            manifest,
-            config: manifest.to_string().parse().unwrap(),
-            image: images.bootable.unwrap(),
             kargs: vec!["root=UUID=1".parse().unwrap(), "quiet".parse::<Karg>().unwrap()],
-            time: 1_700_000_000,
+            ..DeployRequest::new(reference, manifest, config, image, 1_700_000_000)
         }
     }
 

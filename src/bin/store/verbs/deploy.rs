@@ -4,7 +4,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::bail;
 use sealstone::boot::Karg;
-use sealstone::deploy::{Applied, DeployRequest, DeploymentStatus, Plan, Step, apply, plan_deploy, status};
+use sealstone::deploy::{
+    Applied, DeployRequest, DeploymentStatus, Plan, State, Step, apply, plan_deploy, status,
+};
 use sealstone::import::catalogue::Catalogue;
 use serde::Serialize;
 
@@ -178,7 +180,7 @@ fn show_plan(plan: &Plan, json: bool, context: &Context) -> anyhow::Result<Exit>
 fn room(plan: &Plan, terminal: Terminal) -> Table {
     let mut table = Table::new().left("ON").elastic().right("NEEDED").right("FREE").left("");
     for room in &plan.room {
-        let verdict = if room.needed > room.free { terminal.bad("too little") } else { String::new() };
+        let verdict = if room.suffices() { String::new() } else { terminal.bad("too little") };
         table.row([
             room.place.clone(),
             Bytes(room.needed).to_string(),
@@ -195,9 +197,13 @@ fn describe(step: &Step) -> String {
             format!("keep the images of {}", plural(deployments.len() as u64, "deployment"))
         }
         Step::MakeVar { .. } => "make /var from the image".to_owned(),
-        Step::MakeState { id } => format!("make /etc of {}", short_id(id, false)),
-        Step::WriteStaged { id } => format!("record {} as being made", short_id(id, false)),
-        Step::WriteDeployed { id } => format!("record {} as whole", short_id(id, false)),
+        Step::MakeState { id, .. } => format!("make /etc of {}", short_id(id, false)),
+        Step::MergeEtc { id, .. } => format!("make /etc of {} again, with what changed", short_id(id, false)),
+        Step::WriteRecord { id, state: State::Making } => {
+            format!("record {} as not whole", short_id(id, false))
+        }
+        Step::WriteRecord { id, state: State::Staged } => format!("record {} as staged", short_id(id, false)),
+        Step::WriteRecord { id, .. } => format!("record {} as whole", short_id(id, false)),
         Step::WriteKernel { esp, digest, .. } => {
             format!("write kernel {} to boot partition {esp}", short_id(digest, false))
         }

@@ -78,7 +78,8 @@ fn place(deployment: &DeploymentStatus) -> &'static str {
         (true, ..) => "running",
         (_, Some(Place::Default), _) => "next",
         (_, Some(Place::Rollback), _) => "rollback",
-        (_, _, State::Staged) => "unfinished",
+        (_, _, State::Making) => "unfinished",
+        (_, _, State::Staged) => "staged",
         _ => "",
     }
 }

@@ -1,0 +1,145 @@
+//! The steps on boot partitions: kernels, entries, and kernels that nobody needs any more.
+//!
+//! What lives here: which of them a set of records needs, against what is there. What does not: when in a plan they come
+//! (`planner.rs`), and the order among entries (the boot crate).
+
+use std::collections::BTreeSet;
+
+use sealstone_boot::{BootDigest, EntryChange, EntryName, FoundEntry, entry_changes};
+
+use super::{EntriesSection, Step};
+use crate::{
+    DeployError, DeploymentId, Record, State, Target,
+    entries::{Entries, entries, menu},
+    target::{BootWorld, World},
+};
+
+/// The kernels that are not safely on a boot partition: an entry vouches for its kernel, since it was written after the
+/// kernel had been read back; a kernel without one may be half of an earlier run.
+pub(super) fn kernels_to_write<'a>(
+    target: &Target,
+    world: &World,
+    esp: usize,
+    records: &'a [Record],
+) -> Result<Vec<&'a Record>, DeployError> {
+    let (Some(partition), Some(boot)) = (target.esps.get(esp), world.esps.get(esp)) else {
+        return Ok(Vec::new());
+    };
+    let mut wanting: Vec<&Record> = Vec::new();
+    for record in records.iter().filter(|record| needs_kernel(record)) {
+        let sizes = &record.kernel.sizes;
+        let is_safe = boot.boots(&sizes.digest) && partition.has_kernel(sizes)?;
+        if !is_safe && !wanting.iter().any(|other| other.kernel.sizes.digest == sizes.digest) {
+            wanting.push(record);
+        }
+    }
+    Ok(wanting)
+}
+
+/// Whether a kernel of this record shall be on the boot partitions. What cannot boot gets none anew.
+fn needs_kernel(record: &Record) -> bool {
+    record.state != State::Making && record.broken.is_none()
+}
+
+/// The kernels that may go: no record needs them, no entry that stays names them. `owned` are those of deployments that
+/// go in this plan; of the others nobody can say while there are records that cannot be read.
+pub(super) fn kernels_to_remove(
+    world: &World,
+    esp: usize,
+    records: &[Record],
+    owned: &BTreeSet<BootDigest>,
+) -> Vec<BootDigest> {
+    let Some(boot) = world.esps.get(esp) else { return Vec::new() };
+    let is_used = |kernel: &BootDigest| {
+        let mut holders = records.iter().filter(|record| record.state != State::Making);
+        holders.any(|record| record.kernel.sizes.digest == *kernel)
+    };
+    let unclaimed = unclaimed(world, boot);
+    let is_named = |kernel: &BootDigest| {
+        let (vmlinuz, initrd) = sealstone_boot::Esp::kernel_paths(kernel);
+        let named = |entry: &sealstone_boot::BlsEntry| entry.files().any(|f| f == vmlinuz || f == initrd);
+        boot.names_kernel(kernel) || unclaimed.values().any(named)
+    };
+    let is_known = |kernel: &BootDigest| world.broken.is_empty() || owned.contains(kernel);
+    let may_go = |kernel: &&BootDigest| !is_used(kernel) && !is_named(kernel) && is_known(kernel);
+    boot.kernels.iter().filter(may_go).copied().collect()
+}
+
+/// Entries of ours whose deployment has no record that we can read, and a state folder: they may be all that boots it.
+pub(crate) fn unclaimed(world: &World, boot: &BootWorld) -> Entries {
+    let is_unclaimed = |text: Option<&str>| {
+        let id: Option<DeploymentId> = text.and_then(|text| text.parse().ok());
+        let has_record = id.is_some_and(|id| world.record(&id).is_some());
+        let unread = |text: &str| world.broken.iter().any(|broken| broken.file == format!("{text}.json"));
+        !has_record && text.is_some_and(|text| world.states.contains(text) || unread(text))
+    };
+    let found = boot.ours.iter().filter(|(_, entry)| is_unclaimed(entry.sealstone_id()));
+    found.map(|(name, entry)| (name.clone(), entry.clone())).collect()
+}
+
+/// The names in `loader/entries` that are not ours to use.
+pub(crate) fn taken(world: &World, boot: &BootWorld) -> BTreeSet<EntryName> {
+    let foreign = boot.foreign.iter().filter_map(|found| match found {
+        // One that no boot loader would boot was torn by a power cut, and makes way.
+        FoundEntry::Entry(name, entry) => entry.is_bootable().then(|| name.clone()),
+        FoundEntry::Broken { file, is_file: false, .. } => EntryName::parse(file).ok(),
+        FoundEntry::Broken { .. } => None,
+    });
+    foreign.chain(unclaimed(world, boot).into_keys()).collect()
+}
+
+/// The entries of ours, without those that are left alone.
+pub(super) fn claimed(world: &World, boot: &BootWorld) -> Entries {
+    let unclaimed = unclaimed(world, boot);
+    let ours = boot.ours.iter().filter(|(name, _)| !unclaimed.contains_key(*name));
+    ours.map(|(name, entry)| (name.clone(), entry.clone())).collect()
+}
+
+/// The steps from the entries there are to those that the records want. Where no deployment can boot, all stay.
+pub(super) fn entry_steps(
+    target: &Target,
+    world: &World,
+    esp: usize,
+    disk: &mut Entries,
+    records: &[Record],
+) -> Result<Vec<Step>, DeployError> {
+    let (Some(partition), Some(boot)) = (target.esps.get(esp), world.esps.get(esp)) else {
+        return Ok(Vec::new());
+    };
+    if menu(records).is_empty() {
+        return Ok(Vec::new());
+    }
+    let wanted = entries(records, &taken(world, boot))?;
+    let mut steps = Vec::new();
+    for change in entry_changes(disk, &wanted)? {
+        steps.push(match change {
+            EntryChange::Write(name, entry) => {
+                partition.check_entry(&name, &entry)?;
+                Step::WriteEntry { esp, name: name.to_string(), text: entry.to_string() }
+            }
+            EntryChange::Remove(name) => Step::RemoveEntry { esp, name: name.to_string() },
+        });
+    }
+    *disk = wanted;
+    Ok(steps)
+}
+
+/// Adds what becomes of the entries of one boot partition.
+pub(super) fn describe(before: &Entries, after: &Entries, section: &mut EntriesSection) {
+    let mut add = |list: fn(&mut EntriesSection) -> &mut Vec<String>, name: &EntryName| {
+        let list = list(section);
+        if !list.contains(&name.to_string()) {
+            list.push(name.to_string());
+        }
+    };
+    for (name, entry) in after {
+        if before.get(name) == Some(entry) {
+            add(|section| &mut section.kept, name);
+        } else {
+            add(|section| &mut section.added, name);
+        }
+    }
+    for name in before.keys().filter(|name| !after.contains_key(*name)) {
+        add(|section| &mut section.removed, name);
+    }
+}

@@ -1,0 +1,37 @@
+//! Planning to finalise what is staged: it gets the running system's `/etc`, and boots next.
+
+use super::{Plan, Step, planner::Planner};
+use crate::{DeployError, DeploymentId, EtcSection, State, Target, entries::menu};
+
+/// The steps that let the staged deployment boot next; none if nothing is staged, or it is locked and `unlock` is not
+/// given. The changes to `/etc` are those of what runs, else of what boots by default.
+///
+/// # Errors
+/// When the target cannot be read, and for conflicts in `/etc` that the deployment's policy does not decide.
+pub fn plan_finalize(
+    target: &Target,
+    running: Option<&DeploymentId>,
+    unlock: bool,
+) -> Result<Plan, DeployError> {
+    let mut planner = Planner::new(target, running)?;
+    let is_ready = |locked: bool| unlock || !locked;
+    let staged = planner.after.iter().find(|record| record.state == State::Staged && is_ready(record.locked));
+    let Some(staged) = staged.cloned() else {
+        return Ok(Plan { warnings: planner.plan.warnings.clone(), ..Plan::new(&planner.world) });
+    };
+    let from = planner.running.or_else(|| menu(&planner.after).first().map(|record| record.id));
+    let from = from.filter(|from| planner.world.states.contains(&from.to_string()));
+    let id = staged.id;
+    if !planner.world.states.contains(&id.to_string()) {
+        planner.make.push(Step::MakeState { id, from, policy: staged.etc });
+    } else if let Some(from) = from {
+        planner.make.push(Step::MergeEtc { id, from, policy: staged.etc });
+    }
+    planner.plan.etc = EtcSection { from };
+    let record = planner.change(&id)?;
+    record.state = State::Deployed;
+    record.locked = false;
+    planner.plan.deployment = Some(record.clone());
+    planner.put_first(&id)?;
+    planner.finish()
+}

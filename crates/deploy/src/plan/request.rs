@@ -1,0 +1,114 @@
+//! What shall be deployed: the one request behind install, deploy, update and switch.
+//!
+//! What lives here: the request as a value. What does not: what it comes to (`deploy.rs`).
+
+use sealstone_boot::Karg;
+use sealstone_import::{ConfigDigest, ManifestDigest, catalogue::NamedImage};
+
+use super::sections::Fetch;
+use crate::{BoundImage, DeployError, DeploymentId, EtcPolicy, ImageId, Overlay, Retention};
+
+/// The deployment from which a new one takes over what is this machine's: kernel arguments, overlays, `/etc`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Predecessor {
+    /// None: the new one begins as an installation.
+    None,
+    /// The one that runs, else the one that boots by default, if there is any.
+    #[default]
+    Current,
+    /// This one.
+    Deployment(DeploymentId),
+}
+
+/// When a deployment becomes what boots next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Finalise {
+    /// With this plan.
+    #[default]
+    Now,
+    /// When the running system shuts down: only then `/etc` has its last changes.
+    AtShutdown {
+        /// Whether it waits even then, until it is asked for: it is only downloaded.
+        locked: bool,
+    },
+}
+
+/// What shall be deployed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeployRequest {
+    /// The reference as it was asked for, or the name of the image.
+    pub reference: String,
+    /// The digest of the document that the reference named: what a registry's HEAD tells.
+    pub resolved: Option<String>,
+    /// Its manifest.
+    pub manifest: ManifestDigest,
+    /// Its configuration.
+    pub config: ConfigDigest,
+    /// The image of the profile `bootable`.
+    pub image: ImageId,
+    /// Kernel arguments of the caller, in order.
+    pub kargs: Vec<Karg>,
+    /// Kernel arguments of the image or of earlier calls that the caller does not want, as `key=value` or `key`.
+    pub karg_deletes: Vec<String>,
+    /// Layers over `/etc` and `/var`, imported already.
+    pub overlays: Vec<Overlay>,
+    /// What becomes of paths of `/etc` that were changed here and in the image.
+    pub etc: EtcPolicy,
+    /// The bound images of the image, resolved and imported already.
+    pub bound: Vec<BoundImage>,
+    /// Whose kernel arguments, overlays and `/etc` are carried over.
+    pub predecessor: Predecessor,
+    /// The deployment that runs, which only the caller can know.
+    pub running: Option<DeploymentId>,
+    /// When it becomes what boots next.
+    pub finalise: Finalise,
+    /// What older deployments may stay.
+    pub retention: Retention,
+    /// What was or will be fetched for it, for the plan to say.
+    pub fetch: Fetch,
+    /// The time of the deployment, in seconds since 1970 UTC.
+    pub time: i64,
+}
+
+impl DeployRequest {
+    /// A request for an imported image.
+    ///
+    /// # Errors
+    /// [`DeployError::Unfit`] when it has no bootable image, or its documents are damaged.
+    pub fn of(named: &NamedImage, kargs: Vec<Karg>, time: i64) -> Result<Self, DeployError> {
+        let unfit = |reason: String| DeployError::Unfit { profile: "bootable", reason };
+        let content = named.content.as_ref().map_err(|reason| unfit(reason.clone()))?;
+        let image = content.bootable.ok_or_else(|| unfit("it has no kernel in /usr/lib/modules".into()))?;
+        let image = ImageId::new(image);
+        Ok(Self { kargs, ..Self::new(named.name.clone(), named.manifest, content.config, image, time) })
+    }
+
+    /// A request for an image, with nothing else asked for.
+    #[must_use]
+    pub fn new(
+        reference: String,
+        manifest: ManifestDigest,
+        config: ConfigDigest,
+        image: ImageId,
+        time: i64,
+    ) -> Self {
+        Self {
+            reference,
+            resolved: None,
+            manifest,
+            config,
+            image,
+            kargs: Vec::new(),
+            karg_deletes: Vec::new(),
+            overlays: Vec::new(),
+            etc: EtcPolicy::default(),
+            bound: Vec::new(),
+            predecessor: Predecessor::default(),
+            running: None,
+            finalise: Finalise::default(),
+            retention: Retention::default(),
+            fetch: Fetch::default(),
+            time,
+        }
+    }
+}

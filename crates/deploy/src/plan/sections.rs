@@ -1,0 +1,89 @@
+//! What a plan says beside its steps, for people and programs: one value for each thing that they ask about.
+//!
+//! What lives here: the values. What does not: the sections of `/etc` and of bound images, which are their owners'.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{DeploymentId, Record};
+
+/// What has to be fetched, or was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetch {
+    /// In bytes, as they are transferred.
+    pub bytes: u64,
+    /// The layers among them.
+    pub layers: usize,
+}
+
+/// The kernel arguments of what boots by default, before and after.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KargsSection {
+    /// What they are.
+    pub before: Vec<String>,
+    /// What they will be.
+    pub after: Vec<String>,
+}
+
+impl KargsSection {
+    pub(crate) fn between(before: Option<&Record>, after: &Record) -> Self {
+        let list = |record: &Record| record.kargs.iter().map(|recorded| recorded.karg.to_string()).collect();
+        Self { before: before.map(list).unwrap_or_default(), after: list(after) }
+    }
+}
+
+/// What becomes of the deployments.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentsSection {
+    /// Those that are made.
+    pub added: Vec<DeploymentId>,
+    /// Those that stay.
+    pub kept: Vec<DeploymentId>,
+    /// Those that go.
+    pub pruned: Vec<Pruned>,
+}
+
+/// A deployment that goes, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pruned {
+    /// The deployment.
+    pub id: DeploymentId,
+    /// Why it goes, as a sentence's end: `it is older than 30 days`.
+    pub reason: String,
+}
+
+/// The boot entries of all boot partitions, by their names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntriesSection {
+    /// Those that are written.
+    pub added: Vec<String>,
+    /// Those that stay as they are.
+    pub kept: Vec<String>,
+    /// Those that go.
+    pub removed: Vec<String>,
+}
+
+/// The room that a plan needs on a file system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Room {
+    /// The file system, by a directory on it.
+    pub place: String,
+    /// What will be written, in bytes, whole blocks counted.
+    pub needed: u64,
+    /// What is free, in bytes.
+    pub free: u64,
+    /// What is given back before anything is written, in bytes.
+    pub freed: u64,
+    /// How many files of all kinds will be made.
+    pub inodes_needed: u64,
+    /// How many can be made; 0 where the file system does not count them.
+    pub inodes_free: u64,
+}
+
+impl Room {
+    /// Whether it suffices.
+    #[must_use]
+    pub const fn suffices(&self) -> bool {
+        self.needed <= self.free + self.freed
+            && (self.inodes_free == 0 || self.inodes_needed <= self.inodes_free)
+    }
+}
