@@ -180,6 +180,9 @@ fn every_document_has_its_documented_shape_and_every_documented_one_is_checked()
         ][..],
         &["deploy", "--json", "one", "--sysroot", "sysroot", "--esp", "esp", "--repo", &repository],
         &["status", "--json", "--sysroot", "sysroot", "--esp", "esp", "--repo", &repository],
+        &["reconcile", "--json", "--sysroot", "sysroot", "--esp", "esp"],
+        &["pin", "--json", "default", "--sysroot", "sysroot", "--esp", "esp"],
+        &["prune", "--json", "--dry-run", "--keep", "1", "--sysroot", "sysroot", "--esp", "esp"],
     ] {
         run(args);
     }

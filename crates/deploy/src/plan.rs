@@ -6,9 +6,12 @@
 //! else; each step may be run twice; after any step the old system boots (rules D9, D11).
 
 mod boot_steps;
+#[cfg(test)]
+mod damage_tests;
 mod deploy;
 mod draft;
 mod finalize;
+mod order;
 mod pin;
 mod planner;
 mod prune;
@@ -16,8 +19,11 @@ mod reconcile;
 mod remove;
 mod request;
 mod rollback;
+mod room;
 mod sections;
 mod steps;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use boot_steps::{taken, unclaimed};
 pub use deploy::plan_deploy;

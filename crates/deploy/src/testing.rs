@@ -1,10 +1,12 @@
 //! Fixtures for the unit tests of this crate: layers written as tars by the crate `tar`, trees as text, and machines.
 
 mod machine;
+mod small_esp;
 
 use std::fmt::Write;
 
 pub(crate) use machine::{Machine, System, deploy_on};
+pub(crate) use small_esp::SmallEsp;
 
 use sealstone_import::{
     Limits,

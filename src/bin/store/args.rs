@@ -39,6 +39,12 @@ Bring images out:
 Use:
   deploy       Make an image bootable: state, kernel, boot entry
   status       Show the deployments
+  rollback     Boot the other deployment next
+  pin          Keep a deployment whatever retention says
+  unpin        Let retention take a deployment again
+  prune        Remove older deployments
+  finalize     Let what is staged boot next
+  reconcile    Bring the boot menu back to what the deployments' records say
   mount        Mount an image, read-only and verified
   umount       Unmount it
 
@@ -147,6 +153,12 @@ pub enum Verb {
     Du(verbs::du::Args),
     Deploy(verbs::deploy::Args),
     Status(verbs::status::Args),
+    Rollback(verbs::rollback::Args),
+    Pin(verbs::pin::Pin),
+    Unpin(verbs::pin::Unpin),
+    Prune(verbs::prune::Args),
+    Finalize(verbs::finalize::Args),
+    Reconcile(verbs::reconcile::Args),
     Mount(verbs::mount::Args),
     Umount(verbs::umount::Args),
     Rm(verbs::rm::Args),

@@ -1,4 +1,4 @@
-//! What `deploy` and `status` work on: a sysroot, the repository in it, and its boot partitions.
+//! What `deploy`, `status` and the verbs between work on: a sysroot, the repository in it, and its boot partitions.
 
 use std::path::{Path, PathBuf};
 
@@ -43,6 +43,14 @@ impl TargetArgs {
     /// Whether there is a boot partition to write to.
     pub fn has_esp(&self) -> bool {
         !self.esp.is_empty()
+    }
+
+    /// Refuses what changes the menu without a boot partition to write to.
+    pub fn require_esp(&self) -> anyhow::Result<()> {
+        if !self.has_esp() {
+            bail!("say with --esp where the boot partition is mounted: without one, nothing can boot");
+        }
+        Ok(())
     }
 
     /// The deployment that runs, if the sysroot is that of the booted system.

@@ -1,32 +1,34 @@
 //! `store deploy IMAGE`: makes an image bootable on a sysroot.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use anyhow::bail;
 use sealstone::boot::Karg;
 use sealstone::deploy::{
-    Applied, DeployRequest, DeploymentStatus, Plan, State, Step, apply, plan_deploy, status,
+    Applied, DeployRequest, DeploymentStatus, Finalise, Predecessor, State, apply, plan_deploy, status,
 };
 use sealstone::import::catalogue::Catalogue;
 use serde::Serialize;
 
-use crate::args::Reporting;
+use super::planned::{PlanFlags, RetentionFlags, now, show, warnings};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::image::short_id;
-use crate::output::{Bytes, Elapsed, Facts, Table, Terminal, escape, plural, write_document};
+use crate::output::{Bytes, Elapsed, Facts, escape, plural, write_document};
 use crate::target::TargetArgs;
 
 /// Make an image bootable: state, kernel, boot entry
 ///
 /// The first deployment of a sysroot is an installation, each later one an update: the old one stays in the menu and
-/// bootable. The order of writes is such that a cut at any point leaves a menu that boots; a rerun finishes. /etc is made
-/// anew from the image, /var once. Owners in /etc and /var need root.
+/// bootable. The order of writes is such that a cut at any point leaves a menu that boots; a rerun finishes. An update takes
+/// over this machine's kernel arguments, overlays and changes to /etc from what runs, else from what boots by default; /var is
+/// made once. Older deployments go as the flags say, never one that runs, that a rollback would boot, or that is pinned.
+/// Owners in /etc and /var need root.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   store deploy os:1 --sysroot /mnt --esp /mnt/boot
-  store deploy os:2 --sysroot /mnt --esp /mnt/boot --karg console=ttyS0
+  store deploy os:2 --sysroot /mnt --esp /mnt/boot --karg console=ttyS0 --keep 3
   store deploy os:2 --sysroot /mnt --esp /mnt/boot --dry-run --json")]
 pub struct Args {
     /// A name, a manifest digest or an image id
@@ -36,18 +38,16 @@ pub struct Args {
     /// A kernel argument; may be given several times
     #[arg(long, value_name = "KEY[=VALUE]")]
     karg: Vec<Karg>,
-    /// Print the plan, and change nothing
-    #[arg(short = 'n', long)]
-    dry_run: bool,
+    /// Begin as an installation: take over neither kernel arguments nor overlays nor changes to /etc
+    #[arg(long)]
+    fresh: bool,
+    /// Let it boot only after the running system's shutdown, which gives it the last changes to /etc
+    #[arg(long)]
+    stage: bool,
     #[command(flatten)]
-    reporting: Reporting,
-}
-
-/// The answer of a dry run, `sealstone.deploy-plan/1`.
-#[derive(Serialize)]
-struct PlanDocument<'a> {
-    #[serde(flatten)]
-    plan: &'a Plan,
+    retention: RetentionFlags,
+    #[command(flatten)]
+    flags: PlanFlags,
 }
 
 /// The answer, `sealstone.deploy/1`.
@@ -64,18 +64,15 @@ struct Document<'a> {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
-    if !args.target.has_esp() {
-        bail!("say with --esp where the boot partition is mounted: without one, nothing can boot");
-    }
+    args.target.require_esp()?;
     let target = args.target.open(context)?;
     let Some(stored) = Catalogue::read(&target.repository)?.find(&args.image)?.stored else {
         bail!("{} has no name any more: import it again", escape(args.image.as_bytes()));
     };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    let request = DeployRequest::of(&stored, args.karg.clone(), i64::try_from(now)?)?;
+    let request = request(args, DeployRequest::of(&stored, args.karg.clone(), now()?)?);
     let plan = plan_deploy(&target, &request)?;
-    if args.dry_run {
-        return show_plan(&plan, args.reporting.json, context);
+    if args.flags.dry_run {
+        return show(&plan, args.flags.reporting.json, context);
     }
     let start = Instant::now();
     let done = apply(&target, &plan, context.control()?)?;
@@ -85,7 +82,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let deployment = status.deployments.iter().find(|deployment| Some(deployment.record.id) == wanted);
     let Some(deployment) = deployment else { bail!("the deployment was removed while it was being made") };
     context.print(|out, terminal| {
-        if args.reporting.json {
+        if args.flags.reporting.json {
             return write_document(
                 out,
                 "sealstone.deploy/1",
@@ -95,10 +92,16 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         let name = terminal.bold(&escape(stored.name.as_bytes()));
         let summary = match done.steps as u64 {
             0 => "is deployed already, nothing to do".to_owned(),
-            steps => format!("deployed in {}, {}", Elapsed(elapsed), plural(steps, "step")),
+            steps => {
+                let done = if deployment.record.state == State::Staged { "staged" } else { "deployed" };
+                format!("{done} in {}, {}", Elapsed(elapsed), plural(steps, "step"))
+            }
         };
         writeln!(out, "{name} {summary}")?;
         facts(deployment, &done).write(out, terminal)?;
+        for pruned in &plan.deployments.pruned {
+            writeln!(out, "  removed {}: {}", short_id(&pruned.id, false), escape(pruned.reason.as_bytes()))?;
+        }
         let others = status.deployments.len() - 1;
         if others > 0 {
             writeln!(
@@ -110,9 +113,20 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
                 ))
             )?;
         }
-        Ok(())
+        warnings(&plan, out, terminal)
     })?;
     Ok(Exit::Done)
+}
+
+/// What the flags ask for.
+fn request(args: &Args, request: DeployRequest) -> DeployRequest {
+    DeployRequest {
+        predecessor: if args.fresh { Predecessor::None } else { Predecessor::Current },
+        running: args.target.running(),
+        finalise: if args.stage { Finalise::AtShutdown { locked: false } } else { Finalise::Now },
+        retention: args.retention.policy(),
+        ..request
+    }
 }
 
 fn facts(deployment: &DeploymentStatus, done: &Applied) -> Facts {
@@ -157,66 +171,5 @@ fn document<'a>(deployment: &'a DeploymentStatus, done: &Applied, seconds: f64) 
         without_attributes: populated.without_attributes,
         without_node: populated.without_node,
         seconds,
-    }
-}
-
-fn show_plan(plan: &Plan, json: bool, context: &Context) -> anyhow::Result<Exit> {
-    context.print(|out, terminal| {
-        if json {
-            return write_document(out, "sealstone.deploy-plan/1", &PlanDocument { plan });
-        }
-        if plan.is_empty() {
-            return writeln!(out, "nothing to do");
-        }
-        for (number, step) in plan.steps.iter().enumerate() {
-            writeln!(out, "{:>3}  {}", number + 1, describe(step))?;
-        }
-        writeln!(out)?;
-        room(plan, terminal).write(out, terminal)
-    })?;
-    Ok(Exit::Done)
-}
-
-fn room(plan: &Plan, terminal: Terminal) -> Table {
-    let mut table = Table::new().left("ON").elastic().right("NEEDED").right("FREE").left("");
-    for room in &plan.room {
-        let verdict = if room.suffices() { String::new() } else { terminal.bad("too little") };
-        table.row([
-            room.place.clone(),
-            Bytes(room.needed).to_string(),
-            Bytes(room.free).to_string(),
-            verdict,
-        ]);
-    }
-    table
-}
-
-fn describe(step: &Step) -> String {
-    match step {
-        Step::Keep { deployments } => {
-            format!("keep the images of {}", plural(deployments.len() as u64, "deployment"))
-        }
-        Step::MakeVar { .. } => "make /var from the image".to_owned(),
-        Step::MakeState { id, .. } => format!("make /etc of {}", short_id(id, false)),
-        Step::MergeEtc { id, .. } => format!("make /etc of {} again, with what changed", short_id(id, false)),
-        Step::WriteRecord { id, state: State::Making } => {
-            format!("record {} as not whole", short_id(id, false))
-        }
-        Step::WriteRecord { id, state: State::Staged } => format!("record {} as staged", short_id(id, false)),
-        Step::WriteRecord { id, .. } => format!("record {} as whole", short_id(id, false)),
-        Step::WriteKernel { esp, digest, .. } => {
-            format!("write kernel {} to boot partition {esp}", short_id(digest, false))
-        }
-        Step::WriteEntry { esp, name, .. } => format!("write entry {name} to boot partition {esp}"),
-        Step::RemoveEntry { esp, name } => format!("remove entry {name} from boot partition {esp}"),
-        Step::RemoveRecord { id } => format!("remove the record of {}", short_id(id, false)),
-        Step::RemoveState { id } => format!("remove /etc of {}", short_id(id, false)),
-        Step::Release { deployment, .. } => {
-            format!("stop keeping the image of {}", short_id(&deployment.id, false))
-        }
-        Step::RemoveKernel { esp, digest } => {
-            format!("remove kernel {} from boot partition {esp}", short_id(digest, false))
-        }
-        _ => "another step".to_owned(),
     }
 }

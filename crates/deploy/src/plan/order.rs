@@ -1,0 +1,167 @@
+//! The order of a plan's steps, the same for every verb.
+//!
+//! What lives here: from the records as they are and as they shall be to steps. What does not: the choice of records.
+//! The order: refs of all that stays; records of what turned out broken; what must go early for room; the new deployment,
+//! its kernel, its record; other records; entries; what goes. After any step the old system boots (rules D9, D11), and a
+//! new plan goes on from there.
+
+use sealstone_boot::BootDigest;
+
+use super::{
+    Plan, Pruned, Step,
+    boot_steps::{claimed, describe, entry_steps, kernels_to_write},
+    planner::Planner,
+    sections::KargsSection,
+};
+use crate::{
+    DeployError, DeploymentId, Keeping, Record, State,
+    entries::{Entries, menu},
+    target::{Loss, World},
+};
+
+impl Planner<'_> {
+    /// The plan.
+    pub(super) fn finish(mut self) -> Result<Plan, DeployError> {
+        let is_short = self.make_room()?;
+        self.rooms()?;
+        let mut disks: Vec<Entries> = self.world.esps.iter().map(|boot| claimed(&self.world, boot)).collect();
+        let before = disks.clone();
+        let mut steps = Vec::new();
+        self.write_broken(&mut steps);
+        if is_short {
+            self.leave_early(&mut disks, &mut steps)?;
+        }
+        steps.append(&mut self.make);
+        for number in 0..self.target.esps.len() {
+            for record in kernels_to_write(self.target, &self.world, number, &self.after)? {
+                let (image, digest) = (record.image.id, record.kernel.sizes.digest);
+                steps.push(Step::WriteKernel { esp: number, image, digest });
+            }
+        }
+        self.write_records(&mut steps);
+        self.leave_menu(false, &mut steps);
+        for (number, disk) in disks.iter_mut().enumerate() {
+            steps.extend(entry_steps(self.target, &self.world, number, disk, &self.after)?);
+            let gone_already = if is_short { self.kernels_that_go(number, true) } else { Vec::new() };
+            let goes = self.kernels_that_go(number, false).into_iter();
+            steps.extend(removals(number, goes.filter(|kernel| !gone_already.contains(kernel)).collect()));
+        }
+        self.end(false, &mut steps);
+        for (before, after) in before.iter().zip(&disks) {
+            describe(before, after, &mut self.plan.entries);
+        }
+        Ok(self.sections(steps))
+    }
+
+    /// D9: an entry goes before its kernel, and both before what the deployment is made of.
+    fn leave_early(&mut self, disks: &mut [Entries], steps: &mut Vec<Step>) -> Result<(), DeployError> {
+        self.leave_menu(true, steps);
+        let is_early =
+            |id: &DeploymentId| self.gone.iter().any(|gone| gone.is_early && gone.record.id == *id);
+        let rest: Vec<Record> = self.before.iter().filter(|record| !is_early(&record.id)).cloned().collect();
+        for (number, disk) in disks.iter_mut().enumerate() {
+            steps.extend(entry_steps(self.target, &self.world, number, disk, &rest)?);
+            steps.extend(removals(number, self.kernels_that_go(number, true)));
+        }
+        self.end(true, steps);
+        Ok(())
+    }
+
+    /// The records of what turned out broken, or whole again, since they were written.
+    fn write_broken(&mut self, steps: &mut Vec<Step>) {
+        for record in &self.before {
+            let was = self.world.record(&record.id).map(|was| &was.broken);
+            let is_new = self.plan.deployment.as_ref().is_some_and(|new| new.id == record.id);
+            if was.is_some_and(|was| *was != record.broken) && !is_new {
+                steps.push(Step::WriteRecord { id: record.id, state: record.state });
+                self.plan.rewritten.push(record.clone());
+            }
+        }
+    }
+
+    /// The record of the new deployment, which is wanted in the menu from here on, then those of others that change.
+    fn write_records(&mut self, steps: &mut Vec<Step>) {
+        let new = self.plan.deployment.as_ref().map(|record| record.id);
+        let mut changed: Vec<&Record> =
+            self.after.iter().filter(|record| self.before.iter().all(|was| was != *record)).collect();
+        changed.sort_by_key(|record| (Some(record.id) != new, record.order));
+        for record in changed {
+            steps.push(Step::WriteRecord { id: record.id, state: record.state });
+            if Some(record.id) == new {
+                self.plan.deployment = Some(record.clone());
+            } else {
+                self.plan.rewritten.retain(|other| other.id != record.id);
+                self.plan.rewritten.push(record.clone());
+            }
+        }
+    }
+
+    /// The records of what goes say so first: from here on nothing wants them in the menu.
+    fn leave_menu(&mut self, early: bool, steps: &mut Vec<Step>) {
+        for gone in self.gone.iter().filter(|gone| gone.is_early == early) {
+            if self.world.record(&gone.record.id).is_some_and(|record| record.state != State::Making) {
+                steps.push(Step::WriteRecord { id: gone.record.id, state: State::Making });
+                self.plan.rewritten.retain(|other| other.id != gone.record.id);
+                self.plan.rewritten.push(Record { state: State::Making, ..gone.record.clone() });
+            }
+        }
+    }
+
+    /// The end of what goes, after its entries went: state, refs, and the record last, so that a rerun goes on.
+    fn end(&self, early: bool, steps: &mut Vec<Step>) {
+        for gone in self.gone.iter().filter(|gone| gone.is_early == early) {
+            let (record, id) = (&gone.record, gone.record.id);
+            let others = self.gone.iter().filter(|other| early && !other.is_early).map(|other| &other.record);
+            let same = |other: &Record| other.image.manifest == record.image.manifest;
+            // Of records that cannot be read nobody knows what they need.
+            let is_shared = !self.world.broken.is_empty() || self.after.iter().chain(others).any(same);
+            if self.world.states.contains(&id.to_string()) {
+                steps.push(Step::RemoveState { id });
+            }
+            steps.push(Step::Release { deployment: Keeping::of(record), is_shared });
+            steps.push(Step::RemoveRecord { id });
+        }
+    }
+    /// What the plan says beside its steps; and the refs first, whose proof the steps need.
+    fn sections(mut self, mut steps: Vec<Step>) -> Plan {
+        let is_new =
+            |id: &DeploymentId| self.world.record(id).is_none_or(|record| record.state == State::Making);
+        let (added, kept) = self.menu_ids().into_iter().partition(is_new);
+        let section = &mut self.plan.deployments;
+        (section.added, section.kept) = (added, kept);
+        for gone in &self.gone {
+            section.pruned.push(Pruned { id: gone.record.id, reason: gone.reason.clone() });
+        }
+        let first = self.menu_after().into_iter().next().cloned();
+        if let Some(first) = first {
+            self.plan.kargs = KargsSection::between(menu(&self.before).first().copied(), &first);
+        }
+        if !steps.is_empty() {
+            let stays = self.after.iter().chain(self.gone.iter().map(|gone| &gone.record));
+            let deployments = stays.filter_map(|record| keeping(&self.world, record)).collect();
+            steps.insert(0, Step::Keep { deployments });
+        }
+        self.plan.steps = steps;
+        self.plan
+    }
+
+    fn menu_ids(&self) -> Vec<DeploymentId> {
+        let mut records: Vec<&Record> = self.after.iter().collect();
+        records.sort_by_key(|record| std::cmp::Reverse((record.order, record.serial)));
+        records.into_iter().map(|record| record.id).collect()
+    }
+}
+
+fn removals(esp: usize, kernels: Vec<BootDigest>) -> impl Iterator<Item = Step> {
+    kernels.into_iter().map(move |digest| Step::RemoveKernel { esp, digest })
+}
+
+/// What of a deployment can be kept: nothing without its image.
+fn keeping(world: &World, record: &Record) -> Option<Keeping> {
+    let keeping = Keeping::of(record);
+    match world.losses.get(&record.id) {
+        Some(Loss::Image(_)) => None,
+        Some(Loss::Streams(_)) => Some(Keeping { is_partial: true, ..keeping }),
+        None => Some(keeping),
+    }
+}

@@ -1,0 +1,239 @@
+//! What the verbs that change deployments have in common: their flags, what a plan looks like, doing it, the answer.
+//!
+//! What lives here: the dry run and the run of a plan that a verb made. What does not: the plans (the library), what a
+//! single step is called (`plan_steps.rs`).
+
+use std::io::{self, Write};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use sealstone::deploy::{
+    Applied, DeploymentId, DeploymentsSection, EntriesSection, Plan, Retention, Target, apply,
+};
+use serde::Serialize;
+
+use super::plan_steps::describe;
+use crate::args::Reporting;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::image::short_id;
+use crate::output::{Bytes, Count, Elapsed, Table, Terminal, escape, plural, write_document};
+
+/// `--dry-run` and `--json`.
+#[derive(clap::Args)]
+pub struct PlanFlags {
+    /// Print the plan, and change nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub reporting: Reporting,
+}
+
+/// What older deployments may stay.
+#[derive(clap::Args)]
+pub struct RetentionFlags {
+    /// Keep at most N deployments in the boot menu, the pinned ones not counted
+    #[arg(long, value_name = "N")]
+    keep: Option<usize>,
+    /// Keep none that is older than N days
+    #[arg(long, value_name = "N")]
+    keep_days: Option<u32>,
+    /// Keep the newest deployment of each of the newest N versions of the system, and no other
+    #[arg(long, value_name = "N")]
+    keep_versions: Option<usize>,
+    /// Keep so much free on each boot partition, as in 200M
+    #[arg(long, value_name = "SIZE", value_parser = crate::size::parse)]
+    esp_free: Option<u64>,
+    /// Fail rather than remove the oldest when a boot partition has no room for the new kernel
+    #[arg(long)]
+    no_make_room: bool,
+}
+
+impl RetentionFlags {
+    pub fn policy(&self) -> Retention {
+        Retention {
+            count: self.keep,
+            age: self.keep_days.map(|days| u64::from(days) * 86_400),
+            versions: self.keep_versions,
+            esp_free: self.esp_free,
+            make_room: !self.no_make_room,
+        }
+    }
+}
+
+/// The answer of a dry run, `sealstone.deploy-plan/1`.
+#[derive(Serialize)]
+struct PlanDocument<'a> {
+    #[serde(flatten)]
+    plan: &'a Plan,
+}
+
+/// The answer, `sealstone.deployments/1`.
+#[derive(Serialize)]
+struct Document<'a> {
+    changed: bool,
+    deployments: &'a DeploymentsSection,
+    entries: &'a EntriesSection,
+    warnings: &'a [String],
+    steps: usize,
+    seconds: f64,
+}
+
+/// Seconds since 1970.
+pub fn now() -> anyhow::Result<i64> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    Ok(i64::try_from(now)?)
+}
+
+/// Shows the plan, or does it and says `done`.
+pub fn run(
+    target: &Target,
+    plan: &Plan,
+    flags: &PlanFlags,
+    context: &Context,
+    done: &str,
+) -> anyhow::Result<Exit> {
+    if flags.dry_run {
+        return show(plan, flags.reporting.json, context);
+    }
+    let start = Instant::now();
+    let applied = apply(target, plan, context.control()?)?;
+    let seconds = start.elapsed();
+    context.print(|out, terminal| {
+        if flags.reporting.json {
+            return write_document(
+                out,
+                "sealstone.deployments/1",
+                &document(plan, applied, seconds.as_secs_f64()),
+            );
+        }
+        match applied.steps as u64 {
+            0 => writeln!(out, "nothing to do")?,
+            steps => writeln!(out, "{done} in {}, {}", Elapsed(seconds), plural(steps, "step"))?,
+        }
+        if applied.steps > 0 {
+            deployments(plan, terminal).write(out, terminal)?;
+        }
+        warnings(plan, out, terminal)
+    })?;
+    Ok(Exit::Done)
+}
+
+fn document(plan: &Plan, applied: Applied, seconds: f64) -> Document<'_> {
+    Document {
+        changed: applied.steps > 0,
+        deployments: &plan.deployments,
+        entries: &plan.entries,
+        warnings: &plan.warnings,
+        steps: applied.steps,
+        seconds,
+    }
+}
+
+/// Prints a plan.
+pub fn show(plan: &Plan, json: bool, context: &Context) -> anyhow::Result<Exit> {
+    context.print(|out, terminal| {
+        if json {
+            return write_document(out, "sealstone.deploy-plan/1", &PlanDocument { plan });
+        }
+        if plan.is_empty() {
+            writeln!(out, "nothing to do")?;
+            return warnings(plan, out, terminal);
+        }
+        deployments(plan, terminal).write(out, terminal)?;
+        sections(plan, out, terminal)?;
+        writeln!(out)?;
+        room(plan, terminal).write(out, terminal)?;
+        writeln!(out)?;
+        for (number, step) in plan.steps.iter().enumerate() {
+            writeln!(out, "{:>3}  {}", number + 1, describe(step))?;
+        }
+        warnings(plan, out, terminal)
+    })?;
+    Ok(Exit::Done)
+}
+
+/// Which deployments come, stay and go.
+fn deployments(plan: &Plan, terminal: Terminal) -> Table {
+    let mut table = Table::new().left("").left("DEPLOYMENT").left("").elastic();
+    let name = |id: &DeploymentId| {
+        let record = plan.record(id);
+        record.map(|record| escape(record.os.title.as_bytes())).unwrap_or_default()
+    };
+    let section = &plan.deployments;
+    for id in &section.added {
+        table.row([terminal.good("new"), short_id(id, false), name(id)]);
+    }
+    for id in &section.kept {
+        let text = if plan.record(id).is_some() { "changes" } else { "stays" };
+        table.row([text.to_owned(), short_id(id, false), name(id)]);
+    }
+    for pruned in &section.pruned {
+        table.row([terminal.warning("goes"), short_id(&pruned.id, false), escape(pruned.reason.as_bytes())]);
+    }
+    table
+}
+
+/// Entries, kernel arguments, bound images, bytes to fetch: those of which there is anything to say.
+fn sections(plan: &Plan, out: &mut dyn Write, terminal: Terminal) -> io::Result<()> {
+    let mut lines = Vec::new();
+    for (sign, names) in [("+", &plan.entries.added), ("-", &plan.entries.removed)] {
+        lines.extend(names.iter().map(|name| format!("{sign} entry {}", escape(name.as_bytes()))));
+    }
+    let (before, after) = (&plan.kargs.before, &plan.kargs.after);
+    for (sign, list, other) in [("+", after, before), ("-", before, after)] {
+        let changed = list.iter().filter(|karg| !other.contains(karg));
+        lines.extend(changed.map(|karg| format!("{sign} argument {}", escape(karg.as_bytes()))));
+    }
+    for bound in &plan.bound {
+        let size = bound.bytes.map_or("of unknown size".to_owned(), |bytes| Bytes(bytes).to_string());
+        lines.push(format!(
+            "  bound image {} ({}), {size}",
+            escape(bound.reference.as_bytes()),
+            bound.manifest
+        ));
+    }
+    if plan.fetch.layers > 0 {
+        let layers = plural(plan.fetch.layers as u64, "layer");
+        lines.push(format!("  to fetch: {layers}, {}", Bytes(plan.fetch.bytes)));
+    }
+    if let Some(from) = &plan.etc.from {
+        lines.push(format!("  /etc takes over what was changed in {}", short_id(from, false)));
+    }
+    if !lines.is_empty() {
+        writeln!(out)?;
+    }
+    lines.iter().try_for_each(|line| writeln!(out, "  {}", terminal.dim(line)))
+}
+
+fn room(plan: &Plan, terminal: Terminal) -> Table {
+    let mut table = Table::new()
+        .left("ON")
+        .elastic()
+        .right("NEEDED")
+        .right("FREE")
+        .right("FREED FIRST")
+        .right("INODES")
+        .right("FREE")
+        .left("");
+    for room in &plan.room {
+        let verdict = if room.suffices() { String::new() } else { terminal.bad("too little") };
+        let inodes =
+            |count: u64| if room.inodes_free == 0 { String::new() } else { Count(count).to_string() };
+        table.row([
+            escape(room.place.as_bytes()),
+            Bytes(room.needed).to_string(),
+            Bytes(room.free).to_string(),
+            Bytes(room.freed).to_string(),
+            inodes(room.inodes_needed),
+            inodes(room.inodes_free),
+            verdict,
+        ]);
+    }
+    table
+}
+
+/// What is worth telling and stops nothing.
+pub fn warnings(plan: &Plan, out: &mut dyn Write, terminal: Terminal) -> io::Result<()> {
+    let mut lines = plan.warnings.iter();
+    lines.try_for_each(|text| writeln!(out, "{} {}", terminal.warning("warning:"), escape(text.as_bytes())))
+}
