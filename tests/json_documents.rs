@@ -183,6 +183,7 @@ fn every_document_has_its_documented_shape_and_every_documented_one_is_checked()
         &["reconcile", "--json", "--sysroot", "sysroot", "--esp", "esp"],
         &["pin", "--json", "default", "--sysroot", "sysroot", "--esp", "esp"],
         &["prune", "--json", "--dry-run", "--keep", "1", "--sysroot", "sysroot", "--esp", "esp"],
+        &["kargs", "set", "a=1", "--json", "--sysroot", "sysroot", "--esp", "esp", "--repo", &repository],
     ] {
         run(args);
     }

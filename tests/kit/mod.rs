@@ -24,6 +24,7 @@ pub mod raw_tar;
 pub mod registry;
 pub mod sandbox;
 pub mod signer;
+pub mod system;
 pub mod token_server;
 pub mod world;
 

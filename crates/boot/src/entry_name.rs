@@ -88,12 +88,29 @@ impl EntryName {
         &self.0
     }
 
+    /// What a boot loader has counted in this name: `NAME+LEFT[-DONE].conf`.
+    #[must_use]
+    pub fn tries(&self) -> Option<Tries> {
+        let (_, counter) = self.0.strip_suffix(".conf")?.rsplit_once('+')?;
+        let (left, done) = counter.split_once('-').unwrap_or((counter, "0"));
+        Some(Tries { left: left.parse().ok()?, done: done.parse().ok()? })
+    }
+
     /// Whether bootc made this name, or we did in its scheme: not foreign, even without our key.
     #[must_use]
     pub fn is_of_bootc(&self) -> bool {
         let stem = self.0.strip_suffix(".conf").and_then(|stem| stem.strip_prefix("bootc_"));
         stem.is_some_and(|stem| stem.ends_with("-1") || stem.ends_with("-0"))
     }
+}
+
+/// The counter of Automatic Boot Assessment in an entry's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tries {
+    /// How often the boot loader still tries it.
+    pub left: u32,
+    /// How often it has tried.
+    pub done: u32,
 }
 
 /// Whether a boot loader takes a file of this name for an entry. FAT has no case.
@@ -170,6 +187,16 @@ mod tests {
             let grub = compare_versions(name(pair[0]).as_str(), name(pair[1]).as_str());
             assert_eq!(grub, std::cmp::Ordering::Greater, "{pair:?}");
         }
+    }
+
+    #[test]
+    fn a_counter_in_the_name_is_read_and_a_version_with_a_plus_is_none() {
+        let tries =
+            |name: &str| EntryName::parse(name).unwrap().tries().map(|tries| (tries.left, tries.done));
+        assert_eq!(tries("bootc_debian-13-1+3.conf"), Some((3, 0)));
+        assert_eq!(tries("bootc_debian-13-1+00-03.conf"), Some((0, 3)));
+        assert_eq!(tries("bootc_debian-13+dfsg-1.conf"), None);
+        assert_eq!(tries("bootc_debian-13-1.conf"), None);
     }
 
     #[test]

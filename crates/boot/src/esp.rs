@@ -140,6 +140,15 @@ impl Esp {
         Ok(true)
     }
 
+    /// The size of a file that an entry names by this path, in bytes; `None` when it is not there.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn file_size(&self, path: &str) -> Result<Option<u64>, BootError> {
+        let there = self.root.metadata(path.trim_start_matches('/')).optional()?;
+        Ok(there.filter(|there| there.kind == FileType::File).map(|there| there.size))
+    }
+
     /// The bytes that removing a kernel's folder gives back, in whole clusters.
     ///
     /// # Errors

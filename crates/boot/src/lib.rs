@@ -42,7 +42,7 @@ pub use bls::{BlsEntry, ENTRY_MAX, SEALSTONE_ID_KEY};
 pub use boot_digest::BootDigest;
 pub use composefs_arg::{ComposefsArg, ErofsVersion};
 pub use entry_changes::{EntryChange, entry_changes};
-pub use entry_name::{EntryName, Rank, menu_order};
+pub use entry_name::{EntryName, Rank, Tries, menu_order};
 pub use error::BootError;
 pub use esp::{Esp, FoundEntry};
 pub use karg::Karg;

@@ -17,7 +17,7 @@ use crate::{
 
 /// The kernel argument that names the state folder of a deployment whose image was deployed before: only our initramfs
 /// program knows it.
-const STATE_KARG: &str = "composefs.state";
+pub(crate) const STATE_KARG: &str = "composefs.state";
 
 /// Entries by their names.
 pub(crate) type Entries = BTreeMap<EntryName, BlsEntry>;
@@ -68,17 +68,19 @@ fn entry_name(record: &Record, rank: Rank, number: u32) -> Result<EntryName, Boo
 
 /// The entry of a deployment.
 fn entry(record: &Record, rank: Rank) -> Result<BlsEntry, DeployError> {
-    let (linux, initrd) = Esp::kernel_paths(&record.kernel.sizes.digest);
     let id = record.id.to_string();
     let mut entry = BlsEntry::new();
     entry
         .set("title", &record.os.title)?
         .set("version", record.os.version.as_deref().unwrap_or(&id))?
         .set("sort-key", &rank.sort_key(&record.os.id))?
-        .set(SEALSTONE_ID_KEY, &id)?
-        .set("initrd", &initrd)?
-        .set("options", &command_line(record)?.to_string())?
-        .set("linux", &linux)?;
+        .set(SEALSTONE_ID_KEY, &id)?;
+    if let Some(uki) = &record.kernel.uki {
+        entry.set(&uki.key, &uki.file)?;
+        return Ok(entry);
+    }
+    let (linux, initrd) = Esp::kernel_paths(&record.kernel.sizes.digest);
+    entry.set("initrd", &initrd)?.set("options", &command_line(record)?.to_string())?.set("linux", &linux)?;
     Ok(entry)
 }
 

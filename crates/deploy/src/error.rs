@@ -33,6 +33,16 @@ pub enum DeployError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A configuration file of the image is wrong: the image has to be built differently.
+    #[error("the image's {file}: line {line}: {reason}")]
+    ImageFile {
+        /// Its path in the image.
+        file: String,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
+    },
     /// A text is not what it should be: a profile, a deployment's id, a record.
     #[error("{text:?} is not a valid {what}: {reason}")]
     Invalid {

@@ -2,7 +2,7 @@
 //!
 //! What lives here: ids and their beginnings, and the words for places. What does not: images' names (import).
 
-use crate::{DeployError, DeploymentId, Record, State, Target, entries::menu};
+use crate::{DeployError, DeploymentId, Record, State, Target, entries::menu, target::World};
 
 /// The deployment that a text means: `default`, `rollback`, `running`, `staged`, or an id, which may be cut short as long as
 /// it is unique (`de37`, `de37.1`).
@@ -14,7 +14,7 @@ pub fn find_deployment(
     text: &str,
     running: Option<&DeploymentId>,
 ) -> Result<DeploymentId, DeployError> {
-    let (records, _) = target.sysroot.records()?;
+    let records = World::read(target)?.records;
     let missing = || sealstone_store::Error::Missing { what: format!("deployment {text}") }.into();
     let place = |place: usize| menu(&records).get(place).map(|record| record.id);
     let found = match text {

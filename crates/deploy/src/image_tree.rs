@@ -2,7 +2,7 @@
 
 use sealstone_store::{
     Repository, erofs,
-    tree::{Content, Tree},
+    tree::{Content, FileType, InodeId, Tree},
 };
 
 use crate::{DeployError, ImageId};
@@ -28,13 +28,27 @@ pub(crate) fn read_text(
     limit: u64,
 ) -> Result<Option<String>, DeployError> {
     let Ok(inode) = tree.resolve(path.as_bytes()) else { return Ok(None) };
-    let bytes = match tree.content(inode) {
+    if tree.file_type(inode) != FileType::Regular {
+        return Ok(None);
+    }
+    let bytes = read_file(repository, tree, inode, path, limit)?;
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// The bytes of a file of an image; `path` names it. What is no file has none.
+pub(crate) fn read_file(
+    repository: &Repository,
+    tree: &Tree,
+    inode: InodeId,
+    path: &str,
+    limit: u64,
+) -> Result<Vec<u8>, DeployError> {
+    Ok(match tree.content(inode) {
         Content::Inline(bytes) => bytes.to_vec(),
         Content::External { size, .. } if size > limit => {
             return Err(DeployError::TooBig { what: path.to_owned(), size, limit });
         }
         Content::External { object, .. } => repository.read_object(&object, limit)?,
-        _ => return Ok(None),
-    };
-    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+        _ => Vec::new(),
+    })
 }

@@ -30,6 +30,7 @@
 
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
+mod adopt;
 mod apply;
 mod bound;
 mod copy_image;
@@ -41,7 +42,7 @@ mod find;
 mod image;
 mod image_tree;
 mod import_image;
-mod kargs;
+pub mod kargs;
 mod keep;
 mod merge;
 mod origin;
@@ -61,6 +62,7 @@ mod testing;
 #[path = "../../store/tests/trees/mod.rs"]
 mod trees;
 
+pub use adopt::Unadopted;
 pub use apply::{Applied, apply};
 pub use bound::BoundImage;
 pub use copy_image::{CopiedImage, copy_image};
@@ -76,15 +78,19 @@ pub use merge::merge;
 pub use overlay::Overlay;
 pub use plan::{
     DeployRequest, DeploymentsSection, EntriesSection, Fetch, Finalise, KargsSection, Plan, Predecessor,
-    Pruned, Room, Step, plan_deploy, plan_finalize, plan_pin, plan_prune, plan_reconcile, plan_remove,
-    plan_rollback,
+    Pruned, Room, Step, plan_deploy, plan_finalize, plan_kargs, plan_pin, plan_prune, plan_reconcile,
+    plan_remove, plan_rollback,
 };
 pub use populate::Populated;
 pub use profile::Profile;
 pub use record::{
-    DeployedImage, DeployedKernel, KargOrigin, Os, RECORD_VERSION, Record, RecordedKarg, State, VerityNeed,
+    DeployedImage, DeployedKernel, DeployedUki, KargOrigin, Os, RECORD_VERSION, Record, RecordedKarg, State,
+    VerityNeed,
 };
 pub use retention::Retention;
-pub use status::{DeploymentStatus, EspStatus, Health, Place, Status, status};
+pub use status::{
+    BootLoader, BootcHost, DeploymentStatus, DiskUse, EntryStatus, EspStatus, Fallback, Health, NextBoot,
+    NextBootHow, Place, StagedByBootc, Status, measure_disk, status,
+};
 pub use sysroot::{BrokenRecord, REPOSITORY, Sysroot, SysrootLock};
 pub use target::Target;

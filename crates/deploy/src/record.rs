@@ -132,6 +132,18 @@ pub struct DeployedKernel {
     /// The digest of kernel and initramfs, and their sizes in bytes.
     #[serde(flatten)]
     pub sizes: KernelSizes,
+    /// The unified kernel image that boots it, if it is one; `vmlinuz` is its size then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uki: Option<DeployedUki>,
+}
+
+/// A unified kernel image on the boot partitions, which bootc put there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeployedUki {
+    /// Its path on a boot partition, as its entry names it.
+    pub file: String,
+    /// The key by which its entry names it: `uki` or `efi`, which older boot loaders know.
+    pub key: String,
 }
 
 /// A kernel argument, and who wants it.
@@ -153,12 +165,12 @@ pub enum KargOrigin {
     Caller,
     /// The image wants it on each system: it goes when a newer image does not want it.
     Image {
-        /// The file's name in `kargs.d`.
+        /// The file's path in the image.
         file: String,
     },
     /// The image's configuration of installers wanted it when this system was installed.
     Install {
-        /// The file's name in `install`.
+        /// The file's path in the image.
         file: String,
     },
     /// A program of this machine set it, and alone may change it.

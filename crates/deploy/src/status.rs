@@ -4,31 +4,60 @@
 //! change, and any judgement by this machine's own state: the caller says what is booted.
 //! Invariant: nothing on the target makes this fail but a disk that does: what is foreign or broken is reported.
 
-use sealstone_boot::{FoundEntry, Rank};
-use sealstone_store::disk::FileType;
+mod boot_loader;
+mod bootc_host;
+mod disk_use;
+mod health;
+mod next_boot;
+mod staged_by_bootc;
+
+pub use boot_loader::BootLoader;
+pub use bootc_host::BootcHost;
+pub use disk_use::{DiskUse, measure_disk};
+pub use health::Health;
+pub(crate) use next_boot::next_boot;
+pub use next_boot::{Fallback, NextBoot, NextBootHow};
+pub use staged_by_bootc::StagedByBootc;
+
+use sealstone_boot::{EntryName, FoundEntry, Rank};
+use sealstone_import::{
+    Limits,
+    oci::{Platform, resolve},
+    source::StoredImage,
+};
 
 use crate::{
-    BrokenRecord, DeployError, DeploymentId, Record, State, Target,
-    entries::{entries, ranks},
+    BrokenRecord, DeployError, DeploymentId, Record, State, Target, Unadopted,
+    entries::{entries, menu, ranks},
     plan::{taken, unclaimed},
-    target::{BootWorld, World, image_fault},
+    target::{ADOPTED_KEY, BootWorld, World},
 };
 
 /// The version of the report in JSON.
 const STATUS_VERSION: u32 = 1;
 
 /// What is deployed.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Status {
     /// The version of this format.
     pub version: u32,
+    /// What boots next, if anything does.
+    pub next: Option<NextBoot>,
+    /// What should have booted, and did not, as far as that is known.
+    pub fallback: Option<Fallback>,
+    /// The boot loader, as far as the files tell.
+    pub boot_loader: BootLoader,
     /// The deployments, in the order of the menu; those that are being made come last.
     pub deployments: Vec<DeploymentStatus>,
     /// The boot partitions.
     pub esps: Vec<EspStatus>,
     /// Files among the records that are none.
     pub broken_records: Vec<BrokenRecord>,
-    /// Folders of state that no record is about, such as those of bootc.
+    /// Deployments of bootc's that cannot be taken over.
+    pub unadopted: Vec<Unadopted>,
+    /// What bootc has staged, if the caller found its word on that.
+    pub staged_by_bootc: Option<StagedByBootc>,
+    /// Folders of state that no record is about.
     pub foreign_states: Vec<String>,
 }
 
@@ -42,8 +71,16 @@ pub struct DeploymentStatus {
     pub place: Option<Place>,
     /// Whether it runs, as the caller says.
     pub booted: bool,
+    /// Whether it is bootc's, and not taken over yet.
+    pub adopted: bool,
     /// Whether it can boot.
     pub health: Health,
+    /// What it takes, if that was measured ([`measure_disk`]).
+    pub disk: Option<DiskUse>,
+    /// The architecture that the image's configuration states, by Go's name.
+    pub architecture: Option<String>,
+    /// When the image was made, RFC 3339, as its configuration has it.
+    pub created: Option<String>,
 }
 
 /// A place in the boot menu.
@@ -56,24 +93,6 @@ pub enum Place {
     Rollback,
     /// Further down.
     Other,
-}
-
-/// Whether a deployment can boot.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case", tag = "is", content = "reasons")]
-pub enum Health {
-    /// All that it needs is there.
-    Good,
-    /// Something is missing or wrong.
-    Broken(Vec<String>),
-}
-
-impl Health {
-    /// Whether all is there.
-    #[must_use]
-    pub const fn is_good(&self) -> bool {
-        matches!(self, Self::Good)
-    }
 }
 
 /// A boot partition.
@@ -94,7 +113,7 @@ pub struct EspStatus {
 pub struct EntryStatus {
     /// The file's name.
     pub name: String,
-    /// What is wrong with it: `missing`, `unwanted`, `differs`, `without-record`; nothing if all is well.
+    /// What is wrong with it: `missing`, `unwanted`, `differs`, `without-record`, `of-bootc`; nothing if all is well.
     pub wrong: Option<&'static str>,
 }
 
@@ -115,9 +134,18 @@ pub fn status(target: &Target, running: Option<&DeploymentId>) -> Result<Status,
             Rank::Secondary => Place::Rollback,
             Rank::Archived(_) => Place::Other,
         });
-        let health = health(target, &world, record, rank)?;
-        let booted = running == Some(&record.id);
-        deployments.push(DeploymentStatus { record: record.clone(), place, booted, health });
+        let health = health::health(target, &world, record, rank)?;
+        let (architecture, created) = documents(target, record);
+        deployments.push(DeploymentStatus {
+            record: record.clone(),
+            place,
+            booted: running == Some(&record.id),
+            adopted: world.adopted.contains(&record.id),
+            health,
+            disk: None,
+            architecture,
+            created,
+        });
     }
     deployments.sort_by_key(|deployment| deployment.record.state != State::Deployed);
     let mut esps = Vec::new();
@@ -126,9 +154,38 @@ pub fn status(target: &Target, running: Option<&DeploymentId>) -> Result<Status,
         let free = esp.space()?.available;
         esps.push(EspStatus { place, free, entries: entry_status(&world, boot), foreign: foreign(boot) });
     }
-    let known = |name: &String| world.records.iter().any(|record| record.id.to_string() == *name);
+    let known = |name: &String| {
+        let refused = world.unadopted.iter().map(|unadopted| unadopted.id);
+        world.records.iter().map(|record| record.id).chain(refused).any(|id| id.to_string() == *name)
+    };
     let foreign_states = world.states.iter().filter(|name| !known(name)).cloned().collect();
-    Ok(Status { version: STATUS_VERSION, deployments, esps, broken_records: world.broken, foreign_states })
+    let menu = menu(&world.records);
+    let counted: Vec<(&EntryName, DeploymentId)> = world.esps.iter().flat_map(of_deployments).collect();
+    Ok(Status {
+        version: STATUS_VERSION,
+        next: next_boot(&world.records, &menu, running),
+        fallback: next_boot::fallback(&world.records, &counted, running),
+        boot_loader: BootLoader::of(target)?,
+        deployments,
+        esps,
+        broken_records: world.broken,
+        unadopted: world.unadopted,
+        staged_by_bootc: None,
+        foreign_states,
+    })
+}
+
+/// Our entries with the deployments that they boot.
+fn of_deployments(boot: &BootWorld) -> impl Iterator<Item = (&EntryName, DeploymentId)> {
+    boot.ours.iter().filter_map(|(name, entry)| Some((name, entry.sealstone_id()?.parse().ok()?)))
+}
+
+/// Architecture and time of an image, if its documents are there and tell.
+fn documents(target: &Target, record: &Record) -> (Option<String>, Option<String>) {
+    let stored = StoredImage::new(target.repository.clone(), record.image.manifest);
+    let Ok(found) = resolve(&stored, &Platform::native(), &Limits::default()) else { return (None, None) };
+    let architecture = found.config.platform.map(|platform| platform.architecture().to_owned());
+    (architecture, found.config.created)
 }
 
 /// Our entries on a boot partition, against those that the records want.
@@ -141,6 +198,7 @@ fn entry_status(world: &World, boot: &BootWorld) -> Vec<EntryStatus> {
         .iter()
         .map(|(name, entry)| {
             let wrong = match wanted.get(name) {
+                _ if entry.get(ADOPTED_KEY).is_some() => Some("of-bootc"),
                 None if unclaimed.contains_key(name) => Some("without-record"),
                 None => Some("unwanted"),
                 Some(wanted) if wanted.to_string() != entry.to_string() => Some("differs"),
@@ -149,7 +207,15 @@ fn entry_status(world: &World, boot: &BootWorld) -> Vec<EntryStatus> {
             EntryStatus { name: name.to_string(), wrong }
         })
         .collect();
-    let missing = wanted.keys().filter(|name| !boot.ours.contains_key(*name));
+    let of_bootc = |id: Option<&str>| {
+        let bootcs = boot.ours.values().filter(|entry| entry.get(ADOPTED_KEY).is_some());
+        bootcs.into_iter().any(|entry| entry.sealstone_id() == id)
+    };
+    // What bootc's entry boots is bootable, until ours takes its place.
+    let missing = wanted
+        .iter()
+        .filter(|(name, entry)| !boot.ours.contains_key(*name) && !of_bootc(entry.sealstone_id()))
+        .map(|(name, _)| name);
     found.extend(missing.map(|name| EntryStatus { name: name.to_string(), wrong: Some("missing") }));
     found
 }
@@ -160,42 +226,4 @@ fn foreign(boot: &BootWorld) -> Vec<(String, String)> {
         FoundEntry::Broken { file, reason, .. } => (file.clone(), reason.clone()),
     };
     boot.foreign.iter().map(describe).collect()
-}
-
-/// What a deployment lacks.
-fn health(
-    target: &Target,
-    world: &World,
-    record: &Record,
-    rank: Option<Rank>,
-) -> Result<Health, DeployError> {
-    let mut reasons = Vec::new();
-    if let Some(reason) = image_fault(&target.repository, record) {
-        reasons.push(reason);
-    }
-    reasons.extend(record.broken.clone().filter(|reason| !reasons.contains(reason)));
-    if record.state == State::Making {
-        reasons.push("it was begun, and not ended".into());
-        return Ok(Health::Broken(reasons));
-    }
-    let state = format!("{}/{}", crate::sysroot::DEPLOY, record.id);
-    for name in ["etc", "var"] {
-        let there =
-            sealstone_store::Optional::optional(target.sysroot.dir().metadata(format!("{state}/{name}")))?;
-        let kind = if name == "etc" { FileType::Directory } else { FileType::Symlink };
-        if there.is_none_or(|there| there.kind != kind) {
-            reasons.push(format!("its state has no {name}"));
-        }
-    }
-    for (esp, boot) in target.esps.iter().zip(&world.esps) {
-        if !esp.has_kernel(&record.kernel.sizes)? {
-            reasons.push(format!("its kernel is not on {}", esp.name()));
-        }
-        let id = record.id.to_string();
-        let has_entry = boot.ours.values().any(|entry| entry.sealstone_id() == Some(&id));
-        if rank.is_some() && !has_entry {
-            reasons.push(format!("it has no entry on {}", esp.name()));
-        }
-    }
-    Ok(if reasons.is_empty() { Health::Good } else { Health::Broken(reasons) })
 }

@@ -2,8 +2,9 @@
 //!
 //! What lives here: its paths, reading and writing records, the lock. What does not: what is in the folders of state
 //! (`populate.rs`), the repository, boot partitions.
-//! Layout: `composefs/` the repository; `state/deploy/<id>/` one deployment's `etc/`, `var` (a symlink) and origin;
-//! `state/os/default/var/` shared by all; `state/sealstone/deployments/<id>.json` our records.
+//! Layout: `composefs/` the repository; `ostree/bootc` a link to `composefs/bootc`, for bootc; `state/deploy/<id>/` one
+//! deployment's `etc/`, `var` (a symlink) and origin; `state/os/default/var/` shared by all;
+//! `state/sealstone/deployments/<id>.json` our records.
 
 use std::{path::Path, sync::Arc};
 
@@ -23,6 +24,13 @@ pub(crate) const OS: &str = "state/os/default";
 pub(crate) const VAR: &str = "var";
 const OWN: &str = "state/sealstone";
 const RECORDS: &str = "state/sealstone/deployments";
+
+/// bootc's storage for bound images, and the link by which its own path (`/usr/lib/bootc/storage`) leads there.
+const BOOTC_STORAGE: &str = "composefs/bootc/storage";
+const OSTREE: &str = "ostree";
+const BOOTC_LINK: &str = "bootc";
+const BOOTC_TARGET: &str = "../composefs/bootc";
+
 const TEMPORARY: &str = "state/sealstone/tmp";
 
 /// The physical root of a system.
@@ -147,6 +155,18 @@ impl Sysroot {
         temporary.rename("file", &folder, name, Rename::Replace)?;
         folder.sync()?;
         Ok(temporary.sync()?)
+    }
+
+    /// Makes the folders in which bootc looks for its own container storage, so that it can take this sysroot over.
+    pub(crate) fn ensure_bootc_storage(&self) -> Result<(), DeployError> {
+        self.ensure(BOOTC_STORAGE)?;
+        let ostree = self.ensure(OSTREE)?;
+        if ostree.metadata(BOOTC_LINK).optional()?.is_none() {
+            ostree.symlink(BOOTC_TARGET, BOOTC_LINK)?;
+            // D3: the name is durable when its folder is synced.
+            ostree.sync()?;
+        }
+        Ok(())
     }
 
     /// An empty folder for what is not whole yet, on the file system of the state. What an earlier run left is removed.

@@ -4,10 +4,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sealstone_boot::{BlsEntry, BootDigest, EntryName, Esp, FoundEntry};
+use sealstone_boot::{BlsEntry, BootDigest, EntryName, Esp, FoundEntry, SEALSTONE_ID_KEY};
 use sealstone_store::{Algorithm, Optional, Repository, verity};
 
-use crate::{BrokenRecord, DeployError, DeploymentId, Keeping, Record, Sysroot, sysroot};
+use crate::{
+    BrokenRecord, DeployError, DeploymentId, Keeping, Record, Sysroot,
+    adopt::{Adoption, Unadopted, adopt, deployment_of},
+    sysroot,
+};
+
+/// The sysroot's own boot folder.
+const BOOT: &str = "boot";
+
+/// The key that an entry of bootc's has in memory, or as a bridge while it is replaced.
+pub(crate) const ADOPTED_KEY: &str = "x-sealstone-adopted";
 
 /// Where deployments go.
 #[derive(Clone, Debug)]
@@ -25,6 +35,10 @@ pub struct Target {
 pub(crate) struct World {
     /// The records, first what boots by default.
     pub records: Vec<Record>,
+    /// Those among them that are derived from what bootc left, and not written yet.
+    pub adopted: BTreeSet<DeploymentId>,
+    /// Deployments of bootc's that cannot be taken over.
+    pub unadopted: Vec<Unadopted>,
     pub broken: Vec<BrokenRecord>,
     /// What the repository lacks of these deployments.
     pub losses: BTreeMap<DeploymentId, Loss>,
@@ -34,6 +48,8 @@ pub(crate) struct World {
     pub has_var: bool,
     /// What is on each boot partition.
     pub esps: Vec<BootWorld>,
+    /// The entries in the sysroot's own `/boot`, which GRUB reads.
+    pub grub: Vec<FoundEntry>,
 }
 
 /// What the repository lacks of a deployment.
@@ -69,13 +85,32 @@ impl World {
         }
         let has_var = root.metadata(format!("{}/{}", sysroot::OS, sysroot::VAR)).optional()?.is_some();
         let esps = target.esps.iter().map(BootWorld::read).collect::<Result<_, _>>()?;
-        let mut losses = BTreeMap::new();
-        for record in &records {
+        let grub = match root.open_dir(BOOT).optional()? {
+            Some(boot) => Esp::new(boot).entries()?,
+            None => Vec::new(),
+        };
+        let (adopted, unadopted, losses) = Default::default();
+        let mut world = Self { records, adopted, unadopted, broken, losses, states, has_var, esps, grub };
+        world.adopt(target)?;
+        for record in &world.records {
             if let Some(loss) = loss(&target.repository, record)? {
-                losses.insert(record.id, loss);
+                world.losses.insert(record.id, loss);
             }
         }
-        Ok(Self { records, broken, losses, states, has_var, esps })
+        Ok(world)
+    }
+
+    /// Takes over what bootc made: its deployments get records, and the entries of those that have one are ours.
+    fn adopt(&mut self, target: &Target) -> Result<(), DeployError> {
+        let Adoption { records, refused } = adopt(target, self)?;
+        self.adopted = records.iter().map(|record| record.id).collect();
+        self.unadopted = refused;
+        self.records.extend(records);
+        self.records.sort_by_key(|record| std::cmp::Reverse((record.order, record.serial)));
+        for boot in &mut self.esps {
+            boot.claim(&self.records)?;
+        }
+        Ok(())
     }
 
     /// A digest of all that a plan depends on: if it is another, the plan is of yesterday.
@@ -85,6 +120,7 @@ impl World {
             "broken": self.broken,
             "losses": self.losses.iter().map(|(id, loss)| (id.to_string(), loss)).collect::<BTreeMap<_, _>>(),
             "states": self.states,
+            "adopted": self.adopted,
             "var": self.has_var,
         })];
         for esp in &self.esps {
@@ -138,6 +174,25 @@ impl BootWorld {
             }
         }
         Ok(world)
+    }
+
+    /// Makes entries that bootc wrote ours, if their deployments have records. The mark in memory is so that no entry is
+    /// taken for the one that we would write.
+    fn claim(&mut self, records: &[Record]) -> Result<(), DeployError> {
+        for found in std::mem::take(&mut self.foreign) {
+            let FoundEntry::Entry(name, mut entry) = found else {
+                self.foreign.push(found);
+                continue;
+            };
+            let id = deployment_of(&entry).filter(|id| records.iter().any(|record| record.id == *id));
+            if let Some(id) = id {
+                entry.set(SEALSTONE_ID_KEY, &id.to_string())?.set(ADOPTED_KEY, "bootc")?;
+                self.ours.insert(name, entry);
+            } else {
+                self.foreign.push(FoundEntry::Entry(name, entry));
+            }
+        }
+        Ok(())
     }
 
     /// Whether an entry of ours boots this kernel.

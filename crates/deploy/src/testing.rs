@@ -8,6 +8,7 @@ use std::fmt::Write;
 pub(crate) use machine::{Machine, System, deploy_on};
 pub(crate) use small_esp::SmallEsp;
 
+use crate::Record;
 use sealstone_import::{
     Limits,
     layer_tree::{FileContent, LayerTree, LayerTreeBuilder},
@@ -18,6 +19,20 @@ use sealstone_store::{
     tree::{Content, Metadata, Tree},
     verity,
 };
+
+/// A record of some deployment.
+pub(crate) fn record() -> Record {
+    let (hex, digest) = ("ab".repeat(64), format!("sha256:{}", "cd".repeat(32)));
+    serde_json::from_value(serde_json::json!({
+        "version": 1, "id": hex, "state": "deployed", "serial": 1, "order": 1, "time": 1_700_000_000,
+        "image": {"reference": "docker://quay.io/os:1", "manifest": digest, "config": digest, "id": hex,
+                  "profile": "bootable", "verity": "optional"},
+        "os": {"id": "debian", "title": "Debian 13", "version": "13"},
+        "kernel": {"version": "6.12", "digest": "ef".repeat(32), "vmlinuz": 10, "initramfs": 20},
+        "kargs": [{"karg": "quiet", "origin": "caller"}],
+    }))
+    .unwrap()
+}
 
 /// One entry of a layer: a path and what it is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -39,6 +39,7 @@ Bring images out:
 Use:
   deploy       Make an image bootable: state, kernel, boot entry
   status       Show the deployments
+  kargs        Show or change the kernel arguments of what boots next
   rollback     Boot the other deployment next
   pin          Keep a deployment whatever retention says
   unpin        Let retention take a deployment again
@@ -131,7 +132,7 @@ pub struct Listing {
 #[derive(Args)]
 pub struct Reporting {
     /// Print one JSON document instead (docs/json.md)
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub json: bool,
 }
 
@@ -153,6 +154,7 @@ pub enum Verb {
     Du(verbs::du::Args),
     Deploy(verbs::deploy::Args),
     Status(verbs::status::Args),
+    Kargs(verbs::kargs::Args),
     Rollback(verbs::rollback::Args),
     Pin(verbs::pin::Pin),
     Unpin(verbs::pin::Unpin),

@@ -184,7 +184,10 @@ fn of_deploy(error: &DeployError) -> (Exit, Option<&'static str>) {
         DeployError::Import(error) => of_import(error),
         DeployError::Boot(error) => of_boot(error),
         DeployError::Tree(error) => of_tree(error),
-        DeployError::Layer { .. } | DeployError::Policy { .. } | DeployError::TooBig { .. } => {
+        DeployError::Layer { .. }
+        | DeployError::Policy { .. }
+        | DeployError::ImageFile { .. }
+        | DeployError::TooBig { .. } => {
             (Exit::Untrusted, Some("nothing was published; the image has to be built differently"))
         }
         DeployError::Invalid { .. } => (Exit::Usage, None),

@@ -58,6 +58,7 @@ fn run(verb: &Verb, context: &Context) -> anyhow::Result<Exit> {
         Verb::Du(args) => verbs::du::run(args, context),
         Verb::Deploy(args) => verbs::deploy::run(args, context),
         Verb::Status(args) => verbs::status::run(args, context),
+        Verb::Kargs(args) => verbs::kargs::run(args, context),
         Verb::Rollback(args) => verbs::rollback::run(args, context),
         Verb::Pin(args) => verbs::pin::pin(args, context),
         Verb::Unpin(args) => verbs::pin::unpin(args, context),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use sealstone::boot::{Esp, Kargs};
-use sealstone::deploy::{DeploymentId, REPOSITORY, Sysroot, Target, booted};
+use sealstone::deploy::{DeploymentId, REPOSITORY, StagedByBootc, Sysroot, Target, booted};
 use sealstone::store::Repository;
 use sealstone::store::disk::{Dir, RealDisk};
 
@@ -13,14 +13,17 @@ use crate::context::Context;
 /// Where a booted system has its physical root.
 const OF_THE_BOOTED_SYSTEM: &str = "/sysroot";
 
+/// Where bootc says what it has staged.
+const STAGED_BY_BOOTC: &str = "/run/composefs/staged-deployment";
+
 /// `--sysroot` and `--esp`.
 #[derive(clap::Args)]
 pub struct TargetArgs {
     /// The physical root of the system; its repository is composefs in it
-    #[arg(long, value_name = "DIR", default_value = OF_THE_BOOTED_SYSTEM)]
+    #[arg(long, global = true, value_name = "DIR", default_value = OF_THE_BOOTED_SYSTEM)]
     sysroot: PathBuf,
     /// A mounted EFI system partition; give each that there is
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     esp: Vec<PathBuf>,
 }
 
@@ -64,6 +67,18 @@ impl TargetArgs {
         }
         let line = std::fs::read_to_string("/proc/cmdline").ok()?;
         booted(&line.trim().parse::<Kargs>().ok()?)
+    }
+
+    /// What bootc has staged, if the sysroot is that of the booted system. What it does not say is no reason to fail.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the running system's own folder is no part of a repository"
+    )]
+    pub fn staged_by_bootc(&self) -> Option<StagedByBootc> {
+        if self.sysroot != Path::new(OF_THE_BOOTED_SYSTEM) {
+            return None;
+        }
+        StagedByBootc::parse(&std::fs::read_to_string(STAGED_BY_BOOTC).ok()?).ok()
     }
 }
 

@@ -48,6 +48,7 @@ impl Run<'_> {
         from: Option<&DeploymentId>,
         policy: &EtcPolicy,
     ) -> Result<(), DeployError> {
+        self.target.sysroot.ensure_bootc_storage()?;
         let place = self.target.sysroot.ensure(DEPLOY)?;
         if place.exists(id.to_string())? {
             return Ok(());

@@ -38,9 +38,10 @@ pub(super) fn kernels_to_write<'a>(
     Ok(wanting)
 }
 
-/// Whether a kernel of this record shall be on the boot partitions. What cannot boot gets none anew.
+/// Whether a kernel of this record shall be on the boot partitions. What cannot boot gets none anew, and a
+/// unified kernel image is where bootc put it.
 fn needs_kernel(record: &Record) -> bool {
-    record.state != State::Making && record.broken.is_none()
+    record.state != State::Making && record.broken.is_none() && record.kernel.uki.is_none()
 }
 
 /// The kernels that may go: no record needs them, no entry that stays names them. `owned` are those of deployments that

@@ -20,7 +20,9 @@ pub fn plan_deploy(target: &Target, request: &DeployRequest) -> Result<Plan, Dep
     let mut planner = Planner::new(target, request.running.as_ref())?;
     let tree = image_tree(&target.repository, &request.image)?;
     let predecessor = predecessor(&planner, request)?;
-    let draft = Draft::of(&target.repository, &tree, request, predecessor.as_ref())?;
+    let kargs_of = kargs_of(&planner, request, predecessor.as_ref());
+    let draft = Draft::of(&target.repository, &tree, request, (predecessor.as_ref(), kargs_of.as_ref()))?;
+    planner.plan.warnings.extend(draft.warnings.iter().map(ToString::to_string));
     let record = record_for(&planner, request, draft);
     let id = record.id;
     // What is staged makes way for what is wanted now, be it new or not.
@@ -55,6 +57,14 @@ fn predecessor(planner: &Planner<'_>, request: &DeployRequest) -> Result<Option<
         }
     };
     Ok(found.cloned())
+}
+
+/// The deployment whose kernel arguments are carried over: what is staged has the administrator's last word on them.
+fn kargs_of(planner: &Planner<'_>, request: &DeployRequest, predecessor: Option<&Record>) -> Option<Record> {
+    let staged = planner.after.iter().filter(|record| record.state == State::Staged);
+    let staged = staged.max_by_key(|record| (record.order, record.serial));
+    let is_wanted = request.predecessor == Predecessor::Current;
+    staged.filter(|_| is_wanted).or(predecessor).cloned()
 }
 
 /// The record of the request: that of a run which was cut short, of the default deployment or of the staged one, if it is

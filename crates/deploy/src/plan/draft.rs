@@ -9,8 +9,9 @@ use sealstone_store::{Repository, Verity, tree::Tree};
 use super::DeployRequest;
 use crate::{
     BoundImage, DeployError, Overlay, Profile, Record,
+    adopt::architecture,
     image_tree::read_text,
-    kargs::{wanted_deletes, wanted_kargs},
+    kargs::{ConfigWarning, Derived, ImageKargs, KargsBase, KargsWish, deletes_of, derive},
     record::{DeployedImage, DeployedKernel, Os, RecordedKarg, VerityNeed},
 };
 
@@ -24,6 +25,8 @@ pub(super) struct Draft {
     pub kernel: DeployedKernel,
     pub kargs: Vec<RecordedKarg>,
     pub karg_deletes: Vec<String>,
+    /// What of the image's files was passed over.
+    pub warnings: Vec<ConfigWarning>,
     pub bound: Vec<BoundImage>,
     pub overlays: Vec<Overlay>,
 }
@@ -34,7 +37,7 @@ impl Draft {
         repository: &Repository,
         tree: &Tree,
         request: &DeployRequest,
-        predecessor: Option<&Record>,
+        (predecessor, kargs_of): (Option<&Record>, Option<&Record>),
     ) -> Result<Self, DeployError> {
         let unfit = |reason: String| DeployError::Unfit { profile: "bootable", reason };
         let kernel = Kernel::find(tree)?.ok_or_else(|| match find_ukis(tree).as_slice() {
@@ -48,12 +51,14 @@ impl Draft {
             .transpose()?
             .unwrap_or_default();
         let OsRelease { id, title, version } = OsRelease::parse(&os_release);
+        let (kargs, warnings) = kargs(repository, tree, request, kargs_of)?;
         Ok(Self {
             image: image(repository, request),
             os: Os { id, title, version },
-            kernel: DeployedKernel { version: kernel.version().to_owned(), sizes },
-            kargs: wanted_kargs(request, predecessor),
-            karg_deletes: wanted_deletes(request, predecessor),
+            kernel: DeployedKernel { version: kernel.version().to_owned(), sizes, uki: None },
+            kargs: kargs.kargs,
+            karg_deletes: kargs.deletes.iter().map(ToString::to_string).collect(),
+            warnings,
             bound: request.bound.clone(),
             overlays: overlays(request, predecessor),
         })
@@ -72,6 +77,21 @@ impl Draft {
             && record.bound == self.bound
             && record.overlays == self.overlays
     }
+}
+
+/// The kernel arguments, and what of the image's files was passed over.
+fn kargs(
+    repository: &Repository,
+    tree: &Tree,
+    request: &DeployRequest,
+    of: Option<&Record>,
+) -> Result<(Derived, Vec<ConfigWarning>), DeployError> {
+    let architecture = architecture(repository, &request.manifest);
+    let image = ImageKargs::read(repository, tree, architecture.as_ref())?;
+    let deletes = of.map(|record| deletes_of(&record.karg_deletes)).unwrap_or_default();
+    let base = of.map(|record| KargsBase { kargs: &record.kargs, deletes: &deletes });
+    let wish = KargsWish { kargs: &request.kargs, deletes: &deletes_of(&request.karg_deletes) };
+    Ok((derive(&image, base, wish)?, image.warnings))
 }
 
 fn image(repository: &Repository, request: &DeployRequest) -> DeployedImage {

@@ -82,8 +82,9 @@ impl Planner<'_> {
     /// The record of the new deployment, which is wanted in the menu from here on, then those of others that change.
     fn write_records(&mut self, steps: &mut Vec<Step>) {
         let new = self.plan.deployment.as_ref().map(|record| record.id);
-        let mut changed: Vec<&Record> =
-            self.after.iter().filter(|record| self.before.iter().all(|was| was != *record)).collect();
+        let is_written =
+            |record: &Record| self.before.contains(record) && !self.world.adopted.contains(&record.id);
+        let mut changed: Vec<&Record> = self.after.iter().filter(|record| !is_written(record)).collect();
         changed.sort_by_key(|record| (Some(record.id) != new, record.order));
         for record in changed {
             steps.push(Step::WriteRecord { id: record.id, state: record.state });

@@ -188,6 +188,10 @@ fn warnings(target: &Target, world: &World) -> Vec<String> {
             }
         });
     }
+    for unadopted in &world.unadopted {
+        warnings
+            .push(format!("the deployment {} of bootc stays bootc's: {}", unadopted.id, unadopted.reason));
+    }
     for (esp, boot) in target.esps.iter().zip(&world.esps) {
         for name in unclaimed(world, boot).keys() {
             warnings.push(format!("the entry {name} on {} has no record: it is left alone", esp.name()));

@@ -44,6 +44,9 @@ pub struct Args {
     /// Let it boot only after the running system's shutdown, which gives it the last changes to /etc
     #[arg(long)]
     stage: bool,
+    /// A kernel argument to take away, the image's too, for good: KEY=VALUE that one, KEY all of the key
+    #[arg(long, value_name = "KEY[=VALUE]")]
+    karg_delete: Vec<Karg>,
     #[command(flatten)]
     retention: RetentionFlags,
     #[command(flatten)]
@@ -125,6 +128,7 @@ fn request(args: &Args, request: DeployRequest) -> DeployRequest {
         running: args.target.running(),
         finalise: if args.stage { Finalise::AtShutdown { locked: false } } else { Finalise::Now },
         retention: args.retention.policy(),
+        karg_deletes: args.karg_delete.iter().map(ToString::to_string).collect(),
         ..request
     }
 }

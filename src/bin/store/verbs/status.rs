@@ -1,42 +1,78 @@
 //! `store status`: the deployments, and how they are.
 
-use sealstone::deploy::{DeploymentStatus, EspStatus, Health, Place, State, Status, status};
+use clap::ValueEnum;
+use sealstone::deploy::{BootcHost, DeploymentStatus, Health, Place, State, Status, measure_disk, status};
 
+use super::status_remarks::remarks;
 use crate::args::Reporting;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::image::short_id;
-use crate::output::{Bytes, Table, Terminal, escape, write_document};
+use crate::output::{Bytes, Facts, Table, Terminal, escape, write_document};
 use crate::target::TargetArgs;
 
 /// Show the deployments
 ///
-/// In the order of the boot menu. A broken or foreign entry never stops this: it is shown for what it is. Without --esp,
-/// boot partitions are not looked at. Ends with 1 if a deployment cannot boot.
+/// In the order of the boot menu, with what each takes on the disk: OWN is what its image alone has, SHARED what other
+/// deployments have as well. A broken or foreign entry never stops this: it is shown for what it is. Without --esp, boot
+/// partitions are not looked at. What bootc deployed is shown too, and taken over by the first verb that changes something.
+/// Ends with 1 if a deployment cannot boot.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   store status                                     # of the booted system
-  store status --sysroot /mnt --esp /mnt/boot
-  store status --json | jq '.deployments[] | select(.booted)'")]
+  store status --sysroot /mnt --esp /mnt/boot -v
+  store status --json | jq '.deployments[] | select(.booted)'
+  store status --format bootc | jq .status.booted.image")]
 pub struct Args {
     #[command(flatten)]
     target: TargetArgs,
+    /// How to print: text, json (as --json), or bootc (its org.containers.bootc/v1)
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = Format::Text, hide_possible_values = true)]
+    #[arg(hide_default_value = true, conflicts_with = "json")]
+    format: Format,
+    /// Show everything of each deployment
+    #[arg(short, long)]
+    verbose: bool,
     #[command(flatten)]
     reporting: Reporting,
 }
 
+/// `--format`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Bootc,
+}
+
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let target = args.target.open(context)?;
-    let status = status(&target, args.target.running().as_ref())?;
+    let mut status = status(&target, args.target.running().as_ref())?;
+    status.staged_by_bootc = args.target.staged_by_bootc();
+    if args.format == Format::Bootc {
+        context.print(|out, _| {
+            serde_json::to_writer_pretty(&mut *out, &BootcHost::of(&status))?;
+            writeln!(out)
+        })?;
+        return Ok(Exit::Done);
+    }
+    measure_disk(&target, &mut status)?;
     context.print(|out, terminal| {
-        if args.reporting.json {
+        if args.reporting.json || args.format == Format::Json {
             return write_document(out, "sealstone.status/1", &status);
         }
         if status.deployments.is_empty() {
             writeln!(out, "nothing is deployed here")?;
         }
         deployments(&status, terminal).write(out, terminal)?;
+        if args.verbose {
+            for deployment in &status.deployments {
+                writeln!(out)?;
+                facts(deployment).write(out, terminal)?;
+            }
+            writeln!(out)?;
+        }
         for line in remarks(&status, terminal) {
             writeln!(out, "{line}")?;
         }
@@ -53,15 +89,20 @@ fn deployments(status: &Status, terminal: Terminal) -> Table {
         .left("BOOTS")
         .elastic()
         .left("KERNEL")
+        .right("OWN")
+        .right("SHARED")
         .left("DEPLOYMENT")
         .left("HEALTH");
     for deployment in &status.deployments {
         let record = &deployment.record;
+        let disk = deployment.disk.unwrap_or_default();
         table.row([
-            place(deployment).to_owned(),
+            place(deployment),
             escape(record.image.reference.as_bytes()),
             escape(record.os.title.as_bytes()),
             escape(record.kernel.version.as_bytes()),
+            Bytes(disk.own_bytes).to_string(),
+            Bytes(disk.shared_bytes).to_string(),
             short_id(&record.id, false),
             match deployment.health {
                 Health::Good => terminal.good("good"),
@@ -72,62 +113,49 @@ fn deployments(status: &Status, terminal: Terminal) -> Table {
     table
 }
 
-fn place(deployment: &DeploymentStatus) -> &'static str {
-    match (deployment.booted, deployment.place, deployment.record.state) {
+fn place(deployment: &DeploymentStatus) -> String {
+    let record = &deployment.record;
+    let place = match (deployment.booted, deployment.place, record.state) {
         (true, Some(Place::Default), _) => "running, next",
         (true, ..) => "running",
         (_, Some(Place::Default), _) => "next",
         (_, Some(Place::Rollback), _) => "rollback",
         (_, _, State::Making) => "unfinished",
+        (_, _, State::Staged) if record.locked => "downloaded",
         (_, _, State::Staged) => "staged",
         _ => "",
-    }
+    };
+    let marks = [(!place.is_empty(), place), (record.pinned, "pinned"), (deployment.adopted, "of bootc")];
+    let words: Vec<&str> = marks.iter().filter(|(is_so, _)| *is_so).map(|(_, word)| *word).collect();
+    words.join(", ")
 }
 
-/// What is wrong, what is foreign, and how full the boot partitions are.
-fn remarks(status: &Status, terminal: Terminal) -> Vec<String> {
-    let mut lines = Vec::new();
-    for deployment in &status.deployments {
-        if let Health::Broken(reasons) = &deployment.health {
-            let id = short_id(&deployment.record.id, false);
-            lines.extend(
-                reasons
-                    .iter()
-                    .map(|reason| format!("{} {id}: {}", terminal.bad("broken:"), escape(reason.as_bytes()))),
-            );
-        }
+fn facts(deployment: &DeploymentStatus) -> Facts {
+    let record = &deployment.record;
+    let kargs: Vec<&str> = record.kargs.iter().map(|recorded| recorded.karg.as_str()).collect();
+    let overlays: Vec<&str> = record.overlays.iter().map(|overlay| overlay.name.as_str()).collect();
+    let mut facts = Facts::new();
+    facts
+        .add("deployment", record.id)
+        .add("image", escape(record.image.reference.as_bytes()))
+        .add("manifest", record.image.manifest)
+        .add_some("platform", deployment.architecture.as_ref().map(|text| escape(text.as_bytes())))
+        .add_some("created", deployment.created.as_ref().map(|text| escape(text.as_bytes())))
+        .add("kernel", escape(record.kernel.version.as_bytes()))
+        .add("arguments", escape(kargs.join(" ").as_bytes()))
+        .add_some("deleted", list(&record.karg_deletes))
+        .add_some("overlays", list(&overlays));
+    for bound in &record.bound {
+        facts.add("bound", escape(format!("{} ({})", bound.reference, bound.manifest).as_bytes()));
     }
-    for broken in &status.broken_records {
-        let text = format!("record {}: {}", escape(broken.file.as_bytes()), escape(broken.reason.as_bytes()));
-        lines.push(format!("{} {text}", terminal.warning("unreadable:")));
+    if let Some(disk) = deployment.disk {
+        let (own, shared, state) = (Bytes(disk.own_bytes), Bytes(disk.shared_bytes), Bytes(disk.state_bytes));
+        facts.add("disk", format!("{own} of its own, {shared} shared, {state} in /etc"));
     }
-    for state in &status.foreign_states {
-        lines.push(terminal.dim(&format!("foreign state: {}", escape(state.as_bytes()))));
-    }
-    for esp in &status.esps {
-        lines.extend(esp_remarks(esp, terminal));
-    }
-    lines
+    facts
 }
 
-fn esp_remarks(esp: &EspStatus, terminal: Terminal) -> Vec<String> {
-    let mut lines =
-        vec![terminal.dim(&format!("{}: {} free", escape(esp.place.as_bytes()), Bytes(esp.free)))];
-    for entry in &esp.entries {
-        if let Some(wrong) = entry.wrong {
-            lines.push(format!(
-                "{} entry {}: {wrong}",
-                terminal.warning("entry:"),
-                escape(entry.name.as_bytes())
-            ));
-        }
-    }
-    for (file, title) in &esp.foreign {
-        lines.push(terminal.dim(&format!(
-            "foreign entry: {} ({})",
-            escape(file.as_bytes()),
-            escape(title.as_bytes())
-        )));
-    }
-    lines
+fn list(words: &[impl AsRef<str>]) -> Option<String> {
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+    (!words.is_empty()).then(|| escape(words.join(", ").as_bytes()))
 }

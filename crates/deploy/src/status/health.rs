@@ -1,0 +1,85 @@
+//! Whether a deployment can boot, and what it lacks if not.
+//!
+//! What lives here: the judgement by names and sizes. What does not: content, which fsck reads, and the mending.
+
+use sealstone_boot::Rank;
+use sealstone_store::{Optional, disk::FileType};
+
+use crate::{
+    DeployError, Record, State, Target,
+    sysroot::DEPLOY,
+    target::{World, image_fault},
+};
+
+/// Whether a deployment can boot.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case", tag = "is", content = "reasons")]
+pub enum Health {
+    /// All that it needs is there.
+    Good,
+    /// Something is missing or wrong.
+    Broken(Vec<String>),
+}
+
+impl Health {
+    /// Whether all is there.
+    #[must_use]
+    pub const fn is_good(&self) -> bool {
+        matches!(self, Self::Good)
+    }
+}
+
+/// What a deployment lacks.
+pub(super) fn health(
+    target: &Target,
+    world: &World,
+    record: &Record,
+    rank: Option<Rank>,
+) -> Result<Health, DeployError> {
+    let mut reasons = Vec::new();
+    if let Some(reason) = image_fault(&target.repository, record) {
+        reasons.push(reason);
+    }
+    reasons.extend(record.broken.clone().filter(|reason| !reasons.contains(reason)));
+    if record.state == State::Making {
+        reasons.push("it was begun, and not ended".into());
+        return Ok(Health::Broken(reasons));
+    }
+    let state = format!("{DEPLOY}/{}", record.id);
+    for (name, kind) in [("etc", FileType::Directory), ("var", FileType::Symlink)] {
+        let there = target.sysroot.dir().metadata(format!("{state}/{name}")).optional()?;
+        if there.is_none_or(|there| there.kind != kind) {
+            reasons.push(format!("its state has no {name}"));
+        }
+    }
+    boot_faults(target, world, record, rank, &mut reasons)?;
+    Ok(if reasons.is_empty() { Health::Good } else { Health::Broken(reasons) })
+}
+
+/// What is missing on the boot partitions. A kernel counts in our folder, and wherever the deployment's entry has it.
+fn boot_faults(
+    target: &Target,
+    world: &World,
+    record: &Record,
+    rank: Option<Rank>,
+    reasons: &mut Vec<String>,
+) -> Result<(), DeployError> {
+    let id = record.id.to_string();
+    for (esp, boot) in target.esps.iter().zip(&world.esps) {
+        let entry = boot.ours.values().find(|entry| entry.sealstone_id() == Some(&id));
+        let mut has_kernel = record.kernel.uki.is_none() && esp.has_kernel(&record.kernel.sizes)?;
+        if let Some(entry) = entry.filter(|_| !has_kernel) {
+            has_kernel = entry.is_bootable();
+            for file in entry.files() {
+                has_kernel &= esp.file_size(file)?.is_some();
+            }
+        }
+        if !has_kernel {
+            reasons.push(format!("its kernel is not on {}", esp.name()));
+        }
+        if rank.is_some() && entry.is_none() {
+            reasons.push(format!("it has no entry on {}", esp.name()));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! What `store status` says below its table: what boots next, what is wrong, what is foreign, how full the boot partitions are.
+
+use sealstone::deploy::{EspStatus, Health, NextBootHow, Status};
+
+use crate::image::short_id;
+use crate::output::{Bytes, Terminal, escape};
+
+/// The lines, in the order in which somebody needs them.
+pub fn remarks(status: &Status, terminal: Terminal) -> Vec<String> {
+    let mut lines = Vec::new();
+    lines.extend(next(status, terminal));
+    if let Some(fallback) = &status.fallback {
+        let text =
+            format!("{}: {}", short_id(&fallback.deployment, false), escape(fallback.reason.as_bytes()));
+        lines.push(format!("{} {text}", terminal.bad("fell back from")));
+    }
+    for deployment in &status.deployments {
+        let id = short_id(&deployment.record.id, false);
+        if let Health::Broken(reasons) = &deployment.health {
+            lines.extend(
+                reasons
+                    .iter()
+                    .map(|reason| format!("{} {id}: {}", terminal.bad("broken:"), escape(reason.as_bytes()))),
+            );
+        }
+    }
+    for broken in &status.broken_records {
+        let text = format!("record {}: {}", escape(broken.file.as_bytes()), escape(broken.reason.as_bytes()));
+        lines.push(format!("{} {text}", terminal.warning("unreadable:")));
+    }
+    for unadopted in &status.unadopted {
+        let text = format!("{}: {}", short_id(&unadopted.id, false), escape(unadopted.reason.as_bytes()));
+        lines.push(format!("{} {text}", terminal.warning("left to bootc:")));
+    }
+    if let Some(staged) = &status.staged_by_bootc {
+        let wait = if staged.locked { ", and waits" } else { "" };
+        lines.push(terminal.dim(&format!("bootc has staged {}{wait}", short_id(&staged.id, false))));
+    }
+    for state in &status.foreign_states {
+        lines.push(terminal.dim(&format!("foreign state: {}", escape(state.as_bytes()))));
+    }
+    for esp in &status.esps {
+        lines.extend(esp_remarks(esp, terminal));
+    }
+    lines
+}
+
+/// What is queued for the next boot, unless it is what runs.
+fn next(status: &Status, terminal: Terminal) -> Option<String> {
+    let next = status.next.as_ref()?;
+    let how = match next.how {
+        NextBootHow::Menu => return None,
+        NextBootHow::Queued => "queued in the menu",
+        NextBootHow::Staged => "staged: /etc is merged and the menu changed at shutdown",
+    };
+    let id = short_id(&next.deployment, false);
+    Some(format!("{} {id}, {how}", terminal.accent("next boot:")))
+}
+
+fn esp_remarks(esp: &EspStatus, terminal: Terminal) -> Vec<String> {
+    let mut lines =
+        vec![terminal.dim(&format!("{}: {} free", escape(esp.place.as_bytes()), Bytes(esp.free)))];
+    for entry in &esp.entries {
+        if let Some(wrong) = entry.wrong {
+            lines.push(format!(
+                "{} entry {}: {wrong}",
+                terminal.warning("entry:"),
+                escape(entry.name.as_bytes())
+            ));
+        }
+    }
+    for (file, title) in &esp.foreign {
+        lines.push(terminal.dim(&format!(
+            "foreign entry: {} ({})",
+            escape(file.as_bytes()),
+            escape(title.as_bytes())
+        )));
+    }
+    lines
+}
