@@ -18,7 +18,7 @@ use sealstone_store::{Control, Durable, Error, tree::Tree};
 use crate::{
     DeployError, DeploymentId, ImageId, Plan, Populated, Record, State, Step, Target,
     image_tree::image_tree,
-    keep::{Kept, keep, release},
+    keep::{Kept, keep, release, release_manifest},
     target::World,
 };
 
@@ -113,6 +113,8 @@ impl<'a> Run<'a> {
             Step::RemoveRecord { id } => sysroot.remove_record(id)?,
             Step::RemoveState { id } => self.remove_state(id)?,
             Step::Release { deployment, is_shared } => release(repository, deployment, *is_shared)?,
+            Step::WriteOrigin { id } => self.write_origin(id)?,
+            Step::ReleaseManifest { manifest } => release_manifest(repository, manifest)?,
             Step::RemoveKernel { esp, digest } => self.esp(*esp)?.remove_kernel(digest)?,
         }
         self.done.steps += 1;

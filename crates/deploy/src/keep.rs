@@ -120,6 +120,15 @@ pub fn release(repository: &Repository, deployment: &Keeping, is_shared: bool) -
     Ok(())
 }
 
+/// Takes away the ref of a manifest that no deployment has.
+///
+/// # Errors
+/// When the disk fails.
+pub fn release_manifest(repository: &Repository, manifest: &ManifestDigest) -> Result<(), DeployError> {
+    let _ = repository.remove_ref(Place::Streams, &manifest_ref(manifest)?)?;
+    Ok(())
+}
+
 fn has_stream(repository: &Repository, stream: &StreamName) -> Result<bool, DeployError> {
     Ok(repository.stream(stream).optional()?.is_some())
 }

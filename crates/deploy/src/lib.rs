@@ -61,6 +61,7 @@ mod testing;
 #[cfg(test)]
 #[path = "../../store/tests/trees/mod.rs"]
 mod trees;
+mod update;
 
 pub use adopt::Unadopted;
 pub use apply::{Applied, apply};
@@ -79,7 +80,7 @@ pub use overlay::Overlay;
 pub use plan::{
     DeployRequest, DeploymentsSection, EntriesSection, Fetch, Finalise, KargsSection, Plan, Predecessor,
     Pruned, Room, Step, plan_deploy, plan_finalize, plan_kargs, plan_pin, plan_prune, plan_reconcile,
-    plan_remove, plan_rollback,
+    plan_relabel, plan_remove, plan_rollback, plan_unlock,
 };
 pub use populate::Populated;
 pub use profile::Profile;
@@ -94,3 +95,7 @@ pub use status::{
 };
 pub use sysroot::{BrokenRecord, REPOSITORY, Sysroot, SysrootLock};
 pub use target::Target;
+pub use update::{
+    CheckedBound, CheckedImage, CheckedLayer, UpdateCheck, Verdict, check_update, known_update_request,
+    place_of_updates, plan_remember, plan_update, tracked, update_request,
+};

@@ -1,11 +1,13 @@
 //! Fixtures for the unit tests of this crate: layers written as tars by the crate `tar`, trees as text, and machines.
 
 mod machine;
+mod published;
 mod small_esp;
 
 use std::fmt::Write;
 
 pub(crate) use machine::{Machine, System, deploy_on};
+pub(crate) use published::Published;
 pub(crate) use small_esp::SmallEsp;
 
 use crate::Record;

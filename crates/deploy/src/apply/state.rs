@@ -68,6 +68,12 @@ impl Run<'_> {
         Ok(temporary.sync()?)
     }
 
+    /// The origin anew, where the folder is.
+    pub(super) fn write_origin(&self, id: &DeploymentId) -> Result<(), DeployError> {
+        let text = Origin(self.record(id)?).to_string();
+        self.target.sysroot.replace_file(&format!("{DEPLOY}/{id}"), &format!("{id}.origin"), text.as_bytes())
+    }
+
     /// A deployment's `/etc` again, with the changes of another one: made aside, then exchanged with the old one.
     pub(super) fn merge_etc(
         &mut self,

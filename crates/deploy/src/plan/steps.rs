@@ -1,6 +1,7 @@
 //! The plan as a value: its steps, and what it says of them. Prints as JSON (`docs/json.md` has the schema).
 
 use sealstone_boot::BootDigest;
+use sealstone_import::ManifestDigest;
 use serde::{Deserialize, Serialize};
 
 use super::sections::{DeploymentsSection, EntriesSection, Fetch, KargsSection, Room};
@@ -123,6 +124,17 @@ pub enum Step {
         deployment: Keeping,
         /// Whether another deployment has the same manifest, which stays then.
         is_shared: bool,
+    },
+    /// Writes a deployment's origin, which is for bootc, as the plan's record has it.
+    WriteOrigin {
+        /// The deployment.
+        id: DeploymentId,
+    },
+    /// Removes the ref of a manifest that no deployment has any more.
+    ReleaseManifest {
+        /// The manifest.
+        #[serde(with = "crate::record::text")]
+        manifest: ManifestDigest,
     },
     /// Removes a record: the last of a deployment.
     RemoveRecord {

@@ -30,7 +30,7 @@ impl<'a> System<'a> {
         Self { version, kernel: version, more: Vec::new() }
     }
 
-    fn entries(&self) -> Vec<Entry> {
+    pub(crate) fn entries(&self) -> Vec<Entry> {
         let modules = "usr/lib/modules/6.12";
         let os = format!("ID=debian\nPRETTY_NAME=\"Debian {0}\"\nVERSION_ID={0}\n", self.version);
         let mut entries = vec![

@@ -1,0 +1,55 @@
+//! Planning for a deployment whose content stays: its image was found under another manifest or reference, or it need not wait
+//! any longer.
+//!
+//! What lives here: the steps that make its record say so. What does not: anything that boots: entries, kernels and the
+//! folders of state stay as they are.
+
+use super::{Plan, Step, planner::Planner};
+use crate::{DeployError, DeploymentId, Target, record::DeployedImage};
+
+/// The steps that let the record of a deployment say `image`, which has the same content.
+///
+/// # Errors
+/// [`sealstone_store::Error::Missing`] when there is none of this id, [`DeployError::Changed`] when the content is another.
+pub fn plan_relabel(
+    target: &Target,
+    id: &DeploymentId,
+    image: &DeployedImage,
+    running: Option<&DeploymentId>,
+) -> Result<Plan, DeployError> {
+    let mut planner = Planner::new(target, running)?;
+    let record = planner.change(id)?;
+    if record.image.id != image.id {
+        return Err(DeployError::Changed);
+    }
+    let before = std::mem::replace(&mut record.image, image.clone());
+    // Of records that cannot be read nobody knows what they need.
+    let is_needed = !planner.world.broken.is_empty()
+        || planner.after.iter().any(|record| record.image.manifest == before.manifest);
+    let has_state = planner.world.states.contains(&id.to_string());
+    let mut plan = planner.finish()?;
+    // Before the record, so that a rerun after a kill finds that it is still to be done.
+    let record =
+        plan.steps.iter().position(|step| matches!(step, Step::WriteRecord { id: of, .. } if of == id));
+    if let Some(record) = record.filter(|_| has_state) {
+        plan.steps.insert(record, Step::WriteOrigin { id: *id });
+    }
+    if !is_needed {
+        plan.steps.push(Step::ReleaseManifest { manifest: before.manifest });
+    }
+    Ok(plan)
+}
+
+/// The steps after which a staged deployment that was only downloaded is finalised at the next shutdown.
+///
+/// # Errors
+/// [`sealstone_store::Error::Missing`] when there is none of this id.
+pub fn plan_unlock(
+    target: &Target,
+    id: &DeploymentId,
+    running: Option<&DeploymentId>,
+) -> Result<Plan, DeployError> {
+    let mut planner = Planner::new(target, running)?;
+    planner.change(id)?.locked = false;
+    planner.finish()
+}

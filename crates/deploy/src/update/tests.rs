@@ -1,0 +1,207 @@
+//! What an update follows, when it is one, and what becomes of it.
+
+use sealstone_import::ImportOptions;
+use sealstone_store::{Control, Place};
+
+use super::*;
+use crate::{
+    State, apply, import_image, plan_finalize, plan_remove, plan_rollback, plan_unlock,
+    testing::{Machine, Published, System},
+};
+
+/// The reference that is followed; the place is in memory.
+const REFERENCE: &str = "docker://example.org/os:stable";
+
+fn check(machine: &Machine, running: Option<&DeploymentId>, place: &Published) -> UpdateCheck {
+    check_update(&machine.target(), running, REFERENCE, place, &ImportOptions::default()).unwrap()
+}
+
+/// Imports, plans and applies.
+fn update(
+    machine: &Machine,
+    running: Option<&DeploymentId>,
+    place: &Published,
+    finalise: Finalise,
+) -> (Plan, DeploymentId) {
+    let target = machine.target();
+    let (options, control) = (ImportOptions::default(), Control::new());
+    let imported = import_image(&target.repository, place, REFERENCE, &options, &control).unwrap();
+    let request = update_request(REFERENCE, &imported, running.copied(), finalise, 1_700_000_100).unwrap();
+    let plan = plan_update(&target, &request).unwrap();
+    apply(&target, &plan, &control).unwrap();
+    let record = plan.deployment.as_ref().or(plan.rewritten.first()).unwrap();
+    let id = record.id;
+    (plan, id)
+}
+
+fn run(machine: &Machine, plan: &Plan) {
+    apply(&machine.target(), plan, &Control::new()).unwrap();
+}
+
+/// A machine that runs version 1 of a place.
+fn running_machine() -> (Machine, Published, DeploymentId) {
+    let (machine, place) = (Machine::new(), Published::of(&System::new("1")));
+    let (_, id) = update(&machine, None, &place, Finalise::Now);
+    (machine, place, id)
+}
+
+const STAGE: Finalise = Finalise::AtShutdown { locked: false };
+const DOWNLOAD: Finalise = Finalise::AtShutdown { locked: true };
+
+#[test]
+fn nothing_new_reads_no_document() {
+    let (machine, place, id) = running_machine();
+    place.opened();
+    for running in [None, Some(&id)] {
+        let check = check(&machine, running, &place);
+        assert_eq!((check.verdict, check.changed), (Verdict::Current, false));
+        assert_eq!(check.deployment, Some(id));
+        assert_eq!(check.bound, Some(Vec::new()));
+    }
+    assert_eq!(place.opened(), 0);
+}
+
+#[test]
+fn an_update_of_what_runs_waits_for_the_shutdown_and_is_followed_from_then_on() {
+    let (machine, mut place, one) = running_machine();
+    let entries = machine.names("esp/loader/entries");
+    place.push(&System::new("2"), "");
+    let found = check(&machine, Some(&one), &place);
+    assert_eq!((found.verdict, found.changed, found.bound), (Verdict::Available, true, None));
+    assert_eq!(found.available.unwrap().version.as_deref(), Some("2"));
+    let (_, two) = update(&machine, Some(&one), &place, STAGE);
+    assert_eq!(machine.names("esp/loader/entries"), entries);
+    assert_eq!(check(&machine, Some(&one), &place).verdict, Verdict::Queued);
+    assert_eq!(tracked(&machine.target(), Some(&one)).unwrap().unwrap().id, two);
+
+    run(&machine, &plan_finalize(&machine.target(), Some(&one), false).unwrap());
+    // Until the reboot it is queued; then it is what runs.
+    assert_eq!(check(&machine, Some(&one), &place).verdict, Verdict::Queued);
+    assert_eq!(check(&machine, Some(&two), &place).verdict, Verdict::Current);
+    assert_eq!(check(&machine, None, &place).verdict, Verdict::Current);
+}
+
+#[test]
+fn what_is_only_downloaded_waits_until_it_is_asked_for() {
+    let (machine, mut place, one) = running_machine();
+    place.push(&System::new("2"), "");
+    let (_, two) = update(&machine, Some(&one), &place, DOWNLOAD);
+    let finalise = || plan_finalize(&machine.target(), Some(&one), false).unwrap();
+    assert!(finalise().is_empty());
+    run(&machine, &plan_unlock(&machine.target(), &two, Some(&one)).unwrap());
+    assert!(!finalise().is_empty());
+    run(&machine, &finalise());
+    let (records, _) = machine.target().sysroot.records().unwrap();
+    assert_eq!((records[0].id, records[0].state), (two, State::Deployed));
+}
+
+#[test]
+fn a_tag_that_is_moved_back_withdraws_what_waits() {
+    let (machine, mut place, one) = running_machine();
+    place.push(&System::new("2"), "");
+    let (_, two) = update(&machine, Some(&one), &place, STAGE);
+    place.push(&System::new("1"), "");
+    let found = check(&machine, Some(&one), &place);
+    assert_eq!((found.verdict, found.changed, found.deployment), (Verdict::Withdrawn, true, Some(one)));
+    run(&machine, &plan_remove(&machine.target(), &two, Some(&one)).unwrap());
+    assert_eq!(check(&machine, Some(&one), &place).verdict, Verdict::Current);
+}
+
+#[test]
+fn a_rollback_holds_while_what_was_rolled_back_from_runs() {
+    let (machine, mut place, one) = running_machine();
+    place.push(&System::new("2"), "");
+    let (_, two) = update(&machine, None, &place, Finalise::Now);
+    run(&machine, &plan_rollback(&machine.target(), Some(&two)).unwrap());
+    assert_eq!(check(&machine, Some(&two), &place).verdict, Verdict::Current);
+    assert_eq!(check(&machine, Some(&one), &place).verdict, Verdict::Available);
+}
+
+// bootc: "same fs-verity digest as the existing Booted deployment", an error of its composefs backend.
+#[test]
+fn the_same_content_under_another_manifest_is_the_same_deployment() {
+    let (machine, mut place, one) = running_machine();
+    let entries = machine.names("esp/loader/entries");
+    place.push(&System::new("1"), "a rebuild");
+    let found = check(&machine, Some(&one), &place);
+    assert_eq!(found.verdict, Verdict::Available);
+    let before = found.current.unwrap().manifest;
+    let (plan, id) = update(&machine, Some(&one), &place, STAGE);
+    assert!(plan.deployment.is_none());
+    assert_eq!(id, one);
+    let (records, _) = machine.target().sysroot.records().unwrap();
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0].image.manifest, found.available.unwrap().manifest);
+    assert_eq!(machine.names("esp/loader/entries"), entries);
+    assert_eq!(check(&machine, Some(&one), &place).verdict, Verdict::Current);
+    // bootc reads the manifest's digest there, and looks for its tag.
+    let origin = machine.read(&format!("sysroot/state/deploy/{one}/{one}.origin"));
+    assert!(origin.contains(&format!("manifest_digest={}", records[0].image.manifest)), "{origin}");
+    // The old manifest is kept by nothing any more, and the new one is.
+    let refs = machine.target().repository.refs(Place::Streams).unwrap();
+    let kept = |manifest: &str| refs.iter().any(|(name, _)| name.to_string().contains(manifest));
+    let hex = |digest: &sealstone_import::ManifestDigest| digest.digest().to_hex();
+    assert!(!kept(&hex(&before)));
+    assert!(kept(&hex(&records[0].image.manifest)));
+}
+
+#[test]
+fn content_that_waits_is_found_under_its_new_manifest_as_well() {
+    let (machine, mut place, one) = running_machine();
+    place.push(&System::new("2"), "");
+    let (_, two) = update(&machine, Some(&one), &place, STAGE);
+    place.push(&System::new("2"), "a rebuild");
+    let (plan, id) = update(&machine, Some(&one), &place, STAGE);
+    assert!(plan.deployment.is_none());
+    assert_eq!(id, two);
+    assert_eq!(check(&machine, Some(&one), &place).verdict, Verdict::Queued);
+    let (records, _) = machine.target().sysroot.records().unwrap();
+    assert_eq!(records.len(), 2);
+    assert_eq!(records.iter().filter(|record| record.state == State::Staged).count(), 1);
+}
+
+#[test]
+fn a_check_that_had_to_read_is_remembered() {
+    let (machine, place) = (Machine::new(), Published::of(&System::new("1")));
+    let target = machine.target();
+    let (options, control) = (ImportOptions::default(), Control::new());
+    let imported = import_image(&target.repository, &place, REFERENCE, &options, &control).unwrap();
+    let mut request = update_request(REFERENCE, &imported, None, Finalise::Now, 0).unwrap();
+    // As of a deployment by name, of which nobody knows what the reference named.
+    request.resolved = None;
+    run(&machine, &plan_update(&target, &request).unwrap());
+    place.opened();
+    let found = check(&machine, None, &place);
+    assert_eq!(found.verdict, Verdict::Current);
+    assert!(place.opened() > 0);
+    run(&machine, &plan_remember(&target, &found, None).unwrap().unwrap());
+    let found = check(&machine, None, &place);
+    assert_eq!((found.verdict, place.opened()), (Verdict::Current, 0));
+    assert_eq!(plan_remember(&target, &found, None).unwrap(), None);
+}
+
+#[test]
+fn an_update_is_planned_without_an_import_when_its_content_is_there() {
+    let (machine, mut place, one) = running_machine();
+    place.push(&System::new("2"), "");
+    let known =
+        |check: &UpdateCheck| known_update_request(&machine.target(), check, Some(one), STAGE, 0).unwrap();
+    assert_eq!(known(&check(&machine, Some(&one), &place)), None);
+    let (options, control) = (ImportOptions::default(), Control::new());
+    let _ = import_image(&machine.target().repository, &place, "elsewhere", &options, &control).unwrap();
+    let found = check(&machine, Some(&one), &place);
+    assert_eq!((found.verdict, found.bytes_to_fetch), (Verdict::Available, 0));
+    let plan = plan_update(&machine.target(), &known(&found).unwrap()).unwrap();
+    assert_eq!(plan.deployment.unwrap().image.manifest, found.available.unwrap().manifest);
+}
+
+#[test]
+fn a_name_that_says_of_no_place_is_no_place_to_update_from() {
+    let (machine, _, _) = running_machine();
+    let mut record = tracked(&machine.target(), None).unwrap().unwrap();
+    assert!(place_of_updates(&record).is_ok());
+    record.image.reference = "os:1".to_owned();
+    let refused = place_of_updates(&record).unwrap_err();
+    assert!(matches!(&refused, DeployError::Invalid { .. }) && refused.to_string().contains("store switch"));
+    assert_eq!(tracked(&Machine::new().target(), None).unwrap(), None);
+}
