@@ -187,6 +187,10 @@ fn every_document_has_its_documented_shape_and_every_documented_one_is_checked()
     ] {
         run(args);
     }
+    for options in [&["--check"][..], &[]] {
+        let switch = ["switch", "--json", "oci:two", "--sysroot", "sysroot", "--esp", "esp"];
+        run(&[&switch[..], options].concat());
+    }
     seen.insert(check(&refusal(&sandbox)));
     let progress = sandbox.store(["--progress=json", "fsck"]).stderr;
     let first = progress.lines().next().expect("a line");

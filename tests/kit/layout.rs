@@ -21,6 +21,7 @@ pub struct Image {
     layers: Vec<(Vec<u8>, Compression)>,
     lying_diff_id: Option<usize>,
     lying_size: Option<usize>,
+    labels: serde_json::Map<String, Value>,
 }
 
 impl Default for Image {
@@ -31,7 +32,7 @@ impl Default for Image {
 
 impl Image {
     pub fn new() -> Self {
-        Self { layers: Vec::new(), lying_diff_id: None, lying_size: None }
+        Self { layers: Vec::new(), lying_diff_id: None, lying_size: None, labels: serde_json::Map::new() }
     }
 
     /// One layer with a kernel, and one on top.
@@ -70,13 +71,20 @@ impl Image {
         self
     }
 
+    /// The configuration has this label.
+    pub fn with_label(mut self, name: &str, value: &str) -> Self {
+        self.labels.insert(name.to_owned(), json!(value));
+        self
+    }
+
     /// Writes the layout into `folder` with the tag `latest`; returns the manifest's digest.
     pub fn write(&self, folder: &Path) -> String {
         let blobs = folder.join("blobs/sha256");
         fs::create_dir_all(&blobs).expect("blobs");
         let (descriptors, diff_ids) = self.write_layers(&blobs);
+        let labels = if self.labels.is_empty() { json!({}) } else { json!({ "Labels": self.labels }) };
         let config = json!({
-            "architecture": architecture(), "os": "linux", "config": {},
+            "architecture": architecture(), "os": "linux", "config": labels,
             "rootfs": { "type": "layers", "diff_ids": diff_ids },
         });
         let mut config = put(&blobs, &serde_json::to_vec(&config).expect("config"));

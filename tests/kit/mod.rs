@@ -17,6 +17,7 @@ pub mod layer;
 pub mod layout;
 pub mod layout_check;
 pub mod loop_disk;
+pub mod machine;
 pub mod memory_group;
 pub mod power_cut;
 pub mod proxy;
@@ -26,6 +27,7 @@ pub mod sandbox;
 pub mod signer;
 pub mod system;
 pub mod token_server;
+pub mod web_registry;
 pub mod world;
 
 pub use layer::Layer;

@@ -25,6 +25,11 @@ impl Sandbox {
         Self { folder: TempDir::new().expect("a temporary folder") }
     }
 
+    /// The same on the file system of `folder`.
+    pub fn within(folder: &Path) -> Self {
+        Self { folder: TempDir::new_in(folder).expect("a temporary folder") }
+    }
+
     /// A folder with an initialised repository.
     pub fn with_repository() -> Self {
         let sandbox = Self::new();

@@ -38,6 +38,8 @@ Bring images out:
 
 Use:
   deploy       Make an image bootable: state, kernel, boot entry
+  update       Update the system: fetch what is new, and stage or deploy it
+  switch       Follow another image from now on
   status       Show the deployments
   kargs        Show or change the kernel arguments of what boots next
   rollback     Boot the other deployment next
@@ -153,6 +155,8 @@ pub enum Verb {
     Diff(verbs::diff::Args),
     Du(verbs::du::Args),
     Deploy(verbs::deploy::Args),
+    Update(Box<verbs::update::Args>),
+    Switch(Box<verbs::switch::Args>),
     Status(verbs::status::Args),
     Kargs(verbs::kargs::Args),
     Rollback(verbs::rollback::Args),

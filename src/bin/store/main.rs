@@ -10,10 +10,12 @@ mod context;
 mod exit;
 mod failure;
 mod image;
+mod journal;
 mod location;
 mod output;
 mod policy;
 mod progress;
+mod reboot;
 mod registry;
 mod signal;
 mod size;
@@ -57,6 +59,8 @@ fn run(verb: &Verb, context: &Context) -> anyhow::Result<Exit> {
         Verb::Diff(args) => verbs::diff::run(args, context),
         Verb::Du(args) => verbs::du::run(args, context),
         Verb::Deploy(args) => verbs::deploy::run(args, context),
+        Verb::Update(args) => verbs::update::run(args, context),
+        Verb::Switch(args) => verbs::switch::run(args, context),
         Verb::Status(args) => verbs::status::run(args, context),
         Verb::Kargs(args) => verbs::kargs::run(args, context),
         Verb::Rollback(args) => verbs::rollback::run(args, context),

@@ -9,6 +9,7 @@ use sealstone::store::Repository;
 use sealstone::store::disk::{Dir, RealDisk};
 
 use crate::context::Context;
+use crate::journal::Journal;
 
 /// Where a booted system has its physical root.
 const OF_THE_BOOTED_SYSTEM: &str = "/sysroot";
@@ -25,6 +26,9 @@ pub struct TargetArgs {
     /// A mounted EFI system partition; give each that there is
     #[arg(long, global = true, value_name = "DIR")]
     esp: Vec<PathBuf>,
+    /// Where events are told [default: this machine's journal, if it is the system that runs]
+    #[arg(long, value_name = "SOCKET")]
+    journal: Option<PathBuf>,
 }
 
 impl TargetArgs {
@@ -54,6 +58,11 @@ impl TargetArgs {
             bail!("say with --esp where the boot partition is mounted: without one, nothing can boot");
         }
         Ok(())
+    }
+
+    /// Where what happens to the deployments is told.
+    pub fn journal(&self) -> Journal {
+        Journal::new(self.journal.as_deref(), self.running().is_some())
     }
 
     /// The deployment that runs, if the sysroot is that of the booted system.

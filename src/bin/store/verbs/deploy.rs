@@ -5,7 +5,8 @@ use std::time::Instant;
 use anyhow::bail;
 use sealstone::boot::Karg;
 use sealstone::deploy::{
-    Applied, DeployRequest, DeploymentStatus, Finalise, Predecessor, State, apply, plan_deploy, status,
+    Applied, DeployRequest, DeploymentStatus, Finalise, Plan, Predecessor, State, Target, apply, plan_deploy,
+    status,
 };
 use sealstone::import::catalogue::Catalogue;
 use serde::Serialize;
@@ -14,6 +15,7 @@ use super::planned::{PlanFlags, RetentionFlags, now, show, warnings};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::image::short_id;
+use crate::journal::Event;
 use crate::output::{Bytes, Elapsed, Facts, escape, plural, write_document};
 use crate::target::TargetArgs;
 
@@ -80,6 +82,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let start = Instant::now();
     let done = apply(&target, &plan, context.control()?)?;
     let elapsed = start.elapsed();
+    tell(args, &target, &plan);
     let status = status(&target, args.target.running().as_ref())?;
     let wanted = plan.deployment.as_ref().map(|record| record.id);
     let deployment = status.deployments.iter().find(|deployment| Some(deployment.record.id) == wanted);
@@ -131,6 +134,16 @@ fn request(args: &Args, request: DeployRequest) -> DeployRequest {
         karg_deletes: args.karg_delete.iter().map(ToString::to_string).collect(),
         ..request
     }
+}
+
+/// Tells the journal, if something was done.
+fn tell(args: &Args, target: &Target, plan: &Plan) {
+    let Some(record) = plan.deployment.as_ref().filter(|_| !plan.is_empty()) else { return };
+    let (event, what) = match record.state {
+        State::Staged => (Event::Staged, "is staged, and boots after the next shutdown"),
+        _ => (Event::Deployed, "boots next"),
+    };
+    args.target.journal().tell_of(event, target, Some(&record.id), what, plan);
 }
 
 fn facts(deployment: &DeploymentStatus, done: &Applied) -> Facts {

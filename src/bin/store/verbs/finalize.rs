@@ -5,6 +5,7 @@ use sealstone::deploy::plan_finalize;
 use super::planned::{PlanFlags, run as run_plan};
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::journal::Event;
 use crate::target::TargetArgs;
 
 /// Let what is staged boot next
@@ -27,8 +28,24 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+    let done = finalize(args, context);
+    if let Err(error) = &done
+        && !args.flags.dry_run
+    {
+        // At shutdown nobody reads the terminal.
+        let message = format!("what is staged could not be finalised, the old system boots: {error:#}");
+        args.target.journal().tell(Event::FinaliseFailed, &message, None);
+    }
+    done
+}
+
+fn finalize(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     args.target.require_esp()?;
     let target = args.target.open(context)?;
     let plan = plan_finalize(&target, args.target.running().as_ref(), args.unlock)?;
-    run_plan(&target, &plan, &args.flags, context, "finalised")
+    let exit = run_plan(&target, &plan, &args.flags, context, "finalised")?;
+    if let Some(record) = plan.deployment.as_ref().filter(|_| !args.flags.dry_run) {
+        args.target.journal().tell_of(Event::Deployed, &target, Some(&record.id), "boots next", &plan);
+    }
+    Ok(exit)
 }

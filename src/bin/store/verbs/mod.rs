@@ -41,4 +41,8 @@ pub mod rm;
 pub mod rollback;
 pub mod status;
 mod status_remarks;
+pub mod switch;
 pub mod umount;
+pub mod update;
+mod update_run;
+mod update_show;

@@ -32,6 +32,8 @@ pub fn describe(step: &Step) -> String {
             format!("remove entry {} from boot partition {esp}", escape(name.as_bytes()))
         }
         Step::RemoveState { id } => format!("remove /etc of {}", short_id(id, false)),
+        Step::WriteOrigin { id } => format!("write the origin of {}", short_id(id, false)),
+        Step::ReleaseManifest { manifest } => format!("stop keeping manifest {}", short_id(manifest, false)),
         Step::Release { deployment, .. } => {
             format!("stop keeping the image of {}", short_id(&deployment.id, false))
         }

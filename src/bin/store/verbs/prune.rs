@@ -39,5 +39,9 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     } else {
         plan_prune(&target, &args.retention.policy(), running.as_ref(), now()?)?
     };
-    run_plan(&target, &plan, &args.flags, context, "pruned")
+    let exit = run_plan(&target, &plan, &args.flags, context, "pruned")?;
+    if !args.flags.dry_run {
+        args.target.journal().tell_pruned(&plan);
+    }
+    Ok(exit)
 }

@@ -5,6 +5,7 @@ use sealstone::deploy::plan_rollback;
 use super::planned::{PlanFlags, run as run_plan};
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::journal::Event;
 use crate::target::TargetArgs;
 
 /// Boot the other deployment next
@@ -27,5 +28,15 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     args.target.require_esp()?;
     let target = args.target.open(context)?;
     let plan = plan_rollback(&target, args.target.running().as_ref())?;
-    run_plan(&target, &plan, &args.flags, context, "rolled back")
+    let exit = run_plan(&target, &plan, &args.flags, context, "rolled back")?;
+    if !args.flags.dry_run {
+        args.target.journal().tell_of(
+            Event::RolledBack,
+            &target,
+            None,
+            "boots next, after a rollback",
+            &plan,
+        );
+    }
+    Ok(exit)
 }

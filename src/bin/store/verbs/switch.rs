@@ -1,0 +1,62 @@
+//! `store switch REFERENCE`: follows another image from now on.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use sealstone::deploy::tracked;
+use sealstone::import::source::Reference;
+
+use crate::context::Context;
+use crate::exit::Exit;
+
+use super::update_run::{self, Following, Options};
+
+/// Follow another image from now on, and make it what boots next
+///
+/// Like an update whose image comes from elsewhere: kernel arguments, overlays, /etc, /var and pins of this machine are kept, and the old
+/// system stays bootable. Later updates come from REFERENCE.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  store switch docker://quay.io/example/os:stable --esp /boot
+  store switch --check docker://quay.io/example/os:next
+  store switch oci:/media/usb/os --sysroot /mnt --esp /mnt/boot")]
+pub struct Args {
+    /// Where the image is: TRANSPORT:PLACE, as `store help import` lists them
+    reference: String,
+    #[command(flatten)]
+    options: Options,
+}
+
+pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+    let place = absolute(args.reference.parse()?)?;
+    if place.is_standard_input() {
+        bail!("updates cannot come from the standard input: name a place that stays");
+    }
+    let target = args.options.target.open(context)?;
+    let running = args.options.target.running();
+    if tracked(&target, running.as_ref())?.is_none() {
+        bail!("nothing is deployed here: `store deploy` installs, and updates follow");
+    }
+    let following = Following { target, running, name: place.to_string(), place };
+    update_run::run(&following, &args.options, context)
+}
+
+/// The reference from anywhere: it is followed by whoever updates later, in whichever folder.
+fn absolute(reference: Reference) -> anyhow::Result<Reference> {
+    let whole = |path: &Path| -> anyhow::Result<PathBuf> {
+        std::path::absolute(path).with_context(|| format!("find {}", path.display()))
+    };
+    Ok(match reference {
+        Reference::Layout { path, choice } => Reference::Layout { path: whole(&path)?, choice },
+        Reference::Archive { path, choice } if path.as_os_str() != "-" => {
+            Reference::Archive { path: whole(&path)?, choice }
+        }
+        Reference::DockerArchive { path, choice } if path.as_os_str() != "-" => {
+            Reference::DockerArchive { path: whole(&path)?, choice }
+        }
+        Reference::Dir { path } => Reference::Dir { path: whole(&path)? },
+        Reference::Tar { path } if path.as_os_str() != "-" => Reference::Tar { path: whole(&path)? },
+        other => other,
+    })
+}

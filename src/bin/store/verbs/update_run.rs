@@ -1,0 +1,276 @@
+//! What `store update` and `store switch` do: check, import, plan, apply, and tell the journal.
+
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use sealstone::deploy::{
+    DeployRequest, DeploymentId, Fallback, Fetch, Finalise, Plan, Record, State, Target, UpdateCheck,
+    Verdict, apply, check_update, import_image, known_update_request, plan_finalize, plan_remember,
+    plan_remove, plan_unlock, plan_update, status, update_request,
+};
+use sealstone::import::oci::Platform;
+use sealstone::import::source::{Reference, Source};
+use sealstone::import::{ImportOptions, Reserve};
+
+use crate::args::Reporting;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::journal::Event;
+use crate::output::escape;
+use crate::reboot::reboot;
+use crate::registry::RegistryArgs;
+use crate::source;
+use crate::target::TargetArgs;
+
+use super::planned::now;
+use super::update_show::{self, Done, Outcome};
+
+/// The flags of both verbs.
+#[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
+pub struct Options {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Say whether there is something new, and change nothing: only the image's documents are fetched
+    #[arg(long, conflicts_with_all = ["download_only", "apply", "dry_run"])]
+    check: bool,
+    /// Make all of it, and leave it alone at shutdown until `update --from-downloaded` asks for it
+    #[arg(long, conflicts_with = "apply")]
+    download_only: bool,
+    /// Do not wait for a shutdown: make it what boots next now, and reboot if it is this system
+    #[arg(long)]
+    apply: bool,
+    /// With --apply, leave the reboot to somebody else
+    #[arg(long, requires = "apply")]
+    no_reboot: bool,
+    /// Print the plan, and change nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Which image of an index [default: linux on this processor]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<Platform>,
+    /// Leave so much of the file system free, as in 500M or 2GiB [default: 3 % of it, at most 1 GiB]
+    #[arg(long, value_name = "SIZE", value_parser = crate::size::parse)]
+    min_free: Option<u64>,
+    #[command(flatten)]
+    registry: RegistryArgs,
+    #[command(flatten)]
+    pub reporting: Reporting,
+}
+
+impl Options {
+    fn import(&self) -> ImportOptions {
+        let mut options = ImportOptions::default();
+        if let Some(platform) = &self.platform {
+            options.platform = platform.clone();
+        }
+        options.reserve = self.min_free.map_or_else(Reserve::default, Reserve::bytes);
+        options
+    }
+
+    /// A system that does not run has nothing to wait for.
+    const fn finalise(&self, running: Option<&DeploymentId>) -> Finalise {
+        match (self.download_only, self.apply, running) {
+            (true, ..) => Finalise::AtShutdown { locked: true },
+            (false, false, Some(_)) => Finalise::AtShutdown { locked: false },
+            (false, ..) => Finalise::Now,
+        }
+    }
+}
+
+/// What is followed, and where.
+pub struct Following {
+    pub target: Target,
+    pub running: Option<DeploymentId>,
+    /// The reference as it is recorded.
+    pub name: String,
+    pub place: Reference,
+}
+
+/// Checks, and does what is to be done.
+pub fn run(following: &Following, options: &Options, context: &Context) -> anyhow::Result<Exit> {
+    let start = Instant::now();
+    let Following { target, running, name, place } = following;
+    let import = options.import();
+    let what = || format!("update from {}", escape(name.as_bytes()));
+    let source = source::open(place, &options.registry, &import, &target.repository, context)?;
+    let check = check_update(target, running.as_ref(), name, &*source, &import).with_context(what)?;
+    let run = Run { target, running: running.as_ref(), options, context, start };
+    run.tell_fallback();
+    if options.check {
+        return update_show::check(&check, options.reporting.json, context);
+    }
+    if options.dry_run {
+        return update_show::plan(&check, run.plan_of(&check)?.as_ref(), options.reporting.json, context);
+    }
+    match check.verdict {
+        Verdict::Available => run.update(name, &*source, &import).with_context(what),
+        Verdict::Withdrawn => run.withdraw(),
+        Verdict::Current | Verdict::Queued => run.nothing_new(&check),
+    }
+}
+
+/// Takes what was downloaded: it is finalised at the next shutdown from now on, or now.
+pub fn from_downloaded(
+    target: &Target,
+    running: Option<&DeploymentId>,
+    options: &Options,
+    context: &Context,
+) -> anyhow::Result<Exit> {
+    let run = Run { target, running, options, context, start: Instant::now() };
+    let Some(staged) = staged(target)? else {
+        bail!("nothing was downloaded: `store update --download-only` does that");
+    };
+    if options.finalise(running) == Finalise::Now {
+        return run.finish_staged(&staged);
+    }
+    let plan = plan_unlock(target, &staged.id, running)?;
+    run.finish(Outcome::Staged, &plan, &staged.id)
+}
+
+/// The deployment that waits to be finalised.
+fn staged(target: &Target) -> anyhow::Result<Option<Record>> {
+    let (records, _) = target.sysroot.records()?;
+    Ok(records.into_iter().find(|record| record.state == State::Staged))
+}
+
+/// One run.
+struct Run<'a> {
+    target: &'a Target,
+    running: Option<&'a DeploymentId>,
+    options: &'a Options,
+    context: &'a Context,
+    start: Instant,
+}
+
+impl Run<'_> {
+    /// Brings the image in, and makes it what boots next.
+    fn update(&self, name: &str, source: &dyn Source, import: &ImportOptions) -> anyhow::Result<Exit> {
+        self.options.target.require_esp()?;
+        let imported = import_image(&self.target.repository, source, name, import, self.context.control()?)?;
+        let finalise = self.options.finalise(self.running);
+        let request = update_request(name, &imported, self.running.copied(), finalise, now()?)?;
+        self.deploy(&request)
+    }
+
+    /// Makes an imported image what boots next.
+    fn deploy(&self, request: &DeployRequest) -> anyhow::Result<Exit> {
+        let plan = plan_update(self.target, request)?;
+        let Some(record) = &plan.deployment else {
+            // The content was there already.
+            let Some(next) = plan.rewritten.first().map(|record| record.id) else {
+                bail!("the system changed meanwhile: run it again");
+            };
+            return self.finish(Outcome::SameContent, &plan, &next);
+        };
+        let outcome = match (record.state, record.locked) {
+            (State::Staged, true) => Outcome::Downloaded,
+            (State::Staged, false) => Outcome::Staged,
+            _ => Outcome::Deployed,
+        };
+        self.finish(outcome, &plan, &record.id)
+    }
+
+    /// What waits is not what the reference names any more; what runs is.
+    fn withdraw(&self) -> anyhow::Result<Exit> {
+        let Some(staged) = staged(self.target)? else { bail!("the system changed meanwhile: run it again") };
+        let plan = plan_remove(self.target, &staged.id, self.running)?;
+        self.finish(Outcome::Withdrawn, &plan, &staged.id)
+    }
+
+    fn nothing_new(&self, check: &UpdateCheck) -> anyhow::Result<Exit> {
+        if let Some(plan) = plan_remember(self.target, check, self.running)? {
+            apply(self.target, &plan, self.context.control()?)?;
+        }
+        let waits = check.verdict == Verdict::Queued;
+        if waits
+            && self.options.apply
+            && let Some(staged) = staged(self.target)?
+        {
+            return self.finish_staged(&staged);
+        }
+        let outcome = if waits { Outcome::Queued } else { Outcome::Current };
+        let reboots = waits && self.options.apply;
+        self.show(&Done { outcome, deployment: check.deployment, ..Done::of(self.start) }, reboots)
+    }
+
+    /// Finalises what is staged now.
+    fn finish_staged(&self, staged: &Record) -> anyhow::Result<Exit> {
+        self.options.target.require_esp()?;
+        let plan = plan_finalize(self.target, self.running, true)?;
+        self.finish(Outcome::Deployed, &plan, &staged.id)
+    }
+
+    /// Applies a plan, tells the journal, and shows what was done to a deployment.
+    fn finish(&self, outcome: Outcome, plan: &Plan, id: &DeploymentId) -> anyhow::Result<Exit> {
+        let done = apply(self.target, plan, self.context.control()?)?;
+        self.tell(outcome, plan, id);
+        let Fetch { bytes, layers } = plan.fetch;
+        let done = Done {
+            outcome,
+            deployment: Some(*id),
+            record: plan.record(id).cloned(),
+            fetched_bytes: bytes,
+            fetched_layers: layers,
+            steps: done.steps,
+            warnings: plan.warnings.clone(),
+            ..Done::of(self.start)
+        };
+        self.show(&done, outcome == Outcome::Deployed && self.options.apply)
+    }
+
+    /// Shows what was done; and with `--apply` reboots the system that runs.
+    fn show(&self, done: &Done, reboots: bool) -> anyhow::Result<Exit> {
+        let reboots = reboots && self.running.is_some() && !self.options.no_reboot;
+        update_show::done(done, reboots, self.options.reporting.json, self.context)?;
+        if reboots {
+            reboot()?;
+        }
+        Ok(Exit::Done)
+    }
+
+    fn tell(&self, outcome: Outcome, plan: &Plan, id: &DeploymentId) {
+        let journal = self.options.target.journal();
+        let told = match outcome {
+            Outcome::Staged => Some((Event::Staged, "is staged, and boots after the next shutdown")),
+            Outcome::Downloaded => {
+                Some((Event::Downloaded, "is downloaded, and waits until it is asked for"))
+            }
+            Outcome::Deployed => Some((Event::Deployed, "boots next")),
+            _ => None,
+        };
+        match told {
+            Some((event, what)) => journal.tell_of(event, self.target, Some(id), what, plan),
+            None => journal.tell_pruned(plan),
+        }
+    }
+
+    /// Tells why what runs is not what should, if so. That it cannot be known now stops no update.
+    fn tell_fallback(&self) {
+        let Some(running) = self.running else { return };
+        let Ok(status) = status(self.target, Some(running)) else { return };
+        if let Some(Fallback { deployment, reason }) = status.fallback {
+            let record = status.deployments.iter().find(|found| found.record.id == deployment);
+            let message = format!("the deployment {deployment} should run, and did not boot: {reason}");
+            self.options.target.journal().tell(Event::FellBack, &message, record.map(|found| &found.record));
+        }
+    }
+
+    /// The plan of what a check found, if the content is there.
+    fn plan_of(&self, check: &UpdateCheck) -> anyhow::Result<Option<Plan>> {
+        match check.verdict {
+            Verdict::Current | Verdict::Queued => Ok(plan_remember(self.target, check, self.running)?),
+            Verdict::Withdrawn => {
+                let staged = staged(self.target)?;
+                let plan = |staged: Record| plan_remove(self.target, &staged.id, self.running);
+                Ok(staged.map(plan).transpose()?)
+            }
+            Verdict::Available => {
+                let finalise = self.options.finalise(self.running);
+                let running = self.running.copied();
+                let request = known_update_request(self.target, check, running, finalise, now()?)?;
+                Ok(request.map(|request| plan_update(self.target, &request)).transpose()?)
+            }
+        }
+    }
+}

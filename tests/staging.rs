@@ -1,0 +1,176 @@
+//! Updates of the system that runs: staged, finalised, told to the journal. The command is run where `/sysroot` is a machine's,
+//! and the kernel's command line names its deployment: in mount namespaces of its own, which needs root.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test, with ordinary files"
+)]
+
+mod kit;
+
+use std::collections::BTreeMap;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use kit::machine::Machine;
+use kit::web_registry::WebRegistry;
+use kit::{Image, Layer, Outcome, skip};
+
+const SYSROOT: &str = "/sysroot";
+
+fn system(version: &str) -> Image {
+    let release = format!("ID=example\nVERSION_ID={version}\nPRETTY_NAME=\"Example {version}\"\n");
+    let top = Layer::new().file("usr/lib/os-release", release.as_bytes());
+    Image::new().layer(Layer::system("6.1.0")).layer(top)
+}
+
+/// A machine that runs version 1 of `stable`, and its journal.
+struct Running {
+    machine: Machine,
+    registry: WebRegistry,
+    journal: UnixDatagram,
+    /// The folder was made for the test.
+    made_sysroot: bool,
+}
+
+impl Running {
+    /// `None`, and a line that says so, where that cannot be.
+    fn new(test: &str) -> Option<Self> {
+        let can_unshare = Command::new("unshare").args(["--mount", "true"]).output();
+        if !kit::is_root() || !can_unshare.is_ok_and(|output| output.status.success()) {
+            skip(test, "mount namespaces need root");
+            return None;
+        }
+        if Path::new(SYSROOT).join("composefs").exists() {
+            skip(test, "this machine has a sysroot of its own");
+            return None;
+        }
+        let made_sysroot = std::fs::create_dir(SYSROOT).is_ok();
+        let (machine, registry) = (Machine::new(), WebRegistry::start());
+        let journal = UnixDatagram::bind(machine.sandbox.path("journal")).unwrap();
+        journal.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        let running = Self { machine, registry, journal, made_sysroot };
+        running.push("1");
+        running.machine.install(&running.registry.reference("stable"), &["--karg", "quiet"]);
+        Some(running)
+    }
+
+    fn push(&self, version: &str) {
+        let folder = self.machine.sandbox.path(&format!("layout-{version}"));
+        system(version).write(&folder);
+        self.registry.push(&folder, "stable");
+    }
+
+    /// The command line of what boots first.
+    fn command_line(&self) -> String {
+        let entries = self.machine.entries();
+        let first = entries.values().find(|text| text.contains("sort-key bootc-example-0")).unwrap();
+        first.lines().find_map(|line| line.strip_prefix("options")).unwrap().trim().to_owned()
+    }
+
+    /// Runs a verb as on the system that was booted by `line`.
+    fn store(&self, line: &str, args: &[&str]) -> Outcome {
+        let path = |name: &str| self.machine.sandbox.path(name).display().to_string();
+        std::fs::write(path("cmdline"), format!("{line}\n")).unwrap();
+        let script =
+            "mount --bind \"$1\" /sysroot && mount --bind \"$2\" /proc/cmdline && shift 2 && exec \"$@\"";
+        let mut command = self.machine.sandbox.command([""; 0]);
+        let program = command.get_program().to_owned();
+        let environment: Vec<_> = command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+            .collect();
+        command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script, "sh", &path("sysroot"), &path("cmdline")]);
+        command.arg(program).args(args).args(["--esp", &path("esp"), "--journal", &path("journal")]);
+        command.env_clear().envs(environment).env_remove("SEALSTONE_REPO");
+        Outcome::of(command.current_dir(self.machine.sandbox.path(".")))
+    }
+
+    /// The entries of the journal since the last call: their fields.
+    fn told(&self) -> Vec<BTreeMap<String, String>> {
+        let mut told = Vec::new();
+        let mut buffer = [0; 4096];
+        while let Ok(len) = self.journal.recv(&mut buffer) {
+            let text = String::from_utf8(buffer[..len].to_vec()).unwrap();
+            let fields = text.lines().filter_map(|line| line.split_once('='));
+            told.push(fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect());
+        }
+        told
+    }
+
+    fn told_ids(&self) -> Vec<String> {
+        self.told().iter().map(|fields| fields["MESSAGE_ID"].clone()).collect()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.made_sysroot {
+            let _ = std::fs::remove_dir(SYSROOT);
+        }
+    }
+}
+
+const STAGED: &str = "c78672ca73b84a2e91194084dd535683";
+const DOWNLOADED: &str = "89d8c41783494d1e8d8c72b20fdcb848";
+const DEPLOYED: &str = "b3e886883cff4e21af6be5e02d33e734";
+const ROLLED_BACK: &str = "26f3b1eb24464d12aa5e7b544a6b5468";
+
+#[test]
+fn an_update_of_the_running_system_waits_for_the_shutdown_and_the_journal_tells_of_it() {
+    let test = "an_update_of_the_running_system_waits_for_the_shutdown_and_the_journal_tells_of_it";
+    let Some(running) = Running::new(test) else { return };
+    let (one, entries) = (running.command_line(), running.machine.entries());
+    running.push("2");
+    let update = ["update", "--json", "--tls-verify=false"];
+    let done = running.store(&one, &update).json();
+    assert_eq!((&done["outcome"], &done["reboots"]), (&"staged".into(), &false.into()));
+    assert_eq!(running.machine.entries(), entries);
+    let told = running.told();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0]["MESSAGE_ID"], STAGED);
+    assert_eq!(told[0]["MESSAGE"], "Example 2 is staged, and boots after the next shutdown");
+    assert_eq!(told[0]["SEALSTONE_REFERENCE"], running.registry.reference("stable"));
+    assert_eq!(told[0]["SEALSTONE_DEPLOYMENT"], done["deployment"].as_str().unwrap());
+    assert_eq!((told[0]["SEALSTONE_VERSION"].as_str(), told[0]["PRIORITY"].as_str()), ("2", "5"));
+    assert_eq!(running.store(&one, &update).json()["outcome"], "queued");
+
+    let id = |line: &str| line.split("composefs=").nth(1).unwrap().trim_start_matches('?')[..128].to_owned();
+    running.store(&one, &["finalize"]).succeeds();
+    assert_eq!(running.told_ids(), [DEPLOYED]);
+    let two = running.command_line();
+    assert_ne!(id(&one), id(&two));
+    assert_eq!(running.store(&two, &update).json()["outcome"], "current");
+
+    running.store(&two, &["rollback"]).succeeds();
+    assert_eq!(running.told_ids(), [ROLLED_BACK]);
+    assert_eq!(id(&running.command_line()), id(&one));
+}
+
+#[test]
+fn a_download_waits_for_its_window_and_is_applied_without_a_network() {
+    let Some(running) = Running::new("a_download_waits_for_its_window_and_is_applied_without_a_network")
+    else {
+        return;
+    };
+    let (one, entries) = (running.command_line(), running.machine.entries());
+    running.push("2");
+    let done = running.store(&one, &["update", "--json", "--tls-verify=false", "--download-only"]).json();
+    assert_eq!(done["outcome"], "downloaded");
+    assert_eq!(running.told_ids(), [DOWNLOADED]);
+    running.store(&one, &["finalize"]).succeeds();
+    assert_eq!(running.machine.entries(), entries, "what is locked was finalised");
+    running.registry.asked();
+    let apply = ["update", "--json", "--from-downloaded", "--apply", "--no-reboot"];
+    let done = running.store(&one, &apply).json();
+    assert_eq!((&done["outcome"], &done["reboots"]), (&"deployed".into(), &false.into()));
+    assert!(running.registry.asked().is_empty());
+    assert_eq!(running.told_ids(), [DEPLOYED]);
+    assert_ne!(running.machine.entries(), entries);
+}

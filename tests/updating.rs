@@ -1,0 +1,250 @@
+//! `store update` and `store switch`, from a registry in this process that keeps what it was asked: what nothing new costs,
+//! what a check reads and writes, what an update fetches, and what stays.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test, with ordinary files"
+)]
+
+mod kit;
+
+use kit::machine::Machine;
+use kit::registry::{Protection, Registry};
+use kit::web_registry::WebRegistry;
+use kit::{Image, Layer};
+use serde_json::Value;
+
+/// A system whose lower layer is every version's.
+fn system(version: &str) -> Image {
+    let release = format!("ID=example\nVERSION_ID={version}\nPRETTY_NAME=\"Example {version}\"\n");
+    let top =
+        Layer::new().file("usr/lib/os-release", release.as_bytes()).file("etc/version", version.as_bytes());
+    Image::new().layer(Layer::system("6.1.0")).layer(top)
+}
+
+/// A machine with version 1 from a registry, which follows the tag `stable` there.
+fn installed() -> (Machine, WebRegistry) {
+    let (machine, registry) = (Machine::new(), WebRegistry::start());
+    push(&machine, &registry, "1", "stable");
+    machine.install(&registry.reference("stable"), &["--karg", "console=ttyS0"]);
+    machine.store(["update"]).succeeds();
+    registry.asked();
+    (machine, registry)
+}
+
+fn push(machine: &Machine, registry: &WebRegistry, version: &str, tag: &str) -> String {
+    let folder = machine.sandbox.path(&format!("layout-{version}"));
+    system(version).write(&folder);
+    registry.push(&folder, tag)
+}
+
+fn titles(machine: &Machine) -> Vec<String> {
+    let status = machine.store(["status", "--json"]).json();
+    let titles = status["deployments"].as_array().unwrap().iter();
+    titles.map(|deployment| deployment["os"]["title"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn an_update_without_anything_new_is_one_head_and_writes_nothing() {
+    let (machine, registry) = installed();
+    let before = machine.snapshot();
+    for arguments in [&["update"][..], &["update", "--check"], &["update", "--dry-run"]] {
+        machine.store(arguments).succeeds();
+        assert_eq!(registry.asked(), ["HEAD /v2/some/image/manifests/stable"], "{arguments:?}");
+        assert_eq!(machine.snapshot(), before, "{arguments:?}");
+    }
+    let check = machine.store(["update", "--check", "--json"]).json();
+    assert_eq!((&check["verdict"], &check["changed"]), (&"current".into(), &false.into()));
+    // Where HEAD is refused, a GET of the manifest tells.
+    registry.asked();
+    registry.refuse_head();
+    machine.store(["update"]).succeeds();
+    let asked = registry.asked();
+    assert!(asked.contains(&"GET /v2/some/image/manifests/stable".to_owned()), "{asked:?}");
+    assert!(asked.iter().all(|line| !line.contains("/blobs/")), "{asked:?}");
+    assert_eq!(machine.snapshot(), before);
+}
+
+#[test]
+fn a_check_reads_documents_alone_and_changes_nothing_even_when_the_image_is_there() {
+    let (machine, registry) = installed();
+    push(&machine, &registry, "2", "stable");
+    let before = machine.snapshot();
+    let check = machine.store(["update", "--check", "--json"]).json();
+    assert_eq!((&check["verdict"], &check["changed"]), (&"available".into(), &true.into()));
+    assert_eq!(check["layers"].as_array().unwrap().len(), 2);
+    let to_fetch = check["bytes_to_fetch"].as_u64().unwrap();
+    assert_eq!(check["layers"][0]["bytes_to_fetch"], 0);
+    assert_eq!(check["layers"][1]["bytes_to_fetch"], to_fetch);
+    let layers: Vec<&Value> = check["layers"].as_array().unwrap().iter().collect();
+    let asked = registry.asked();
+    assert_eq!(asked.len(), 3, "{asked:?}");
+    assert_eq!(asked[0], "HEAD /v2/some/image/manifests/stable");
+    assert_eq!(asked[1], "GET /v2/some/image/manifests/stable");
+    let config = check["available"]["config"].as_str().unwrap();
+    assert_eq!(asked[2], format!("GET /v2/some/image/blobs/{config}"), "{layers:?}");
+    assert_eq!(machine.snapshot(), before);
+
+    // bootc staged an update here: the image is in the store, and not deployed.
+    machine.import(&registry.reference("stable"), "other:name").succeeds();
+    let before = machine.snapshot();
+    let check = machine.store(["update", "--check", "--json"]).json();
+    assert_eq!((&check["verdict"], &check["bytes_to_fetch"]), (&"available".into(), &0.into()));
+    assert_eq!(machine.snapshot(), before);
+    let plan = machine.store(["update", "--dry-run", "--json"]).json();
+    assert!(!plan["steps"].as_array().unwrap().is_empty());
+    assert_eq!(machine.snapshot(), before);
+    assert_eq!(titles(&machine), ["Example 1"]);
+}
+
+#[test]
+fn an_update_fetches_what_is_missing_and_keeps_what_is_this_machines() {
+    let (machine, registry) = installed();
+    let manifest = push(&machine, &registry, "2", "stable");
+    let done = machine.store(["update", "--json"]).json();
+    assert_eq!((&done["outcome"], &done["manifest"]), (&"deployed".into(), &manifest.as_str().into()));
+    assert_eq!(done["fetched_layers"], 1);
+    assert_eq!(done["reboots"], false);
+    assert_eq!(titles(&machine), ["Example 2", "Example 1"]);
+    let status = machine.store(["status", "--json"]).json();
+    for deployment in status["deployments"].as_array().unwrap() {
+        assert_eq!(deployment["health"]["is"], "good");
+        assert!(deployment["kargs"].to_string().contains("console=ttyS0"), "{}", deployment["kargs"]);
+    }
+    // Again: nothing is new, and that is known by the digest that the update recorded.
+    registry.asked();
+    let before = machine.snapshot();
+    let again = machine.store(["update", "--json"]).json();
+    assert_eq!(again["outcome"], "current");
+    assert_eq!(registry.asked().len(), 1);
+    assert_eq!(machine.snapshot(), before);
+    machine.store(["rollback"]).succeeds();
+    assert_eq!(titles(&machine), ["Example 1", "Example 2"]);
+}
+
+#[test]
+fn the_same_content_under_another_manifest_is_noted_and_boots_nothing_anew() {
+    let (machine, registry) = installed();
+    let entries = machine.entries();
+    // A reproducible rebuild: an index above it, and then other bytes of the same layers.
+    let index = registry.wrap("stable", "rebuilt");
+    let done = machine.store(["update", "--json"]).json();
+    assert_eq!(done["outcome"], "current");
+    let folder = machine.sandbox.path("rebuilt");
+    let rebuilt = system("1").with_label("build", "2");
+    rebuilt.write(&folder);
+    let manifest = registry.push(&folder, "stable");
+    assert_ne!(index, manifest);
+    let done = machine.store(["update", "--json"]).json();
+    assert_eq!((&done["outcome"], &done["manifest"]), (&"same-content".into(), &manifest.as_str().into()));
+    assert_eq!(machine.entries(), entries);
+    assert_eq!(titles(&machine), ["Example 1"]);
+    registry.asked();
+    assert_eq!(machine.store(["update", "--json"]).json()["outcome"], "current");
+    assert_eq!(registry.asked(), ["HEAD /v2/some/image/manifests/stable"]);
+    // What the old manifest kept goes with it, and all that the deployment needs stays.
+    machine.repository(["gc"]).succeeds();
+    machine.repository(["fsck"]).succeeds();
+    let status = machine.store(["status", "--json"]).json();
+    assert_eq!(status["deployments"][0]["health"]["is"], "good");
+    assert_eq!(status["deployments"][0]["image"]["manifest"], manifest.as_str());
+}
+
+#[test]
+fn a_switch_changes_what_updates_follow_and_keeps_the_rest() {
+    let (machine, registry) = installed();
+    push(&machine, &registry, "3", "next");
+    let next = registry.reference("next");
+    let before = machine.snapshot();
+    let check = machine.store(["switch", "--check", "--json", &next]).json();
+    assert_eq!(check["reference"], next.as_str());
+    assert_eq!(machine.snapshot(), before);
+    let done = machine.store(["switch", "--json", &next]).json();
+    assert_eq!((&done["outcome"], &done["reference"]), (&"deployed".into(), &next.as_str().into()));
+    assert_eq!(titles(&machine), ["Example 3", "Example 1"]);
+    push(&machine, &registry, "4", "next");
+    machine.store(["update"]).succeeds();
+    assert_eq!(titles(&machine)[0], "Example 4");
+    // To a reference with the same content: it is followed from now on, and nothing has to boot.
+    let entries = machine.entries();
+    registry.push(&machine.sandbox.path("layout-4"), "other");
+    let other = registry.reference("other");
+    let done = machine.store(["switch", "--json", &other]).json();
+    assert_eq!((&done["outcome"], &done["reference"]), (&"same-content".into(), &other.as_str().into()));
+    assert_eq!(machine.entries(), entries);
+    // A layout on this machine, named from a folder of it.
+    system("5").write(&machine.sandbox.path("local"));
+    let done = machine.store(["switch", "--json", "oci:local"]).json();
+    let expected = format!("oci:{}", machine.sandbox.path("local").display());
+    assert_eq!((&done["outcome"], &done["reference"]), (&"deployed".into(), &expected.as_str().into()));
+}
+
+#[test]
+fn what_was_downloaded_is_taken_without_a_network() {
+    let (machine, registry) = installed();
+    push(&machine, &registry, "2", "stable");
+    let entries = machine.entries();
+    let done = machine.store(["update", "--download-only", "--json"]).json();
+    assert_eq!(done["outcome"], "downloaded");
+    assert_eq!(machine.entries(), entries);
+    registry.asked();
+    // What waits is not fetched again.
+    assert_eq!(machine.store(["update", "--json"]).json()["outcome"], "queued");
+    assert_eq!(registry.asked().len(), 1);
+    let done = machine.store(["update", "--from-downloaded", "--json"]).json();
+    assert_eq!(done["outcome"], "deployed");
+    assert!(registry.asked().is_empty());
+    assert_eq!(titles(&machine), ["Example 2", "Example 1"]);
+    let refused = machine.store(["update", "--from-downloaded"]).fails(1);
+    assert!(refused.contains("--download-only"), "{refused}");
+}
+
+#[test]
+fn a_tag_that_is_moved_back_withdraws_what_waits() {
+    let (machine, registry) = installed();
+    push(&machine, &registry, "2", "stable");
+    machine.store(["update", "--download-only"]).succeeds();
+    push(&machine, &registry, "3", "stable");
+    // Something newer takes the place of what waits.
+    let done = machine.store(["update", "--download-only", "--json"]).json();
+    assert_eq!(done["outcome"], "downloaded");
+    assert_eq!(titles(&machine).len(), 2);
+}
+
+#[test]
+fn from_debians_registry_a_system_is_updated_and_rolled_back() {
+    let machine = Machine::new();
+    let test = "from_debians_registry_a_system_is_updated_and_rolled_back";
+    let Some(registry) = Registry::start(&machine.sandbox, Protection::default(), test) else { return };
+    let push = |version: &str| {
+        system(version).write(&machine.sandbox.path(&format!("layout-{version}")));
+        let layout = format!("oci:layout-{version}:latest");
+        registry.push(&machine.sandbox, &layout, "some/image:stable", &["--preserve-digests"]);
+    };
+    push("1");
+    machine.install(&format!("docker://{}/some/image:stable", registry.host()), &[]);
+    assert_eq!(machine.store(["update", "--json"]).json()["outcome"], "current");
+    push("2");
+    let check = machine.store(["update", "--check", "--json"]).json();
+    assert_eq!((&check["verdict"], &check["layers"][0]["present"]), (&"available".into(), &true.into()));
+    assert_eq!(machine.store(["update", "--json"]).json()["outcome"], "deployed");
+    assert_eq!(titles(&machine), ["Example 2", "Example 1"]);
+    assert_eq!(machine.store(["update", "--check", "--json"]).json()["verdict"], "current");
+    machine.store(["rollback"]).succeeds();
+    assert_eq!(titles(&machine), ["Example 1", "Example 2"]);
+    machine.repository(["fsck"]).succeeds();
+}
+
+#[test]
+fn a_name_that_says_of_no_place_is_refused_with_what_to_do() {
+    let machine = Machine::new();
+    machine.store(["update"]).fails(1);
+    system("1").write(&machine.sandbox.path("layout"));
+    machine.import("oci:layout", "os:1").succeeds();
+    machine.store(["deploy", "os:1"]).succeeds();
+    let refused = machine.store(["update"]).fails(2);
+    assert!(refused.contains("store switch"), "{refused}");
+}
