@@ -118,7 +118,7 @@ fn refusal(sandbox: &Sandbox) -> Value {
 }
 
 /// Verbs that answer of the images `one` and `two`, in this order.
-const READS_AND_MORE: [&[&str]; 18] = [
+const READS_AND_MORE: [&[&str]; 23] = [
     &["images", "--json"],
     &["inspect", "--json", "one"],
     &["ls", "-R", "--json", "one"],
@@ -130,6 +130,11 @@ const READS_AND_MORE: [&[&str]; 18] = [
     &["gc", "--json", "--dry-run"],
     &["inspect", "--json", "oci:two"],
     &["export", "--json", "one", "oci:exported:one"],
+    &["bound", "list", "--json", "one"],
+    &["bound", "lint", "--json", "one"],
+    &["bound", "annotate", "--json", "one", "oci:exported:one"],
+    &["bundle", "export", "--json", "one", "oci:bundle"],
+    &["bundle", "import", "--json", "oci:bundle"],
     &["init", "--json", "--repo", "other"],
     &["copy", "--json", "--dry-run", "repo", "other", "one"],
     &["copy", "--json", "repo", "other", "one"],
@@ -184,6 +189,7 @@ fn every_document_has_its_documented_shape_and_every_documented_one_is_checked()
         &["pin", "--json", "default", "--sysroot", "sysroot", "--esp", "esp"],
         &["prune", "--json", "--dry-run", "--keep", "1", "--sysroot", "sysroot", "--esp", "esp"],
         &["kargs", "set", "a=1", "--json", "--sysroot", "sysroot", "--esp", "esp", "--repo", &repository],
+        &["bound", "sync", "--json", "--sysroot", "sysroot", "--repo", &repository],
     ] {
         run(args);
     }

@@ -12,6 +12,7 @@
 )]
 
 pub mod artifact;
+pub mod bound;
 pub mod http;
 pub mod layer;
 pub mod layout;

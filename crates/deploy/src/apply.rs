@@ -9,6 +9,7 @@ mod crash_tests;
 #[cfg(test)]
 mod tests;
 
+mod bound;
 mod etc;
 mod state;
 
@@ -29,6 +30,8 @@ pub struct Applied {
     pub steps: usize,
     /// The files of `/etc` and `/var` that were written, and what of them needs root.
     pub populated: Populated,
+    /// The files of an image store that were written, and what of them needs root.
+    pub image_store: Populated,
 }
 
 /// Runs a plan.
@@ -96,6 +99,7 @@ impl<'a> Run<'a> {
             Step::WriteRecord { id, state } => self.write_record(id, *state)?,
             Step::MakeVar { image } => self.make_var(image)?,
             Step::MakeState { id, from, policy } => self.make_state(id, from.as_ref(), policy)?,
+            Step::MakeImageStore { id } => self.make_image_store(id)?,
             Step::MergeEtc { id, from, policy } => self.merge_etc(id, from, policy)?,
             Step::WriteKernel { esp, image, digest } => {
                 let esp = self.esp(*esp)?;

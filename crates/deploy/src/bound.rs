@@ -1,24 +1,43 @@
-//! Images that are bound to a system: they come and go with its deployment.
+//! Logically bound images: container images that an operating system image names, and that go where it goes.
 //!
-//! What lives here: what a record says of one. What does not: how an image names them, and who fetches them.
+//! What lives here: reading the units that name them ([`bound_units`]), resolving each to a digest and fetching it into
+//! the same repository ([`resolve_bound`], [`fetch_bound`]), what a deployment's record keeps of them ([`BoundImage`]), the
+//! read-only store that podman gets to see ([`image_store`]), and what can be told of an image that is not here
+//! ([`offered_bound`]). What does not: HTTP, which is the caller's [`BoundOpener`]; when any of it happens, which is the
+//! plan's. Invariants: a reference is resolved once, and from then on its digest alone counts; nothing of an image is run.
+//!
+//! Source of the rules: bootc, `docs/src/logically-bound-images.md`; quadlet, podman-systemd.unit(5).
 
-use sealstone_import::{ConfigDigest, ManifestDigest};
-use serde::{Deserialize, Serialize};
+mod annotation;
+mod condition;
+#[cfg(test)]
+mod crash_tests;
+mod fetch;
+mod hold;
+mod image;
+pub mod image_store;
+mod lint;
+mod offer;
+mod prepare;
+mod reference;
+mod resolve;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod unit_file;
+mod units;
 
-/// An image that a deployment's system runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BoundImage {
-    /// The unit that names it: a file's name in `bound-images.d`.
-    pub unit: String,
-    /// The reference in the unit.
-    pub reference: String,
-    /// What it was resolved to.
-    #[serde(with = "crate::record::text")]
-    pub manifest: ManifestDigest,
-    /// Its configuration.
-    #[serde(with = "crate::record::text")]
-    pub config: ConfigDigest,
-    /// What its layers take as they are transferred, in bytes, if that is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bytes: Option<u64>,
-}
+pub use annotation::{BOUND_ANNOTATION, annotation_of, read_annotation};
+pub use condition::{BoundCondition, bound_condition};
+pub use fetch::{FetchedBound, fetch_bound};
+pub use hold::HeldBound;
+pub use image::BoundImage;
+pub(crate) use image::documents;
+pub use lint::{BoundFinding, BoundFindingKind, lint_bound};
+pub use offer::{BoundOffer, OfferSource, OfferedBound, offered_bound};
+pub use prepare::{PreparedBound, prepare_bound};
+pub use reference::BoundReference;
+pub use resolve::{BoundOpener, ResolvedBound, moved_bound, resolve_bound};
+pub use unit_file::UnitFile;
+pub use units::{BoundRef, UnitFault, bound_refs, bound_units};

@@ -43,6 +43,14 @@ pub enum DeployError {
         /// What is wrong.
         reason: String,
     },
+    /// A unit of the image binds an image by a way that is not allowed, or names none: the image is wrong.
+    #[error("bound image unit {unit}: {reason}")]
+    BoundUnit {
+        /// The unit: the link's name.
+        unit: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A text is not what it should be: a profile, a deployment's id, a record.
     #[error("{text:?} is not a valid {what}: {reason}")]
     Invalid {

@@ -32,7 +32,8 @@
 
 mod adopt;
 mod apply;
-mod bound;
+pub mod bound;
+mod bundle;
 mod copy_image;
 mod deployment_id;
 mod entries;
@@ -66,6 +67,9 @@ mod update;
 pub use adopt::Unadopted;
 pub use apply::{Applied, apply};
 pub use bound::BoundImage;
+pub use bundle::{
+    ImportedBundle, WrittenBundle, bundle_index, bundled_images, export_bundle, forget_bundled, import_bundle,
+};
 pub use copy_image::{CopiedImage, copy_image};
 pub use deployment_id::DeploymentId;
 pub use entries::booted;
@@ -80,7 +84,7 @@ pub use overlay::Overlay;
 pub use plan::{
     DeployRequest, DeploymentsSection, EntriesSection, Fetch, Finalise, KargsSection, Plan, Predecessor,
     Pruned, Room, Step, plan_deploy, plan_finalize, plan_kargs, plan_pin, plan_prune, plan_reconcile,
-    plan_relabel, plan_remove, plan_rollback, plan_unlock,
+    plan_relabel, plan_remove, plan_rollback, plan_sync_bound, plan_unlock,
 };
 pub use populate::Populated;
 pub use profile::Profile;

@@ -6,6 +6,7 @@
 //! else; each step may be run twice; after any step the old system boots (rules D9, D11).
 
 mod boot_steps;
+mod bound;
 #[cfg(test)]
 mod damage_tests;
 mod deploy;
@@ -28,6 +29,7 @@ mod steps;
 mod tests;
 
 pub(crate) use boot_steps::{taken, unclaimed};
+pub use bound::plan_sync_bound;
 pub use deploy::plan_deploy;
 pub use finalize::plan_finalize;
 pub use kargs::plan_kargs;

@@ -14,7 +14,7 @@ use std::{
 
 use rustix::io::Errno;
 use sealstone_store::{
-    Control, ObjectId, Repository,
+    Control, Repository,
     disk::{Dir, Node, Timestamp},
     tree::{Content, FileType, InodeId, Metadata, Tree},
 };
@@ -28,6 +28,8 @@ pub struct Populated {
     pub files: u64,
     /// The content of regular files, in bytes.
     pub bytes: u64,
+    /// Bytes of those whose blocks are shared with the repository's objects, so that they were not written.
+    pub shared_bytes: u64,
     /// Files whose owner could not be set (this needs root).
     pub without_owner: u64,
     /// Extended attributes that could not be set.
@@ -47,6 +49,7 @@ impl Populated {
     pub(crate) const fn add(&mut self, other: Self) {
         self.files += other.files;
         self.bytes += other.bytes;
+        self.shared_bytes += other.shared_bytes;
         self.without_owner += other.without_owner;
         self.without_attributes += other.without_attributes;
         self.without_node += other.without_node;
@@ -168,7 +171,11 @@ impl Work<'_> {
                 dir.create_new(name, 0o600)?.write_all_at(0, bytes)?;
                 self.done.bytes += bytes.len() as u64;
             }
-            Content::External { object, .. } => self.done.bytes += self.object(dir, name, &object)?,
+            Content::External { object, .. } => {
+                let copied = self.repository.write_object_to(&object, &dir.create_new(name, 0o600)?)?;
+                self.done.bytes += copied.bytes;
+                self.done.shared_bytes += if copied.is_shared { copied.bytes } else { 0 };
+            }
             Content::Symlink(target) => dir.symlink(OsStr::from_bytes(target), name)?,
             Content::CharDevice(number) => {
                 return self.node(dir, name, inode, node(Node::CharDevice, number));
@@ -183,16 +190,6 @@ impl Work<'_> {
         }
         self.done.files += 1;
         self.attributes(dir, name, inode)
-    }
-
-    fn object(&self, dir: &Dir, name: &Path, object: &ObjectId) -> Result<u64, DeployError> {
-        let file = dir.create_new(name, 0o600)?;
-        let mut offset = 0;
-        Ok(self.repository.copy_object(object, |piece| {
-            file.write_all_at(offset, piece)?;
-            offset += piece.len() as u64;
-            Ok(())
-        })?)
     }
 
     fn node(&mut self, dir: &Dir, name: &Path, inode: InodeId, node: Node) -> Result<(), DeployError> {

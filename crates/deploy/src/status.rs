@@ -28,6 +28,7 @@ use sealstone_import::{
 
 use crate::{
     BrokenRecord, DeployError, DeploymentId, Record, State, Target, Unadopted,
+    bound::{BoundCondition, bound_condition},
     entries::{entries, menu, ranks},
     plan::{taken, unclaimed},
     target::{ADOPTED_KEY, BootWorld, World},
@@ -75,6 +76,9 @@ pub struct DeploymentStatus {
     pub adopted: bool,
     /// Whether it can boot.
     pub health: Health,
+    /// Whether its bound images are there; none if it binds none.
+    #[serde(rename = "bound_condition", skip_serializing_if = "Option::is_none")]
+    pub bound: Option<BoundCondition>,
     /// What it takes, if that was measured ([`measure_disk`]).
     pub disk: Option<DiskUse>,
     /// The architecture that the image's configuration states, by Go's name.
@@ -142,6 +146,7 @@ pub fn status(target: &Target, running: Option<&DeploymentId>) -> Result<Status,
             booted: running == Some(&record.id),
             adopted: world.adopted.contains(&record.id),
             health,
+            bound: bound_condition(&target.sysroot, &target.repository, record)?,
             disk: None,
             architecture,
             created,

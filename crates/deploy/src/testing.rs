@@ -75,7 +75,7 @@ pub(crate) fn layer(entries: &[Entry]) -> LayerTree {
 }
 
 /// The tar of these entries.
-fn tar_of(entries: &[Entry]) -> Vec<u8> {
+pub(crate) fn tar_of(entries: &[Entry]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (position, entry) in entries.iter().enumerate() {
         let mut header = tar::Header::new_gnu();

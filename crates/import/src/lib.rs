@@ -68,6 +68,7 @@ pub use import::{ImportOptions, Imported, import, import_layers};
 pub use limits::Limits;
 pub use look::{Bootability, OfferedImage, SourceImage, look, look_at_documents};
 pub use plan::{ImportPlan, PlannedLayer, plan_import};
+pub use record::stored_layer;
 pub use report::{ImportReport, LayerOrigin, LayerReport, ProcessorTime};
 pub use space::Reserve;
 pub use streams::ImageKind;

@@ -107,3 +107,18 @@ fn padded(id: &ObjectId) -> [u8; ID] {
     }
     bytes
 }
+
+/// The tree of a layer that the repository has, if an import with these options would use it.
+///
+/// # Errors
+/// When the store fails; damage to a record only makes it not count.
+pub fn stored_layer(
+    repository: &Repository,
+    diff_id: &DiffId,
+    options: &ImportOptions,
+) -> Result<Option<LayerTree>> {
+    Ok(match find(repository, diff_id, options)? {
+        StoredLayer::Whole(_, tree) => Some(tree),
+        StoredLayer::Stream(_) | StoredLayer::Absent => None,
+    })
+}

@@ -6,11 +6,14 @@
 //! (`verity=require`), elsewhere the image's bytes are checked before the kernel sees them; the mount's source is
 //! `composefs:<image id>`, by which bootc and we know it again.
 
+mod bind;
 mod kernel;
 mod mounted;
 pub(crate) mod probe;
 #[cfg(test)]
 mod tests;
+
+pub use bind::bind_read_only;
 
 use std::{os::fd::AsFd, path::Path};
 

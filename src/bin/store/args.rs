@@ -35,6 +35,7 @@ Bring images out:
   export       Write an image as an OCI layout or archive
   push         Push an image to a registry
   copy         Copy an image to another repository
+  bundle       Carry a system and the images that it binds to other machines
 
 Use:
   deploy       Make an image bootable: state, kernel, boot entry
@@ -48,6 +49,7 @@ Use:
   prune        Remove older deployments
   finalize     Let what is staged boot next
   reconcile    Bring the boot menu back to what the deployments' records say
+  bound        Look after the container images that a system binds
   mount        Mount an image, read-only and verified
   umount       Unmount it
 
@@ -157,6 +159,8 @@ pub enum Verb {
     Deploy(verbs::deploy::Args),
     Update(Box<verbs::update::Args>),
     Switch(Box<verbs::switch::Args>),
+    Bound(verbs::bound::Args),
+    Bundle(verbs::bundle::Args),
     Status(verbs::status::Args),
     Kargs(verbs::kargs::Args),
     Rollback(verbs::rollback::Args),

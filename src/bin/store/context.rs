@@ -1,10 +1,9 @@
 //! What every verb gets: where the repository is, how to write answers, and the control of long calls.
 
-use std::cell::OnceCell;
 use std::io::{self, BufWriter, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Context as _;
 use sealstone::store::disk::RealDisk;
@@ -24,7 +23,7 @@ pub struct Context {
     terminal: Terminal,
     bars: Option<Arc<Bars>>,
     /// Set once signals cancel: a second handler would take the first signal for a second one.
-    cancels: OnceCell<()>,
+    cancels: OnceLock<()>,
 }
 
 impl Context {
@@ -50,7 +49,7 @@ impl Context {
             control,
             terminal: Terminal::of_stdout(),
             bars,
-            cancels: OnceCell::new(),
+            cancels: OnceLock::new(),
         }
     }
 

@@ -187,7 +187,8 @@ fn of_deploy(error: &DeployError) -> (Exit, Option<&'static str>) {
         DeployError::Layer { .. }
         | DeployError::Policy { .. }
         | DeployError::ImageFile { .. }
-        | DeployError::TooBig { .. } => {
+        | DeployError::TooBig { .. }
+        | DeployError::BoundUnit { .. } => {
             (Exit::Untrusted, Some("nothing was published; the image has to be built differently"))
         }
         DeployError::Invalid { .. } => (Exit::Usage, None),

@@ -6,6 +6,7 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 mod args;
+mod bound;
 mod context;
 mod exit;
 mod failure;
@@ -61,6 +62,8 @@ fn run(verb: &Verb, context: &Context) -> anyhow::Result<Exit> {
         Verb::Deploy(args) => verbs::deploy::run(args, context),
         Verb::Update(args) => verbs::update::run(args, context),
         Verb::Switch(args) => verbs::switch::run(args, context),
+        Verb::Bound(args) => verbs::bound::run(args, context),
+        Verb::Bundle(args) => verbs::bundle::run(args, context),
         Verb::Status(args) => verbs::status::run(args, context),
         Verb::Kargs(args) => verbs::kargs::run(args, context),
         Verb::Rollback(args) => verbs::rollback::run(args, context),

@@ -168,5 +168,6 @@ fn make(
         planner.make.push(Step::MergeEtc { id, from, policy });
     }
     planner.plan.etc = EtcSection { from };
-    Ok(())
+    let bound = planner.plan.bound.clone();
+    super::bound::make_image_store(planner, &id, &bound, is_begun || !has_state)
 }

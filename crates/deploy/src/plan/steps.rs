@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::sections::{DeploymentsSection, EntriesSection, Fetch, KargsSection, Room};
 use crate::{
-    BoundImage, DeploymentId, EtcPolicy, EtcSection, ImageId, Record, State, keep::Keeping, target::World,
+    BoundImage, DeploymentId, EtcPolicy, EtcSection, ImageId, Record, State, bound::image_store::StorePlan,
+    keep::Keeping, target::World,
 };
 
 /// The version of plans in JSON.
@@ -32,6 +33,9 @@ pub struct Plan {
     pub etc: EtcSection,
     /// The bound images of the deployment that is made.
     pub bound: Vec<BoundImage>,
+    /// How the image store comes about that is made of them, and what it takes, if one is made and that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_store: Option<StorePlan>,
     /// What is fetched.
     pub fetch: Fetch,
     /// What is needed where, and what is free: the sysroot first, then each boot partition.
@@ -76,6 +80,11 @@ pub enum Step {
         /// What becomes of conflicts.
         #[serde(default)]
         policy: EtcPolicy,
+    },
+    /// Makes a deployment's image store of its bound images.
+    MakeImageStore {
+        /// The deployment.
+        id: DeploymentId,
     },
     /// Makes a deployment's `/etc` again, with the changes of another one, and puts it in the place of the old one.
     MergeEtc {
@@ -161,6 +170,7 @@ impl Plan {
             kargs: KargsSection::default(),
             etc: EtcSection::default(),
             bound: Vec::new(),
+            image_store: None,
             fetch: Fetch::default(),
             room: Vec::new(),
             warnings: Vec::new(),

@@ -38,7 +38,8 @@ pub(super) struct ArchiveSink {
     place: String,
     /// The layers so far, with their places in the image.
     layers: Mutex<Vec<(usize, Packed)>>,
-    config: Mutex<Option<(Digest, Vec<u8>)>>,
+    /// Configurations, and in a bundle manifests.
+    documents: Mutex<Vec<(Digest, Vec<u8>)>>,
 }
 
 impl ArchiveSink {
@@ -52,7 +53,7 @@ impl ArchiveSink {
             return Err(ImportError::Reference { text: place, reason });
         }
         let name = name.to_owned();
-        Ok(Self { parent, name, tag, place, layers: Mutex::default(), config: Mutex::default() })
+        Ok(Self { parent, name, tag, place, layers: Mutex::default(), documents: Mutex::default() })
     }
 }
 
@@ -140,7 +141,7 @@ impl Sink for ArchiveSink {
     }
 
     fn put_config(&self, digest: &Digest, bytes: &[u8], _control: &Control) -> Result<()> {
-        *lock(&self.config) = Some((*digest, bytes.to_vec()));
+        lock(&self.documents).push((*digest, bytes.to_vec()));
         Ok(())
     }
 
@@ -156,7 +157,7 @@ impl Sink for ArchiveSink {
             // Each goes, with its space, when it was copied.
             tar.blob(&blob, control)?;
         }
-        if let Some((digest, bytes)) = lock(&self.config).take() {
+        for (digest, bytes) in std::mem::take(&mut *lock(&self.documents)) {
             tar.folder(&format!("blobs/{}/", digest.algorithm().name()))?;
             tar.document(&member_name(&digest), &bytes)?;
         }

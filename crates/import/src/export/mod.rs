@@ -10,7 +10,9 @@
 //! Invariants: what the store has is hashed again on its way out, and a blob has a name only after its tar's digest was
 //! right; what names a thing is written after it; memory is bounded, whatever the size of a layer.
 
+mod annotate;
 mod archive;
+mod bundle;
 mod encoders;
 mod format;
 mod index;
@@ -28,6 +30,8 @@ use std::{path::Path, sync::Arc};
 
 use sealstone_store::{Control, Repository, disk::Disk};
 
+pub use annotate::annotate;
+pub use bundle::{BundleMember, ExportedBundle, export_bundle};
 pub use format::BlobFormat;
 pub use report::{BlobOrigin, ExportReport, ExportedLayer};
 pub use writer::{BlobSink, LayerWriter};

@@ -8,6 +8,7 @@
 //! out is checked against the digest that named it, by the caller, while it streams.
 
 mod archive;
+mod bundle;
 pub mod containers_storage;
 mod dir;
 mod docker_archive;
@@ -29,6 +30,8 @@ use std::{fmt, sync::Arc};
 use sealstone_store::disk::Disk;
 
 pub use archive::OciArchive;
+pub(crate) use bundle::{BUNDLE_INDEX, BUNDLE_MANIFEST, BUNDLE_REFERENCE, BUNDLE_ROLE, BUNDLE_TARS};
+pub use bundle::{Bundle, BundledImage, BundledMember};
 pub use containers_storage::ContainersStorage;
 pub use dir::ImageDir;
 pub use docker_archive::DockerArchive;
@@ -45,7 +48,7 @@ pub(crate) use unpacked::Unpacked;
 use crate::{
     DiffId, Digest, Limits,
     error::{ImportError, Result},
-    oci::Descriptor,
+    oci::{Descriptor, MediaType},
 };
 
 /// A place that has the documents and blobs of an image.
@@ -157,6 +160,20 @@ pub(crate) fn fill(blob: &mut dyn Blob, buffer: &mut [u8]) -> Result<usize> {
         }
     }
     Ok(filled)
+}
+
+/// The index that a source names, byte for byte and checked; none where it names an image itself, or several things.
+///
+/// # Errors
+/// When it cannot be read, or is not what its digest says.
+pub fn read_index(source: &dyn Source, limits: &Limits) -> Result<Option<Vec<u8>>> {
+    let roots = source.roots(limits)?;
+    match roots.as_slice() {
+        [root] if *root.media_type() == MediaType::Index => {
+            read_document(source, root, "index", limits).map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Reads a document whole, and checks its size and digest. `kind` is its name in errors.

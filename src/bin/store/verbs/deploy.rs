@@ -12,11 +12,13 @@ use sealstone::import::catalogue::Catalogue;
 use serde::Serialize;
 
 use super::planned::{PlanFlags, RetentionFlags, now, show, warnings};
+use crate::bound;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::image::short_id;
 use crate::journal::Event;
 use crate::output::{Bytes, Elapsed, Facts, escape, plural, write_document};
+use crate::registry::RegistryArgs;
 use crate::target::TargetArgs;
 
 /// Make an image bootable: state, kernel, boot entry
@@ -50,6 +52,8 @@ pub struct Args {
     #[arg(long, value_name = "KEY[=VALUE]")]
     karg_delete: Vec<Karg>,
     #[command(flatten)]
+    registry: RegistryArgs,
+    #[command(flatten)]
     retention: RetentionFlags,
     #[command(flatten)]
     flags: PlanFlags,
@@ -74,7 +78,9 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let Some(stored) = Catalogue::read(&target.repository)?.find(&args.image)?.stored else {
         bail!("{} has no name any more: import it again", escape(args.image.as_bytes()));
     };
-    let request = request(args, DeployRequest::of(&stored, args.karg.clone(), now()?)?);
+    let mut request = request(args, DeployRequest::of(&stored, args.karg.clone(), now()?)?);
+    // Held against gc until the plan was applied.
+    let _bound = bound::bind(&mut request, &target, &args.registry, args.flags.dry_run, context)?;
     let plan = plan_deploy(&target, &request)?;
     if args.flags.dry_run {
         return show(&plan, args.flags.reporting.json, context);

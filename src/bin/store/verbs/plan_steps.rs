@@ -13,6 +13,9 @@ pub fn describe(step: &Step) -> String {
         }
         Step::MakeVar { .. } => "make /var from the image".to_owned(),
         Step::MakeState { id, .. } => format!("make /etc of {}", short_id(id, false)),
+        Step::MakeImageStore { id } => {
+            format!("make the image store of {} for podman", short_id(id, false))
+        }
         Step::MergeEtc { id, .. } => format!("make /etc of {} again, with what changed", short_id(id, false)),
         Step::WriteRecord { id, state } => {
             let state = match state {

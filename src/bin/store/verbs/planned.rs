@@ -6,6 +6,7 @@
 use std::io::{self, Write};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use sealstone::deploy::bound::image_store::Sharing;
 use sealstone::deploy::{
     Applied, DeploymentId, DeploymentsSection, EntriesSection, Plan, Retention, Target, apply,
 };
@@ -192,9 +193,19 @@ fn sections(plan: &Plan, out: &mut dyn Write, terminal: Terminal) -> io::Result<
             bound.manifest
         ));
     }
+    if let Some(store) = &plan.image_store {
+        let how = match store.how {
+            Sharing::Reflink => "sharing blocks with the repository",
+            Sharing::Copy => "copies, since the file system shares no blocks",
+        };
+        let (files, bytes) = (plural(store.files, "file"), Bytes(store.bytes));
+        lines.push(format!("  image store for podman: {files}, {how}, {bytes} written"));
+    }
     if plan.fetch.layers > 0 {
         let layers = plural(plan.fetch.layers as u64, "layer");
         lines.push(format!("  to fetch: {layers}, {}", Bytes(plan.fetch.bytes)));
+    } else if plan.fetch.bytes > 0 {
+        lines.push(format!("  to fetch: {}", Bytes(plan.fetch.bytes)));
     }
     if let Some(from) = &plan.etc.from {
         lines.push(format!("  /etc takes over what was changed in {}", short_id(from, false)));

@@ -1,7 +1,8 @@
 //! `store rm NAME`: takes an image's name away; the objects go with the next `store gc`.
 
-use sealstone::import::catalogue::Catalogue;
-use sealstone::store::Place;
+use sealstone::deploy::forget_bundled;
+use sealstone::import::catalogue::{Catalogue, NamedImage};
+use sealstone::store::{Place, Repository};
 use serde::Serialize;
 
 use crate::args::Reporting;
@@ -46,6 +47,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
             let gone = repository.remove_ref(Place::Streams, name)?;
             anyhow::ensure!(*gone, "{name} went while it was being removed");
         }
+        forget_bundles(&repository, &catalogue, &args.names)?;
     }
     context.print(|out, _| {
         if args.reporting.json {
@@ -56,4 +58,18 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         args.names.iter().try_for_each(|name| writeln!(out, "{verb} {}", escape(name.as_bytes())))
     })?;
     Ok(Exit::Done)
+}
+
+/// The bound images that came with a system in a bundle go with its last name.
+fn forget_bundles(repository: &Repository, before: &Catalogue, removed: &[String]) -> anyhow::Result<()> {
+    let is_removed = |image: &&NamedImage| removed.contains(&image.name);
+    for image in before.images().iter().filter(is_removed) {
+        let has_other = |other: &NamedImage| {
+            other.manifest == image.manifest && !is_removed(&other) && !other.is_kept_by_deployment()
+        };
+        if !before.images().iter().any(has_other) {
+            forget_bundled(repository, &image.manifest)?;
+        }
+    }
+    Ok(())
 }

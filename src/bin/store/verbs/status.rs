@@ -1,6 +1,7 @@
 //! `store status`: the deployments, and how they are.
 
 use clap::ValueEnum;
+use sealstone::deploy::bound::BoundCondition;
 use sealstone::deploy::{BootcHost, DeploymentStatus, Health, Place, State, Status, measure_disk, status};
 
 use super::status_remarks::remarks;
@@ -146,7 +147,11 @@ fn facts(deployment: &DeploymentStatus) -> Facts {
         .add_some("deleted", list(&record.karg_deletes))
         .add_some("overlays", list(&overlays));
     for bound in &record.bound {
-        facts.add("bound", escape(format!("{} ({})", bound.reference, bound.manifest).as_bytes()));
+        let size = bound.bytes.map_or_else(|| "of unknown size".to_owned(), |bytes| Bytes(bytes).to_string());
+        facts.add("bound", escape(format!("{} ({}), {size}", bound.reference, bound.manifest).as_bytes()));
+    }
+    if let Some(BoundCondition::Complete) = deployment.bound {
+        facts.add("bound", "complete");
     }
     if let Some(disk) = deployment.disk {
         let (own, shared, state) = (Bytes(disk.own_bytes), Bytes(disk.shared_bytes), Bytes(disk.state_bytes));

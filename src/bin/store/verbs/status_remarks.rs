@@ -1,5 +1,6 @@
 //! What `store status` says below its table: what boots next, what is wrong, what is foreign, how full the boot partitions are.
 
+use sealstone::deploy::bound::BoundCondition;
 use sealstone::deploy::{EspStatus, Health, NextBootHow, Status};
 
 use crate::image::short_id;
@@ -22,6 +23,12 @@ pub fn remarks(status: &Status, terminal: Terminal) -> Vec<String> {
                     .iter()
                     .map(|reason| format!("{} {id}: {}", terminal.bad("broken:"), escape(reason.as_bytes()))),
             );
+        }
+        if let Some(BoundCondition::Missing(reasons)) = &deployment.bound {
+            let line = |reason: &String| {
+                format!("{} {id}: {}", terminal.warning("bound images:"), escape(reason.as_bytes()))
+            };
+            lines.extend(reasons.iter().map(line));
         }
     }
     for broken in &status.broken_records {

@@ -130,6 +130,7 @@ fn deployment(number: u64, place: Option<Place>, booted: bool) -> DeploymentStat
         booted,
         health: Health::Good,
         adopted: false,
+        bound: None,
         disk: None,
         architecture: Some("amd64".into()),
         created: Some("2026-01-02T03:04:05Z".into()),

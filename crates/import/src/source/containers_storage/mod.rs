@@ -151,7 +151,7 @@ struct ImageFolder<'a> {
 
 impl ImageFolder<'_> {
     fn read(&self, key: &str) -> Result<Vec<u8>> {
-        let name = format!("{}-images/{}/{}", self.driver.name(), self.id, file_name(key));
+        let name = format!("{}-images/{}/{}", self.driver.name(), self.id, big_data_file(key));
         read_file(self.dir, &name, self.limits.document_bytes)
     }
 
@@ -181,8 +181,10 @@ impl ImageFolder<'_> {
     }
 }
 
-/// The name of the file of a document: its key, in base64 where that has other characters than these.
-fn file_name(key: &str) -> String {
+/// The name of the file in which the storage keeps an image's document: the document's key, in base64 where that has other
+/// characters than these.
+#[must_use]
+pub fn big_data_file(key: &str) -> String {
     let is_plain = key.bytes().all(|byte| matches!(byte, b'.' | b'0'..=b'9' | b'a'..=b'z'));
     if is_plain { key.to_owned() } else { format!("={}", encode_base64(key.as_bytes())) }
 }

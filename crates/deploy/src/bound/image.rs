@@ -1,0 +1,72 @@
+//! [`BoundImage`]: what a deployment's record keeps of an image that is bound to it.
+
+use sealstone_import::{
+    ConfigDigest, Digest, Limits, ManifestDigest, Result as ImportResult,
+    oci::{Platform, Resolved, resolve},
+    source::StoredImage,
+    streams::layer_stream,
+};
+use sealstone_store::Repository;
+use serde::{Deserialize, Serialize};
+
+use crate::record::text;
+
+/// A bound image, resolved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoundImage {
+    /// The unit that names it: the link's name.
+    pub unit: String,
+    /// What the unit says.
+    pub reference: String,
+    /// What the reference led to when it was resolved: the digest of a manifest or of an index.
+    #[serde(with = "text")]
+    pub resolved: Digest,
+    /// The manifest, for the machine's platform.
+    #[serde(with = "text")]
+    pub manifest: ManifestDigest,
+    /// Its configuration, which is also podman's id of the image.
+    #[serde(with = "text")]
+    pub config: ConfigDigest,
+    /// Bytes of its layers' blobs, as the manifest has them: what a machine without any of them fetches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+}
+
+impl BoundImage {
+    /// Its documents, out of the repository.
+    ///
+    /// # Errors
+    /// [`ImportError::Missing`](sealstone_import::ImportError::Missing) when it is not there, and damage.
+    pub(crate) fn documents(&self, repository: &Repository) -> ImportResult<Resolved> {
+        documents(repository, &self.manifest, &Platform::native())
+    }
+
+    /// Whether the repository has all of it.
+    ///
+    /// # Errors
+    /// When the disk fails; what is damaged is not there.
+    pub fn is_stored(&self, repository: &Repository) -> ImportResult<bool> {
+        is_stored(repository, &self.manifest)
+    }
+}
+
+/// The documents of an image in the repository. There is one manifest, whatever the platform: it is for warnings alone.
+pub(crate) fn documents(
+    repository: &Repository,
+    manifest: &ManifestDigest,
+    platform: &Platform,
+) -> ImportResult<Resolved> {
+    resolve(&StoredImage::new(repository.clone(), *manifest), platform, &Limits::default())
+}
+
+/// Whether manifest, configuration and the streams of all layers are there.
+pub(super) fn is_stored(repository: &Repository, manifest: &ManifestDigest) -> ImportResult<bool> {
+    let Ok(image) = documents(repository, manifest, &Platform::native()) else { return Ok(false) };
+    for diff_id in &image.config.diff_ids {
+        let Ok(stream) = repository.stream(&layer_stream(diff_id)?) else { return Ok(false) };
+        if !repository.has_object(&stream)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,104 @@
+//! Which images an image binds that is not here yet, as far as that can be told without its layers.
+//!
+//! What is tried, in this order: the image made of it, if it was imported before; the annotation of its manifest
+//! ([`BOUND_ANNOTATION`](super::BOUND_ANNOTATION)); its layers, if the repository has all of them. Otherwise it is unknown
+//! until download: any layer may bring or take away a unit.
+
+use sealstone_import::{
+    DiffId, ImageKind, ImportOptions,
+    oci::{Resolved, resolve},
+    source::Source,
+    stored_layer,
+    streams::linked_images,
+};
+use sealstone_store::Repository;
+
+use super::{BoundRef, annotation::read_annotation, units::bound_refs};
+use crate::{DeployError, ImageId, image_tree::image_tree, merge};
+
+/// How it is known which images are bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum OfferSource {
+    /// The image was imported before.
+    Image,
+    /// Its manifest says so: digests and sizes as of when it was annotated.
+    Annotation,
+    /// The repository has all its layers.
+    Layers,
+}
+
+/// A bound image of an image in a source.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct OfferedBound {
+    /// The unit that names it.
+    pub unit: String,
+    /// What the unit says.
+    pub reference: String,
+    /// Its manifest, where an annotation says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
+    /// Bytes of its layers' blobs, where an annotation says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+}
+
+/// What an image in a source binds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BoundOffer {
+    /// These, and how that is known.
+    Known(OfferSource, Vec<OfferedBound>),
+    /// Unknown until download.
+    Unknown,
+}
+
+impl BoundOffer {
+    /// The references, to be resolved; none when they are unknown.
+    #[must_use]
+    pub fn refs(&self) -> Option<Vec<BoundRef>> {
+        let Self::Known(_, images) = self else { return None };
+        let one =
+            |image: &OfferedBound| BoundRef { unit: image.unit.clone(), reference: image.reference.clone() };
+        Some(images.iter().map(one).collect())
+    }
+}
+
+/// What the image in a source binds. Reads its documents, and nothing else of it.
+///
+/// # Errors
+/// As an import, for documents; [`DeployError::BoundUnit`] when a unit is known to be wrong.
+pub fn offered_bound(
+    repository: &Repository,
+    source: &dyn Source,
+    options: &ImportOptions,
+) -> Result<BoundOffer, DeployError> {
+    let image = resolve(source, &options.platform, &options.limits)?;
+    let linked = linked_images(repository, &image.config_digest)?;
+    let plain = linked.iter().find(|(kind, _)| *kind == ImageKind::Plain).map(|(_, id)| ImageId::new(*id));
+    if let Some(plain) = plain
+        && let Ok(tree) = image_tree(repository, &plain)
+    {
+        return Ok(known(OfferSource::Image, bound_refs(repository, &tree)?));
+    }
+    if let Some(Ok(images)) = read_annotation(&image.manifest) {
+        return Ok(BoundOffer::Known(OfferSource::Annotation, images));
+    }
+    let Some(layers) = all_layers(repository, &image, options)? else { return Ok(BoundOffer::Unknown) };
+    let tree = merge(&layers.iter().collect::<Vec<_>>())?;
+    Ok(known(OfferSource::Layers, bound_refs(repository, &tree)?))
+}
+
+fn known(how: OfferSource, refs: Vec<BoundRef>) -> BoundOffer {
+    let one = |BoundRef { unit, reference }| OfferedBound { unit, reference, manifest: None, bytes: None };
+    BoundOffer::Known(how, refs.into_iter().map(one).collect())
+}
+
+fn all_layers(
+    repository: &Repository,
+    image: &Resolved,
+    options: &ImportOptions,
+) -> Result<Option<Vec<sealstone_import::layer_tree::LayerTree>>, DeployError> {
+    let find = |diff_id: &DiffId| Ok(stored_layer(repository, diff_id, options)?);
+    image.config.diff_ids.iter().map(find).collect()
+}

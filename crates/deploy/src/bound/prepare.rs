@@ -1,0 +1,68 @@
+//! All that a deployment of an image needs of bound images, before it is planned: units, digests, fetching.
+//!
+//! What lives here: the order of the other parts. What came in a bundle is taken from there, without a network; what the
+//! records of other deployments know is not asked for again.
+
+use sealstone_import::{ImportOptions, ManifestDigest};
+use sealstone_store::{Control, Repository};
+
+use super::{BoundImage, BoundOpener, HeldBound, bound_refs, fetch_bound, resolve_bound};
+use crate::{DeployError, ImageId, bundle::bundled_images, image_tree::image_tree};
+
+/// The bound images of an image that shall be deployed.
+#[derive(Debug, Default)]
+pub struct PreparedBound {
+    /// The images, as the deployment's record keeps them.
+    pub images: Vec<BoundImage>,
+    /// Bytes that were fetched, or would be.
+    pub fetch_bytes: u64,
+    /// Things worth telling.
+    pub warnings: Vec<String>,
+    /// Keeps gc away until the deployment refers to them; none after a dry run.
+    pub held: Option<HeldBound>,
+}
+
+/// Finds the images that an imported image binds, and makes sure that the repository has them; with `is_dry`, only says
+/// what would be fetched.
+///
+/// # Errors
+/// [`DeployError::BoundUnit`] for a unit that is wrong, [`DeployError::Import`] with a registry's answer.
+pub fn prepare_bound(
+    repository: &Repository,
+    (image, manifest): (&ImageId, &ManifestDigest),
+    known: &[BoundImage],
+    opener: &BoundOpener<'_>,
+    options: &ImportOptions,
+    is_dry: bool,
+    control: &Control,
+) -> Result<PreparedBound, DeployError> {
+    let refs = bound_refs(repository, &image_tree(repository, image)?)?;
+    if refs.is_empty() {
+        return Ok(PreparedBound::default());
+    }
+    // D12: what is found here stays until the deployment refers to it.
+    let held = HeldBound::take(repository)?;
+    let bundled = bundled_images(repository, manifest, &refs)?;
+    let is_bundled = |unit: &str| bundled.iter().any(|image| image.unit == unit);
+    let to_ask: Vec<_> = refs.iter().filter(|one| !is_bundled(&one.unit)).cloned().collect();
+    let resolved = resolve_bound(repository, &to_ask, known, opener, options, control)?;
+    let mut prepared = PreparedBound::default();
+    let mut counted = Vec::new();
+    for one in resolved {
+        if !counted.contains(&one.image.manifest) {
+            prepared.fetch_bytes += one.bytes_to_fetch;
+            counted.push(one.image.manifest);
+        }
+        prepared.warnings.extend(one.warnings);
+        prepared.images.push(one.image);
+    }
+    prepared.images.extend(bundled);
+    prepared.images.sort_by(|a, b| a.unit.cmp(&b.unit));
+    if !is_dry {
+        let fetched =
+            fetch_bound(repository, std::mem::take(&mut prepared.images), opener, options, control)?;
+        prepared.images = fetched.images;
+        prepared.held = Some(held);
+    }
+    Ok(prepared)
+}

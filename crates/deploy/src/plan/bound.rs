@@ -1,0 +1,60 @@
+//! Planning a deployment's image store: for a new deployment, and for one whose store lost something.
+
+use sealstone_store::{Control, Optional};
+
+use super::{Plan, Step, planner::Planner};
+use crate::{
+    BoundImage, DeployError, DeploymentId, Target,
+    bound::image_store::{self, missing_in, plan_image_store},
+};
+
+/// The step that makes a deployment's image store, unless it is there and whole.
+pub(super) fn make_image_store(
+    planner: &mut Planner<'_>,
+    id: &DeploymentId,
+    bound: &[BoundImage],
+    is_state_new: bool,
+) -> Result<(), DeployError> {
+    if bound.is_empty() {
+        return Ok(());
+    }
+    let (sysroot, repository) = (&planner.target.sysroot, &planner.target.repository);
+    if !is_state_new
+        && let Some(store) = sysroot.dir().open_dir(image_store::place(id)).optional()?
+        && missing_in(&store, bound)?.is_empty()
+    {
+        return Ok(());
+    }
+    // In a dry run they may not be there yet: then it is unknown what their store takes.
+    let mut are_stored = true;
+    for image in bound {
+        are_stored &= image.is_stored(repository)?;
+    }
+    if are_stored {
+        let plan = plan_image_store(repository, bound, sysroot.dir(), &Control::new())?;
+        planner.needed.0 += plan.bytes;
+        planner.needed.1 += plan.files;
+        planner.plan.image_store = Some(plan);
+    } else {
+        let warning = "what the image store takes is known once the bound images are fetched";
+        planner.plan.warnings.push(warning.to_owned());
+    }
+    planner.make.push(Step::MakeImageStore { id: *id });
+    Ok(())
+}
+
+/// The steps that make a deployment's image store whole again; the images have to be in the repository.
+///
+/// # Errors
+/// [`sealstone_store::Error::Missing`] when there is no such deployment.
+pub fn plan_sync_bound(
+    target: &Target,
+    id: &DeploymentId,
+    running: Option<&DeploymentId>,
+) -> Result<Plan, DeployError> {
+    let mut planner = Planner::new(target, running)?;
+    let bound = planner.change(id)?.bound.clone();
+    make_image_store(&mut planner, id, &bound, false)?;
+    planner.plan.bound = bound;
+    planner.finish()
+}

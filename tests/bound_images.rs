@@ -1,0 +1,327 @@
+//! Container images that a system image binds go where it goes: resolved, fetched, kept and shown to podman per deployment.
+//!
+//! The registry is Debian's `docker-registry`, the reader Debian's podman; each test says so when one is not installed. The
+//! rules of units are in crates/deploy/src/bound, one by one.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test, with ordinary files"
+)]
+
+mod kit;
+
+use std::process::Command;
+
+use kit::bound::{PLAIN, app, deploy, machine, on, push, store, system};
+use kit::registry::{Protection, Registry};
+use kit::{Image, Layer, Sandbox, has, is_root, skip};
+use serde_json::Value;
+
+/// A machine `m` with the image `os`, which binds two images of a registry, one by tag, one by digest.
+fn setup(test: &str) -> Option<(Sandbox, Registry, [String; 2])> {
+    let sandbox = Sandbox::new();
+    let registry = Registry::start(&sandbox, Protection::default(), test)?;
+    let host = registry.host();
+    let first = push(&sandbox, &registry, &app(1), "apps/one:1");
+    let second = push(&sandbox, &registry, &app(2), "apps/two:1");
+    let pinned = format!("{host}/apps/two@{second}");
+    let os = system("6.1.0", &[("one.container", &format!("{host}/apps/one:1")), ("two.image", &pinned)]);
+    os.write(&sandbox.path("os"));
+    machine(&sandbox, "m");
+    store(&sandbox, "m", &["import", "--name", "os", "oci:os"]).succeeds();
+    Some((sandbox, registry, [first, second]))
+}
+
+fn status(sandbox: &Sandbox) -> Value {
+    let outcome = on(sandbox, "m", &["status", "--json", "--esp", "m/esp"]);
+    serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}\n{}", outcome.stderr))
+}
+
+/// The image stores of the machine's deployments.
+fn image_stores(sandbox: &Sandbox) -> Vec<std::path::PathBuf> {
+    let states = sandbox.path("m/state/deploy").read_dir().unwrap();
+    let mut found: Vec<_> = states.map(|entry| entry.unwrap().path().join("bound")).collect();
+    found.retain(|path| path.is_dir());
+    found.sort();
+    found
+}
+
+#[test]
+fn bound_images_are_resolved_fetched_recorded_and_told() {
+    let test = "bound_images_are_resolved_fetched_recorded_and_told";
+    let Some((sandbox, registry, digests)) = setup(test) else { return };
+    let dry = deploy(&sandbox, "m", "os", &["--dry-run", PLAIN]).json();
+    assert_eq!(dry["bound"].as_array().unwrap().len(), 2, "{dry:#}");
+    assert_eq!(dry["bound"][0]["manifest"], *digests[0]);
+    assert!(dry["fetch"]["bytes"].as_u64().unwrap() > 30_000, "{dry:#}");
+    assert!(!sandbox.path("m/state").exists(), "a dry run changes nothing");
+    deploy(&sandbox, "m", "os", &[PLAIN]).succeeds();
+    let status = status(&sandbox);
+    let deployment = &status["deployments"][0];
+    for (number, digest) in digests.iter().enumerate() {
+        assert_eq!(deployment["bound"][number]["manifest"], **digest);
+        assert!(deployment["bound"][number]["bytes"].as_u64().unwrap() > 0);
+    }
+    assert_eq!(deployment["bound_condition"]["is"], "complete", "{deployment:#}");
+    let list = on(&sandbox, "m", &["bound", "list", "--json"]).json();
+    assert_eq!(list["lists"][0]["images"][1]["unit"], "two.image");
+    assert_eq!(list["lists"][0]["images"][1]["stored"], true);
+    assert!(on(&sandbox, "m", &["bound", "list"]).succeeds().contains("complete"));
+    let of_image = store(&sandbox, "m", &["bound", "list", "--json", "os"]).json();
+    assert_eq!(of_image["lists"][0]["images"][0]["reference"], format!("{}/apps/one:1", registry.host()));
+}
+
+#[test]
+fn gc_keeps_bound_images_as_long_as_a_deployment_refers_to_them() {
+    let test = "gc_keeps_bound_images_as_long_as_a_deployment_refers_to_them";
+    let Some((sandbox, registry, [first, _])) = setup(test) else { return };
+    deploy(&sandbox, "m", "os", &[PLAIN]).succeeds();
+    // The tag moves: the same system with another image is another deployment.
+    let moved = push(&sandbox, &registry, &app(3), "apps/one:1");
+    assert_ne!(first, moved);
+    deploy(&sandbox, "m", "os", &[PLAIN]).succeeds();
+    store(&sandbox, "m", &["gc"]).succeeds();
+    let bound = |status: &Value, number: usize| status["deployments"][number]["bound"][0]["manifest"].clone();
+    let both = status(&sandbox);
+    assert_eq!((bound(&both, 0), bound(&both, 1)), (moved.clone().into(), first.clone().into()));
+    for number in 0..2 {
+        assert_eq!(both["deployments"][number]["bound_condition"]["is"], "complete", "{both:#}");
+    }
+    assert_eq!(image_stores(&sandbox).len(), 2, "each deployment has its own");
+    let streams = || -> Vec<String> {
+        let names = sandbox.path("m/composefs/streams").read_dir().unwrap();
+        names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    assert!(streams().contains(&format!("oci-manifest-{first}")));
+    store(&sandbox, "m", &["fsck"]).succeeds();
+}
+
+#[test]
+fn an_update_that_changes_nothing_fetches_nothing_and_makes_no_deployment() {
+    let test = "an_update_that_changes_nothing_fetches_nothing_and_makes_no_deployment";
+    let Some((sandbox, _registry, _)) = setup(test) else { return };
+    deploy(&sandbox, "m", "os", &[PLAIN]).succeeds();
+    let again = deploy(&sandbox, "m", "os", &[PLAIN]).json();
+    assert_eq!(again["steps"], 0, "{again:#}");
+}
+
+#[test]
+fn a_registry_that_fails_leaves_the_machine_as_it_was() {
+    let test = "a_registry_that_fails_leaves_the_machine_as_it_was";
+    let Some((sandbox, registry, _)) = setup(test) else { return };
+    drop(registry);
+    deploy(&sandbox, "m", "os", &[PLAIN]).fails(1);
+    assert!(!sandbox.path("m/state").exists());
+    assert_eq!(sandbox.path("m/esp").read_dir().unwrap().count(), 0);
+}
+
+#[test]
+fn an_image_with_a_wrong_unit_is_not_deployed_and_told_by_unit_and_reason() {
+    let sandbox = Sandbox::new();
+    machine(&sandbox, "m");
+    let unit = Layer::new()
+        .dir("usr/lib/bootc/bound-images.d")
+        .file("usr/lib/bootc/bound-images.d/a.image", b"[Image]\nImage=q.io/a\n");
+    Image::new().layer(Layer::system("6.1.0")).layer(unit).write(&sandbox.path("os"));
+    store(&sandbox, "m", &["import", "--name", "os", "oci:os"]).succeeds();
+    let error = deploy(&sandbox, "m", "os", &[]).fails(3);
+    assert!(error.contains("bound image unit a.image: it is not a symlink"), "{error}");
+    assert!(!sandbox.path("m/state").exists());
+    let told = store(&sandbox, "m", &["bound", "list", "os"]).stdout;
+    assert!(told.contains("it is not a symlink"), "{told}");
+    let lint = store(&sandbox, "m", &["bound", "lint", "--json", "os"]);
+    assert_eq!(lint.code, 1, "{lint:?}");
+    assert!(lint.stdout.contains(r#""kind": "unit""#), "{lint:?}");
+}
+
+#[test]
+fn lint_tells_floating_tags_what_is_not_there_and_other_platforms() {
+    let test = "lint_tells_floating_tags_what_is_not_there_and_other_platforms";
+    let sandbox = Sandbox::new();
+    let Some(registry) = Registry::start(&sandbox, Protection::default(), test) else { return };
+    let host = registry.host();
+    let digest = push(&sandbox, &registry, &app(1), "apps/one:1");
+    let pinned = format!("{host}/apps/one:1@{digest}");
+    let (floating, gone) = (format!("{host}/apps/one:1"), format!("{host}/apps/gone:1"));
+    let bound =
+        [("a.image", pinned.as_str()), ("b.image", &floating), ("c.image", &gone), ("d.image", "short")];
+    system("6.1.0", &bound).write(&sandbox.path("os"));
+    machine(&sandbox, "m");
+    // Not in the repository: its layers are read, and nothing is named.
+    let lint = store(&sandbox, "m", &["bound", "lint", "--json", PLAIN, "oci:os"]);
+    assert_eq!(lint.code, 1, "{lint:?}");
+    let lint: Value = serde_json::from_str(&lint.stdout).unwrap();
+    let found: Vec<(&str, &str)> = lint["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| (finding["unit"].as_str().unwrap(), finding["kind"].as_str().unwrap()))
+        .collect();
+    let expected = [
+        ("b.image", "floating-tag"),
+        ("c.image", "floating-tag"),
+        ("c.image", "unresolvable"),
+        ("d.image", "unit"),
+    ];
+    assert_eq!(found, expected);
+    assert!(store(&sandbox, "m", &["images"]).succeeds().lines().count() <= 1);
+    system("6.2.0", &bound[..1]).write(&sandbox.path("good"));
+    store(&sandbox, "m", &["import", "--name", "good", "oci:good"]).succeeds();
+    store(&sandbox, "m", &["bound", "lint", PLAIN, "good"]).succeeds();
+    let other =
+        store(&sandbox, "m", &["bound", "lint", "--json", "--platform", "linux/s390x", PLAIN, "good"]);
+    assert!(other.stdout.contains("wrong-platform"), "{other:?}");
+}
+
+#[test]
+fn sync_brings_back_what_a_deployment_lost_by_the_digests_of_its_record() {
+    let test = "sync_brings_back_what_a_deployment_lost_by_the_digests_of_its_record";
+    let Some((sandbox, registry, [first, _])) = setup(test) else { return };
+    deploy(&sandbox, "m", "os", &[PLAIN]).succeeds();
+    push(&sandbox, &registry, &app(3), "apps/one:1");
+    let [image_store] = image_stores(&sandbox).try_into().unwrap();
+    std::fs::remove_dir_all(image_store.join("overlay")).unwrap();
+    std::fs::remove_file(sandbox.path(&format!("m/composefs/streams/oci-manifest-{first}"))).unwrap();
+    let missing = status(&sandbox);
+    assert_eq!(missing["deployments"][0]["bound_condition"]["is"], "missing", "{missing:#}");
+    let dry = on(&sandbox, "m", &["bound", "sync", "--json", "--dry-run", PLAIN]).json();
+    assert_eq!(dry["missing"].as_array().unwrap().len(), 1, "{dry:#}");
+    assert_eq!(dry["store_made"], true);
+    let done = on(&sandbox, "m", &["bound", "sync", "--json", PLAIN]).json();
+    assert_eq!(done["store_made"], true, "{done:#}");
+    let status = status(&sandbox);
+    assert_eq!(status["deployments"][0]["bound_condition"]["is"], "complete", "{status:#}");
+    assert_eq!(status["deployments"][0]["bound"][0]["manifest"], *first, "not what the tag leads to now");
+    assert!(on(&sandbox, "m", &["bound", "sync", PLAIN]).succeeds().contains("nothing is missing"));
+}
+
+#[test]
+fn an_annotated_manifest_says_what_its_image_binds() {
+    let test = "an_annotated_manifest_says_what_its_image_binds";
+    let Some((sandbox, _registry, digests)) = setup(test) else { return };
+    store(&sandbox, "m", &["export", "os", "oci:out:1"]).succeeds();
+    let annotate = ["bound", "annotate", "--json", PLAIN, "os", "oci:out:1"];
+    let dry = store(&sandbox, "m", &[&annotate[..], &["--dry-run"]].concat()).json();
+    assert_eq!(dry["manifest"], Value::Null);
+    let done = store(&sandbox, "m", &annotate).json();
+    let hex = done["manifest"].as_str().unwrap().strip_prefix("sha256:").unwrap();
+    let manifest = std::fs::read(sandbox.path("out/blobs/sha256").join(hex)).unwrap();
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    let said = manifest["annotations"]["org.sealstone.bound-images"].as_str().unwrap();
+    let said: Value = serde_json::from_str(said).unwrap();
+    assert_eq!(
+        (&said[0]["manifest"], &said[1]["manifest"]),
+        (&digests[0].clone().into(), &digests[1].clone().into())
+    );
+    // The layout is whole: the image is the same.
+    let import = ["import", "--json", "--name", "again", "oci:out:1"];
+    let again = store(&sandbox, "m", &import).json();
+    let before = store(&sandbox, "m", &["inspect", "--json", "os"]).json();
+    assert_eq!((&again["image"], &again["manifest"]), (&before["image"], &done["manifest"]));
+    // Another image's layout is not touched.
+    app(9).write(&sandbox.path("other"));
+    store(&sandbox, "m", &["bound", "annotate", PLAIN, "os", "oci:other"]).fails(3);
+}
+
+/// podman, with a storage of its own and a deployment's image store.
+fn podman(sandbox: &Sandbox, image_store: &std::path::Path) -> Command {
+    let mut command = Command::new("podman");
+    for (option, folder) in [("--root", "podman"), ("--runroot", "podman-run"), ("--tmpdir", "podman-tmp")] {
+        command.arg(option).arg(sandbox.path(folder));
+    }
+    let option = format!("additionalimagestore={}", image_store.display());
+    command.args(["--storage-driver", "overlay", "--storage-opt", &option]);
+    command.current_dir(sandbox.path(".")).env("HOME", sandbox.path("."));
+    command
+}
+
+/// Standard output of a run that must succeed.
+#[track_caller]
+fn said(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn podman_lists_and_mounts_the_images_of_a_deployment() {
+    let test = "podman_lists_and_mounts_the_images_of_a_deployment";
+    if !has("podman", test) {
+        return;
+    }
+    if !is_root() {
+        return skip(test, "podman mounts overlays of another storage as root alone");
+    }
+    let Some((sandbox, registry, digests)) = setup(test) else { return };
+    deploy(&sandbox, "m", "os", &[PLAIN]).succeeds();
+    let [image_store] = image_stores(&sandbox).try_into().unwrap();
+    let host = registry.host();
+    drop(registry);
+    let list = said(podman(&sandbox, &image_store).args([
+        "images",
+        "--format",
+        "{{.Repository}}:{{.Tag}} {{.Digest}} {{.ReadOnly}}",
+    ]));
+    for (line, digest) in
+        [(format!("{host}/apps/one:1"), &digests[0]), (format!("{host}/apps/two:"), &digests[1])]
+    {
+        assert!(
+            list.lines()
+                .any(|found| found.starts_with(&line) && found.contains(digest) && found.ends_with("true")),
+            "{list}"
+        );
+    }
+    // By name and by digest, as quadlets name them; nothing is pulled.
+    for (image, seed) in [(format!("{host}/apps/one:1"), 1), (format!("{host}/apps/two@{}", digests[1]), 2)] {
+        let create = ["create", "--pull=never", &image, "/bin/tool"];
+        let container = said(podman(&sandbox, &image_store).args(create)).trim().to_owned();
+        let mounted = podman(&sandbox, &image_store).args(["mount", &container]).output().unwrap();
+        if !mounted.status.success() {
+            return skip(
+                test,
+                &format!("no overlay can be mounted: {}", String::from_utf8_lossy(&mounted.stderr)),
+            );
+        }
+        let root = std::path::PathBuf::from(String::from_utf8(mounted.stdout).unwrap().trim());
+        let look = || -> std::io::Result<()> {
+            assert_eq!(std::fs::read_to_string(root.join("etc/app"))?, format!("app {seed}\n"));
+            assert_eq!(std::fs::read(root.join("bin/tool"))?, kit::layer::noise(30_000, 99));
+            assert!(!root.join("etc/gone").exists(), "the whiteout works");
+            Ok(())
+        };
+        let looked = std::panic::catch_unwind(look);
+        said(podman(&sandbox, &image_store).args(["umount", &container]));
+        said(podman(&sandbox, &image_store).args(["rm", &container]));
+        looked.unwrap().unwrap();
+    }
+    let _ = Command::new("umount").arg("-q").arg(sandbox.path("podman/overlay")).status();
+}
+
+#[test]
+fn the_running_deployments_images_are_shown_read_only_where_bootc_has_them() {
+    let test = "the_running_deployments_images_are_shown_read_only_where_bootc_has_them";
+    if !is_root() {
+        return skip(test, "mounts need root");
+    }
+    let Some((sandbox, _registry, _)) = setup(test) else { return };
+    deploy(&sandbox, "m", "os", &[PLAIN]).succeeds();
+    let status = status(&sandbox);
+    let id = status["deployments"][0]["id"].as_str().unwrap();
+    let mount = on(&sandbox, "m", &["bound", "mount", "--deployment", id]);
+    if mount.code == 7 || mount.stderr.contains("not permitted") {
+        return skip(test, "the kernel does not let this process mount");
+    }
+    mount.succeeds();
+    // Through bootc's link.
+    let shown = sandbox.path("m/ostree/bootc/storage");
+    let result = std::fs::metadata(shown.join("overlay-images/images.json"));
+    let written = std::fs::write(shown.join("file"), b"x");
+    on(&sandbox, "m", &["bound", "mount", "--deployment", id]).succeeds();
+    let point = sandbox.path("m/composefs/bootc/storage");
+    let unmounted = Command::new("umount").arg(&point).status().unwrap().success();
+    assert!(result.is_ok() && written.is_err() && unmounted);
+    assert!(!shown.join("overlay-images").exists(), "mounted once");
+}
