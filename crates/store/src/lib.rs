@@ -66,6 +66,7 @@ pub use mount::{bind_read_only, mount_image, unmount_image};
 pub use names::{Place, RefTarget};
 pub use object_id::{ObjectId, ParseObjectIdError};
 pub use object_writer::ObjectWriter;
+pub use raw::heap::keep_heap_tight;
 pub use raw::map::{Access, Map};
 pub use ref_name::RefName;
 pub use repair::{ObjectSource, RepairReport};

@@ -35,6 +35,7 @@ use context::Context;
 use exit::Exit;
 
 fn main() -> ExitCode {
+    sealstone::store::keep_heap_tight();
     let cli = Cli::parse();
     let context = Context::new(&cli.global);
     let exit = run(&cli.verb, &context).unwrap_or_else(|error| {
