@@ -33,6 +33,7 @@ mod names;
 mod object_id;
 mod object_writer;
 mod objects;
+mod placing;
 mod publish;
 mod put_shared;
 mod raw;

@@ -6,11 +6,7 @@
 //! existing object counts only if its size is right (and, where required, if the kernel guards it), otherwise it is
 //! replaced.
 
-use std::{
-    os::unix::ffi::OsStrExt,
-    path::Path,
-    sync::{Arc, OnceLock},
-};
+use std::{os::unix::ffi::OsStrExt, path::Path, sync::OnceLock};
 
 use rustix::io::Errno;
 
@@ -19,7 +15,8 @@ use crate::{
     disk::{Dir, File, FileType},
     error::Optional,
     layout,
-    temporary::{Published, Staging, Temporary},
+    placing::Placing,
+    temporary::{Published, Temporary},
 };
 
 /// The folder `objects/` of a repository.
@@ -57,7 +54,8 @@ impl ObjectName {
     }
 }
 
-fn first_byte(id: &ObjectId) -> u8 {
+/// Which of the 256 folders an object is in.
+pub(crate) fn first_byte(id: &ObjectId) -> u8 {
     id.as_bytes().first().copied().unwrap_or_default()
 }
 
@@ -100,15 +98,20 @@ impl Objects {
     }
 
     /// The folder of the ids with this first byte, made if it is missing.
-    fn ensure_folder(&self, first: u8, staging: &Staging) -> Result<&Dir> {
+    fn ensure_folder(&self, first: u8, placing: Placing<'_>) -> Result<&Dir> {
         if let Some(folder) = self.folder(first)? {
             return Ok(folder);
         }
+        let staging = placing.staging;
         let root = match self.root()? {
             Some(root) => root,
             None => keep(&self.root, staging.ensure_folder(&self.repository, layout::OBJECTS)?),
         };
-        Ok(keep(self.cell(first)?, staging.ensure_folder(root, &layout::fan_out(first))?))
+        let (folder, is_new) = staging.make_folder(root, &layout::fan_out(first))?;
+        if is_new {
+            placing.fresh.insert(first);
+        }
+        Ok(keep(self.cell(first)?, folder))
     }
 
     /// Looks for an object by one system call.
@@ -146,20 +149,15 @@ impl Objects {
     }
 
     /// Writes a whole object that was not found, or was found damaged: its parts, in order.
-    pub(crate) fn write(
-        &self,
-        id: &ObjectId,
-        parts: &[&[u8]],
-        found: Found,
-        staging: &Arc<Staging>,
-    ) -> Result<Published> {
+    pub(crate) fn write(&self, id: &ObjectId, parts: &[&[u8]], placing: Placing<'_>) -> Result<Published> {
+        let staging = placing.staging;
         let temporary = staging.create(&staging.dir, layout::OBJECT_MODE)?;
         let mut size = 0;
         for part in parts {
             temporary.file.write_all_at(size, part)?;
             size += part.len() as u64;
         }
-        self.place(temporary, id, size, found, staging)
+        self.place(temporary, id, size, placing)
     }
 
     /// Puts a written file in an object's place.
@@ -168,16 +166,15 @@ impl Objects {
         mut temporary: Temporary,
         id: &ObjectId,
         size: u64,
-        found: Found,
-        staging: &Staging,
+        placing: Placing<'_>,
     ) -> Result<Published> {
         if self.verity == Verity::Required {
             // D7: before the barrier, and measured before it gets its name.
             temporary = temporary.seal(self.algorithm, id)?;
         }
-        let folder = self.ensure_folder(first_byte(id), staging)?;
+        let folder = self.ensure_folder(first_byte(id), placing)?;
         let name = ObjectName::of(id);
-        if found == Found::Damaged {
+        if placing.found == Found::Damaged {
             temporary.replace(folder, name.as_path())?;
             return Ok(Published::New);
         }

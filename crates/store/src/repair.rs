@@ -20,6 +20,7 @@ use crate::{
     error::Optional,
     layout,
     objects::{Found, ObjectName},
+    placing::{FreshFolders, Placing},
     splitstream::SplitStreamReader,
     temporary::{Staging, Temporary},
     verity::Hasher,
@@ -180,7 +181,8 @@ impl Repair<'_> {
             report.quarantined.push(id.to_hex());
         }
         let Some((file, size)) = good else { return Ok(false) };
-        objects.place(file, id, size, Found::Damaged, staging)?;
+        let placing = Placing { found: Found::Damaged, staging, fresh: &FreshFolders::default() };
+        objects.place(file, id, size, placing)?;
         Ok(true)
     }
 

@@ -71,13 +71,18 @@ impl Staging {
 
     /// Opens a folder of the repository, made first if it is missing, with the right mode whatever the umask is.
     pub(crate) fn ensure_folder(&self, parent: &Dir, name: &str) -> Result<Dir> {
-        match parent.create_dir(name, layout::FOLDER_MODE) {
-            Ok(()) if self.masked => parent.set_mode(name, layout::FOLDER_MODE)?,
-            Ok(()) => {}
-            Err(error) if error.errno() == Some(Errno::EXIST) => {}
+        Ok(self.make_folder(parent, name)?.0)
+    }
+
+    /// The same, and whether it was made by this very call.
+    pub(crate) fn make_folder(&self, parent: &Dir, name: &str) -> Result<(Dir, bool)> {
+        let is_new = match parent.create_dir(name, layout::FOLDER_MODE) {
+            Ok(()) if self.masked => parent.set_mode(name, layout::FOLDER_MODE).map(|()| true)?,
+            Ok(()) => true,
+            Err(error) if error.errno() == Some(Errno::EXIST) => false,
             Err(error) => return Err(error),
-        }
-        parent.open_dir(name)
+        };
+        Ok((parent.open_dir(name)?, is_new))
     }
 
     /// Makes a symlink and moves it to its place, over what is there. The caller syncs both folders (rule D3).

@@ -8,7 +8,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError, RwLock,
+        Mutex, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -20,10 +20,11 @@ use crate::{
     disk::Dir,
     layout,
     lock::SharedGuard,
-    objects::Found,
+    objects::{Found, first_byte},
+    placing::{FreshFolders, Placing},
     publish::Names,
     seen::Seen,
-    temporary::{Published, Staging, Temporary},
+    temporary::{Published, Temporary},
     unsynced::Unsynced,
     verity,
 };
@@ -61,6 +62,8 @@ pub struct Transaction {
     /// and one transaction must not take the news from another.
     root: Dir,
     seen: Seen,
+    /// The folders of objects that this transaction made.
+    fresh: FreshFolders,
     /// Held, shared, while an object is put in its place: who holds it alone knows that all that was seen is there.
     placing: RwLock<()>,
     names: Mutex<Names>,
@@ -93,6 +96,7 @@ impl Transaction {
             _lock: lock,
             root,
             seen: Seen::new(),
+            fresh: FreshFolders::default(),
             placing: RwLock::default(),
             names: Mutex::default(),
             verify_existing,
@@ -156,7 +160,7 @@ impl Transaction {
     /// As [`Transaction::put`].
     pub fn put_known_parts(&self, id: ObjectId, parts: &[&[u8]]) -> Result<Stored> {
         let size = parts.iter().map(|part| part.len() as u64).sum();
-        self.ensure(id, size, |found, staging| self.repository.objects().write(&id, parts, found, staging))
+        self.ensure(id, size, |placing| self.repository.objects().write(&id, parts, placing))
     }
 
     /// Makes an object be there, once a transaction: looked up first, and written only if it is not there.
@@ -164,7 +168,7 @@ impl Transaction {
         &self,
         id: ObjectId,
         size: u64,
-        write: impl FnOnce(Found, &Arc<Staging>) -> Result<Published>,
+        write: impl FnOnce(Placing<'_>) -> Result<Published>,
     ) -> Result<Stored> {
         // Before it is seen: whoever sees it may say that it is there, and another thread is still at it.
         let _placing = self.placing.read().unwrap_or_else(PoisonError::into_inner);
@@ -172,12 +176,14 @@ impl Transaction {
             return Ok(Stored { id, is_new: false });
         }
         self.poisoning(|| {
-            let found = self.find(&id, size)?;
+            // What this transaction put there it has seen; what others did meanwhile stops the publication.
+            let is_fresh = !self.verify_existing && self.fresh.contains(first_byte(&id));
+            let found = if is_fresh { Found::Missing } else { self.find(&id, size)? };
             let published = if found == Found::Good {
                 Published::Exists
             } else {
                 self.unsynced.mark(&self.repository)?;
-                write(found, self.repository.staging()?)?
+                write(Placing { found, staging: self.repository.staging()?, fresh: &self.fresh })?
             };
             Ok(self.count(id, size, published, found))
         })
@@ -197,9 +203,7 @@ impl Transaction {
 
     /// Publishes what an [`ObjectWriter`] wrote.
     pub(crate) fn finish_object(&self, id: ObjectId, size: u64, file: Temporary) -> Result<Stored> {
-        let place =
-            |found, staging: &Arc<Staging>| self.repository.objects().place(file, &id, size, found, staging);
-        self.ensure(id, size, place)
+        self.ensure(id, size, |placing| self.repository.objects().place(file, &id, size, placing))
     }
 
     /// Looks an object up; with `verify_existing` also into it.
