@@ -143,7 +143,7 @@ pub struct DigestHasher(State);
 
 #[derive(Clone)]
 enum State {
-    Sha256(sha2::Sha256),
+    Sha256(sealstone_store::Sha256),
     Sha512(sha2::Sha512),
 }
 
@@ -152,7 +152,7 @@ impl DigestHasher {
     #[must_use]
     pub fn new(algorithm: DigestAlgorithm) -> Self {
         Self(match algorithm {
-            DigestAlgorithm::Sha256 => State::Sha256(sha2::Sha256::new()),
+            DigestAlgorithm::Sha256 => State::Sha256(sealstone_store::Sha256::new()),
             DigestAlgorithm::Sha512 => State::Sha512(sha2::Sha512::new()),
         })
     }
@@ -165,11 +165,20 @@ impl DigestHasher {
         }
     }
 
+    /// Takes the next bytes, and `other` those of its own: in less time than one after the other, if both are SHA-256.
+    pub fn update_both(&mut self, bytes: &[u8], other: &mut Self, other_bytes: &[u8]) {
+        if let (State::Sha256(state), State::Sha256(other)) = (&mut self.0, &mut other.0) {
+            return sealstone_store::Sha256::update_both((state, bytes), (other, other_bytes));
+        }
+        self.update(bytes);
+        other.update(other_bytes);
+    }
+
     /// The digest of everything taken.
     #[must_use]
     pub fn finish(self) -> Digest {
         match self.0 {
-            State::Sha256(state) => Digest::Sha256(state.finalize().into()),
+            State::Sha256(state) => Digest::Sha256(state.finish()),
             State::Sha512(state) => Digest::Sha512(state.finalize().into()),
         }
     }

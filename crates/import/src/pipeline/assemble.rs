@@ -16,6 +16,7 @@ use crossbeam_channel::{Receiver, Sender};
 use sealstone_store::{ObjectId, Transaction, splitstream::SplitStreamWriter, tree::INLINE_MAX, verity};
 
 use super::{
+    blob_hash::BlobHash,
     body::{Closed, OpenBody, Piece, Taken},
     buffer::Buffer,
     halt::Halt,
@@ -54,6 +55,8 @@ pub(super) struct Input<'a> {
     /// A plain blob's digest serves as the tar's.
     pub(super) same_hash: bool,
     pub(super) tally: Arc<Tally>,
+    /// Pieces of the blob, to be hashed along.
+    pub(super) blob: &'a BlobHash,
 }
 
 /// A layer that was read to its end, and that nobody has compared with its digest yet.
@@ -78,7 +81,7 @@ impl<'tx> Assembly<'_, 'tx> {
         chunks: Receiver<Buffer>,
         signals: &Signals,
     ) -> Result<Assembled<'tx>> {
-        let Input { name, algorithm, same_hash, tally } = input;
+        let Input { name, algorithm, same_hash, tally, blob } = input;
         let mut layer = Layer::new(self, name, tally)?;
         let mut hasher = None;
         let mut is_first = true;
@@ -88,7 +91,7 @@ impl<'tx> Assembly<'_, 'tx> {
                 hasher = Some(DigestHasher::new(algorithm));
             }
             if let Some(hasher) = &mut hasher {
-                hasher.update(&chunk);
+                blob.hash_along(hasher, &chunk);
             }
             layer.take(&Arc::new(chunk)).inspect_err(|_| signals.failed.store(true, Ordering::Relaxed))?;
         }

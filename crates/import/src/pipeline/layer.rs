@@ -12,6 +12,7 @@ use sealstone_store::{
 use super::{
     LayerDone, LayerTask,
     assemble::{self, Assembly},
+    blob_hash::BlobHash,
     partial::InPart,
     stored::StoredTar,
     unpack::{self, Signals, Unpacker},
@@ -138,11 +139,15 @@ impl LayerRun<'_, '_> {
         let control = self.assembly.halt.control();
         let progress = control.start(work, diff_id.to_string(), Some(descriptor.size()), Unit::Bytes);
         let tally = Arc::new(Tally::new(is_indexed));
-        let to_assemble = assemble::Input { name, algorithm, same_hash, tally: Arc::clone(&tally) };
+        let (emptied, spare) = bounded(unpack::SPARE);
+        let blob = BlobHash::new(descriptor.digest().algorithm(), emptied);
+        let to_assemble =
+            assemble::Input { name, algorithm, same_hash, tally: Arc::clone(&tally), blob: &blob };
         let signals = Signals::default();
         let (send, receive) = bounded(WAITING);
         let (unpacked, assembled) = thread::scope(|scope| {
-            let unpacking = scope.spawn(|| self.unpacker.run(input, &signals, send, progress));
+            let unpacking =
+                scope.spawn(|| self.unpacker.run(input, &signals, send, progress, (&blob, spare)));
             let assembled =
                 self.unpacker.meter.digest.on(|| self.assembly.run(to_assemble, receive, &signals));
             (unpacking.join(), assembled)

@@ -1,9 +1,9 @@
 //! The way of a layer into the store, in three stages on threads of their own.
 //!
 //! ```text
-//! unpack               assemble                                   write (shared by all layers)
-//! read blob, hash it → hash the tar, read it, hash its files, → look each object up,
-//! decompress           record stream and tree                     write the new ones
+//! unpack         assemble                                      write (shared by all layers)
+//! read blob,   → hash blob and tar, read it, hash its files, → look each object up,
+//! decompress     record stream and tree                        write the new ones
 //! ```
 //!
 //! Chunks of the tar go from stage to stage, and back to their pool. Layers run side by side, the largest first, as many
@@ -11,6 +11,7 @@
 //! what the image says; nobody has given it a name by then.
 
 mod assemble;
+mod blob_hash;
 mod body;
 mod buffer;
 mod halt;

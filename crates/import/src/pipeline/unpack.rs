@@ -1,12 +1,15 @@
-//! The first stage of a layer: read its blob, hash it, decompress it into chunks.
+//! The first stage of a layer: read its blob, leave it to be hashed, decompress it into chunks.
 //!
-//! The blob's digest and size are computed over every byte, on a thread of its own: decompressing is the longest part
-//! of a layer's way, and nothing else should lie on it. When the decompressor or a later stage gives up, the rest is
+//! The blob's size and digest ([`BlobHash`]) are computed over every byte, off the decompressor's thread: decompressing is
+//! the longest part of a layer's way, and nothing else should lie on it. When the decompressor or a later stage gives up, the rest is
 //! still read and hashed, so that a damaged blob is reported as one, by digest, and not by what its damage happens to
 //! break.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
@@ -14,12 +17,13 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use sealstone_store::control::Task;
 
 use super::{
+    blob_hash::BlobHash,
     buffer::{Buffer, Pool},
     halt::Halt,
     meter::Meter,
 };
 use crate::{
-    Digest, DigestHasher, Limits,
+    Digest, Limits,
     decompress::{Compression, DecodeError, Decoder, WindowGate},
     error::{ImportError, Result},
     oci::Descriptor,
@@ -31,6 +35,9 @@ const READ: usize = 256 << 10;
 
 /// How many such pieces may wait for the decompressor.
 const WAITING: usize = 4;
+
+/// How many emptied ones may wait for the reader.
+pub(super) const SPARE: usize = WAITING + 2;
 
 /// What all layers of an import share with their first stages.
 pub(super) struct Unpacker<'a> {
@@ -78,6 +85,7 @@ impl Unpacker<'_> {
         signals: &Signals,
         chunks: Sender<Buffer>,
         mut task: Task,
+        (hash, spare): (&BlobHash, Receiver<Vec<u8>>),
     ) -> Result<Unpacked> {
         let Input { blob, descriptor, name, is_plain } = input;
         let outlet = Outlet {
@@ -92,11 +100,11 @@ impl Unpacker<'_> {
             signals,
         };
         let (full, arriving) = bounded(WAITING);
-        let (emptied, spare) = bounded(WAITING + 2);
         let (read, decoded) = thread::scope(|scope| {
-            let reading = scope
-                .spawn(|| self.meter.read.on(|| self.read(blob, descriptor, name, full, &spare, &mut task)));
-            let decoded = self.meter.decompress.on(|| outlet.drain(arriving, &emptied));
+            let reading = scope.spawn(|| {
+                self.meter.read.on(|| self.read(blob, descriptor, name, full, (hash, &spare), &mut task))
+            });
+            let decoded = self.meter.decompress.on(|| outlet.drain(arriving, hash));
             (reading.join(), decoded)
         });
         let digest = read.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
@@ -105,19 +113,18 @@ impl Unpacker<'_> {
         Ok(Unpacked { compression, digest })
     }
 
-    /// Reads and hashes the blob to its end, whoever still wants its bytes.
+    /// Reads the blob to its end, whoever still wants its bytes.
     fn read(
         &self,
         blob: &mut dyn Blob,
         descriptor: &Descriptor,
         name: &str,
-        full: Sender<Vec<u8>>,
-        spare: &Receiver<Vec<u8>>,
+        full: Sender<Arc<Vec<u8>>>,
+        (hash, spare): (&BlobHash, &Receiver<Vec<u8>>),
         task: &mut Task,
     ) -> Result<Digest> {
         let what = || name.to_owned();
         let mut full = Some(full);
-        let mut hasher = DigestHasher::new(descriptor.digest().algorithm());
         let mut size: u64 = 0;
         loop {
             self.halt.check()?;
@@ -129,16 +136,18 @@ impl Unpacker<'_> {
             if size > descriptor.size() || count == 0 {
                 break;
             }
-            hasher.update(&buffer);
+            let piece = Arc::new(buffer);
+            hash.leave(Arc::clone(&piece));
             task.advance(count as u64);
-            if full.as_ref().is_some_and(|full| full.send(buffer).is_err()) {
+            if full.as_ref().is_some_and(|full| full.send(Arc::clone(&piece)).is_err()) {
                 full = None;
             }
+            hash.give_back(piece);
         }
         if size != descriptor.size() {
             return Err(ImportError::Size { what: what(), expected: descriptor.size(), actual: size });
         }
-        let digest = hasher.finish();
+        let digest = hash.finish();
         if digest != *descriptor.digest() {
             return Err(ImportError::digest(what(), descriptor.digest(), &digest));
         }
@@ -161,16 +170,15 @@ impl Outlet<'_> {
     /// Decompresses all that arrives, until its end or until nobody wants more. Hanging up tells the reader.
     fn drain(
         mut self,
-        arriving: Receiver<Vec<u8>>,
-        emptied: &Sender<Vec<u8>>,
+        arriving: Receiver<Arc<Vec<u8>>>,
+        hash: &BlobHash,
     ) -> Result<Compression, DecodeError> {
         for bytes in arriving {
             self.decode(&bytes)?;
             if self.chunks.is_none() {
                 break;
             }
-            // The reader has as many as it wants: then this one is dropped.
-            let _ = emptied.try_send(bytes);
+            hash.give_back(bytes);
         }
         self.finish()
     }

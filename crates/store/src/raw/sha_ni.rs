@@ -36,7 +36,12 @@ pub(crate) struct Sha256<const N: usize> {
 
 impl<const N: usize> Sha256<N> {
     pub(crate) const fn new(proof: ShaNi) -> Self {
-        Self { proof, states: [START_256; N] }
+        Self::resume(proof, [START_256; N])
+    }
+
+    /// Hashes that have come this far.
+    pub(crate) const fn resume(proof: ShaNi, states: [[u32; 8]; N]) -> Self {
+        Self { proof, states }
     }
 
     /// Absorbs as many blocks in each lane as the shortest has.
