@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
+mod kill_tests;
+#[cfg(test)]
 mod tests;
 
 mod bound;
@@ -40,7 +42,7 @@ pub struct Applied {
 /// [`DeployError::Changed`] when the target is not what the plan was made for, [`sealstone_boot::BootError::NoSpace`]
 /// before anything is written, and what the steps bring: the old system boots then, and a new plan goes on.
 pub fn apply(target: &Target, plan: &Plan, control: &Control) -> Result<Applied, DeployError> {
-    if plan.is_empty() {
+    if plan.is_empty() && !target.sysroot.has_temporary()? {
         return Ok(Applied::default());
     }
     let _lock = target.sysroot.lock()?;

@@ -46,6 +46,8 @@ mod import_image;
 pub mod kargs;
 mod keep;
 mod merge;
+#[cfg(test)]
+mod model_tests;
 mod origin;
 mod overlay;
 mod plan;

@@ -176,6 +176,11 @@ impl Sysroot {
         Ok(folder.ensure_dir(name, 0o700)?)
     }
 
+    /// Whether an earlier run left what is not whole.
+    pub(crate) fn has_temporary(&self) -> Result<bool, DeployError> {
+        Ok(self.root.exists(TEMPORARY)?)
+    }
+
     /// Removes what is not whole.
     pub(crate) fn remove_temporary(&self) -> Result<(), DeployError> {
         let Some(own) = self.root.open_dir(OWN).optional()? else { return Ok(()) };

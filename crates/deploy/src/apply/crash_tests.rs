@@ -25,7 +25,7 @@ fn updatable() -> (Machine, DeployRequest, DeployRequest) {
 
 /// The images whose entries boot: the entry is whole, its files are those that it wants, and image, refs, state folder
 /// and record are there.
-fn bootable(root: &Path) -> Vec<ImageId> {
+pub(super) fn bootable(root: &Path) -> Vec<ImageId> {
     let target = Machine::target_on(&RealDisk::shared(), root).unwrap();
     let records = target.sysroot.records().unwrap().0;
     let kept = target.repository.refs(Place::Images).unwrap();
@@ -64,7 +64,7 @@ fn bootable(root: &Path) -> Vec<ImageId> {
 }
 
 /// Every file of the sysroot's state and of the boot partition, with its content.
-fn end_state(root: &Path) -> BTreeMap<String, String> {
+pub(super) fn end_state(root: &Path) -> BTreeMap<String, String> {
     fn fill(dir: &Path, root: &Path, into: &mut BTreeMap<String, String>) {
         for entry in dir.read_dir().unwrap() {
             let path = entry.unwrap().path();

@@ -3,8 +3,8 @@
 use super::{Plan, Step, planner::Planner};
 use crate::{DeployError, DeploymentId, EtcSection, State, Target, entries::menu};
 
-/// The steps that let the staged deployment boot next; none if nothing is staged, or it is locked and `unlock` is not
-/// given. The changes to `/etc` are those of what runs, else of what boots by default.
+/// The steps that let the staged deployment boot next; if nothing is staged, or it is locked and `unlock` is not given, only
+/// those that mend the menu. The changes to `/etc` are those of what runs, else of what boots by default.
 ///
 /// # Errors
 /// When the target cannot be read, and for conflicts in `/etc` that the deployment's policy does not decide.
@@ -16,9 +16,8 @@ pub fn plan_finalize(
     let mut planner = Planner::new(target, running)?;
     let is_ready = |locked: bool| unlock || !locked;
     let staged = planner.after.iter().find(|record| record.state == State::Staged && is_ready(record.locked));
-    let Some(staged) = staged.cloned() else {
-        return Ok(Plan { warnings: planner.plan.warnings.clone(), ..Plan::new(&planner.world) });
-    };
+    // A finalisation that was cut short may have come so far that only its entry is missing.
+    let Some(staged) = staged.cloned() else { return planner.finish() };
     let from = planner.running.or_else(|| menu(&planner.after).first().map(|record| record.id));
     let from = from.filter(|from| planner.world.states.contains(&from.to_string()));
     let id = staged.id;

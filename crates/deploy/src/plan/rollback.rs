@@ -1,7 +1,9 @@
 //! Planning a rollback: what is second in the menu comes first.
 
+use sealstone_boot::menu_order;
+
 use super::{Plan, planner::Planner};
-use crate::{DeployError, DeploymentId, State, Target, entries::menu};
+use crate::{DeployError, DeploymentId, State, Target, entries::menu, target::BootWorld};
 
 /// The steps that let the second deployment of the menu boot next. What is staged goes. Doing it twice leads back.
 ///
@@ -9,6 +11,8 @@ use crate::{DeployError, DeploymentId, State, Target, entries::menu};
 /// [`sealstone_store::Error::Missing`] when there is no other deployment that boots.
 pub fn plan_rollback(target: &Target, running: Option<&DeploymentId>) -> Result<Plan, DeployError> {
     let mut planner = Planner::new(target, running)?;
+    let first = menu(&planner.after).first().map(|record| record.id);
+    let is_begun = first.is_some_and(|first| planner.world.esps.iter().any(|boot| is_begun(boot, &first)));
     let Some(other) = menu(&planner.after).get(1).map(|record| record.id) else {
         return Err(sealstone_store::Error::Missing { what: "deployment to roll back to".into() }.into());
     };
@@ -16,7 +20,21 @@ pub fn plan_rollback(target: &Target, running: Option<&DeploymentId>) -> Result<
     for id in staged.collect::<Vec<_>>() {
         planner.remove(&id, "a rollback discards what is staged");
     }
-    let (_, order) = planner.highest();
-    planner.change(&other)?.order = order + 1;
+    // One that was cut short is ended, not turned back.
+    if !is_begun {
+        let highest = planner.highest().1;
+        planner.change(&other)?.order = highest + 1;
+    }
     planner.finish()
+}
+
+/// Whether a boot partition still boots another deployment than the one that shall be first, though it has an entry: its
+/// rollback was begun. A deploy that was cut short has left none.
+fn is_begun(boot: &BootWorld, first: &DeploymentId) -> bool {
+    let first = first.to_string();
+    let bootable = boot.ours.iter().filter(|(_, entry)| entry.is_bootable());
+    let boots =
+        bootable.clone().min_by(|a, b| menu_order(*a, *b)).and_then(|(_, entry)| entry.sealstone_id());
+    let has_entry = bootable.clone().any(|(_, entry)| entry.sealstone_id() == Some(&first));
+    has_entry && boots.is_some_and(|boots| boots != first)
 }

@@ -1,0 +1,172 @@
+//! Verbs of deployments killed at their system calls: the system that was there boots, and the next run succeeds.
+//!
+//! `strace` kills the command at the Nth of the calls that change something, for growing N until it comes through; with
+//! `SEALSTONE_SOAK` at every single one. What boots is found here by looking at the files, without the libraries.
+#![allow(clippy::disallowed_methods, reason = "sysroots are ordinary folders")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test"
+)]
+
+mod kit;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use kit::{Image, Layer, world};
+
+const CHANGES: &str = "openat,mkdirat,write,pwrite64,pwritev,linkat,symlinkat,renameat2,unlinkat,ftruncate,fsync,syncfs,fchmodat";
+
+fn system(version: &str) -> Image {
+    let release = format!("ID=example\nVERSION_ID={version}\nPRETTY_NAME=\"Example {version}\"\n");
+    let top =
+        Layer::new().file("usr/lib/os-release", release.as_bytes()).file("etc/version", version.as_bytes());
+    Image::new().layer(Layer::system(&format!("6.{version}.0"))).layer(top)
+}
+
+fn store(program: &mut Command, folder: &Path, args: &[&str]) -> bool {
+    let on = ["--sysroot", "sysroot", "--esp", "esp"];
+    let is_of_systems = !["init", "import", "rm", "gc"].contains(&args[0]);
+    let command = program.args(args).args(on.iter().filter(|_| is_of_systems)).current_dir(folder);
+    let command = command.env("SEALSTONE_REPO", "sysroot/composefs").env("HOME", folder);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("the command starts").success()
+}
+
+fn run(folder: &Path, args: &[&str]) -> bool {
+    store(&mut Command::new(env!("CARGO_BIN_EXE_store")), folder, args)
+}
+
+/// A sysroot with the systems 1 and 2, the second of which boots by default; 3 is imported.
+fn machine() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["sysroot", "esp"] {
+        fs::create_dir(folder.path().join(name)).expect("a folder");
+    }
+    assert!(run(folder.path(), &["init"]));
+    for version in ["1", "2", "3"] {
+        system(version).write(&folder.path().join("layout"));
+        assert!(run(folder.path(), &["import", "--name", version, "oci:layout"]));
+        assert!(version == "3" || run(folder.path(), &["deploy", version]));
+    }
+    folder
+}
+
+/// What a system lacks to boot, if anything: an entry that is whole, its kernel, its image, its `/etc`.
+fn missing_system(folder: &Path, version: &str) -> Option<String> {
+    let entries = fs::read_dir(folder.join("esp/loader/entries")).ok()?.map(|entry| entry.unwrap().path());
+    let texts: Vec<String> = entries.map(|path| fs::read_to_string(path).unwrap()).collect();
+    let title = format!("title Example {version}\n");
+    let mut faults = vec![format!("no entry of {version}")];
+    for text in texts.iter().filter(|text| text.starts_with(&title)) {
+        let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
+        let fault = fault_of(folder, version, value("linux "), value("initrd "), value("options "));
+        match fault {
+            None => return None,
+            Some(fault) => faults.push(fault),
+        }
+    }
+    Some(faults.join(", "))
+}
+
+fn fault_of(
+    folder: &Path,
+    version: &str,
+    linux: Option<&str>,
+    initrd: Option<&str>,
+    options: Option<&str>,
+) -> Option<String> {
+    let (Some(linux), Some(initrd), Some(options)) = (linux, initrd, options) else {
+        return Some("the entry is torn".to_owned());
+    };
+    for file in [linux, initrd] {
+        let file = folder.join("esp").join(file.trim_start_matches('/'));
+        if fs::metadata(&file).map_or(0, |file| file.len()) == 0 {
+            return Some(format!("{} is not there", file.display()));
+        }
+    }
+    // `composefs=[?]ID` or `composefs.digest=[?]v1-sha256-12:ID`
+    let karg = options.split_whitespace().find(|karg| karg.starts_with("composefs"));
+    let Some(id) = karg.and_then(|karg| karg.rsplit(['=', '?', ':']).next()) else {
+        return Some("no image is named".to_owned());
+    };
+    if !folder.join("sysroot/composefs/images").join(id).exists() {
+        return Some(format!("the image {id} is not there"));
+    }
+    let etc = fs::read_to_string(folder.join(format!("sysroot/state/deploy/{id}/etc/version")));
+    (etc.ok().as_deref() != Some(version)).then(|| "its /etc is not its own".to_owned())
+}
+
+/// Runs the command on copies of a machine, killed at ever later calls; `stays` are the systems that must boot all the
+/// time, `comes` one that must once the command was run again, with the verb `again`.
+fn killed(test: &str, template: &Path, args: &[&str], again: &[&str], stays: &[&str], comes: &str) {
+    if Command::new("strace").arg("--version").output().is_err() {
+        return kit::skip(test, "strace is not installed");
+    }
+    let every = std::env::var_os("SEALSTONE_SOAK").is_some();
+    let (mut point, mut kills) = (1, 0);
+    loop {
+        let folder = world::copy_of(template);
+        let inject = format!("inject={CHANGES}:signal=KILL:when={point}");
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={CHANGES}"), "-e", &inject]);
+        let came_through = store(strace.arg(env!("CARGO_BIN_EXE_store")), folder.path(), args);
+        for version in stays {
+            assert_eq!(missing_system(folder.path(), version), None, "{test} killed at {point}");
+        }
+        assert!(run(folder.path(), if came_through { &["reconcile"] } else { again }), "again after {point}");
+        for version in stays.iter().chain([&comes]) {
+            assert_eq!(missing_system(folder.path(), version), None, "{test} again after a kill at {point}");
+        }
+        assert!(run(folder.path(), &["status"]), "{test}: all is well again after a kill at {point}");
+        if came_through {
+            break;
+        }
+        kills += 1;
+        point += if every { 1 } else { 1 + point / 12 };
+    }
+    println!("{test}: {kills} kills, {point} calls");
+    assert!(kills > 10, "it was only killed {kills} times");
+}
+
+#[test]
+fn a_deploy_killed_at_any_call_leaves_the_old_system_and_is_finished_by_the_next() {
+    let deploy = ["deploy", "3", "--keep", "2"];
+    killed("deploy", machine().path(), &deploy, &deploy, &["2"], "3");
+}
+
+#[test]
+fn a_staged_deploy_killed_at_any_call_leaves_the_menu_and_is_finished_by_the_next() {
+    let stage = ["deploy", "3", "--stage"];
+    killed("deploy --stage", machine().path(), &stage, &stage, &["1", "2"], "2");
+}
+
+#[test]
+fn a_finalisation_killed_at_any_call_leaves_the_old_system_and_is_finished_by_the_next() {
+    let machine = machine();
+    assert!(run(machine.path(), &["deploy", "3", "--stage"]));
+    killed("finalize", machine.path(), &["finalize"], &["finalize"], &["1", "2"], "3");
+}
+
+#[test]
+fn a_rollback_killed_at_any_call_leaves_both_systems() {
+    killed("rollback", machine().path(), &["rollback"], &["reconcile"], &["1", "2"], "1");
+}
+
+#[test]
+fn a_prune_killed_at_any_call_leaves_what_stays_and_is_finished_by_the_next() {
+    let machine = machine();
+    assert!(run(machine.path(), &["deploy", "3"]));
+    let prune = ["prune", "--keep", "2"];
+    killed("prune", machine.path(), &prune, &prune, &["2", "3"], "3");
+}
+
+#[test]
+fn a_gc_killed_at_any_call_leaves_what_is_deployed() {
+    let machine = machine();
+    assert!(run(machine.path(), &["rm", "1", "2", "3"]));
+    killed("gc", machine.path(), &["gc"], &["gc"], &["1", "2"], "2");
+}
