@@ -15,8 +15,11 @@ demo: ## a real Debian image: import, deploy, boot entry; then an update, with s
 
 test: ## every test; installs the Debian tools that act as oracles first
 	tests/tools/install
-	@tests/tools/fetch-composefs target/tools/composefs || echo "C composefs cannot be had: its tests will say that they skip"
-	@export SEALSTONE_COMPOSEFS=$(CURDIR)/target/tools/composefs; \
+	@tests/tools/fetch-forky target/tools/composefs composefs mkcomposefs composefs-info \
+	  || echo "C composefs cannot be had: its tests will say that they skip"
+	@tests/tools/fetch-forky target/tools/skopeo skopeo skopeo \
+	  || echo "a current skopeo cannot be had: its tests will say that they skip"
+	@export SEALSTONE_COMPOSEFS=$(CURDIR)/target/tools/composefs SEALSTONE_SKOPEO=$(CURDIR)/target/tools/skopeo; \
 	if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	  $(CARGO) nextest run --workspace && $(CARGO) test --workspace --doc; \
 	else $(CARGO) test --workspace; fi

@@ -79,17 +79,18 @@ fn an_update_that_we_packed_as_zstd_chunked_comes_from_a_registry_in_part() {
     assert_eq!(again["same_manifest"], true);
 }
 
-/// Needs root, and in `SEALSTONE_SKOPEO_TREE` a Debian tree with a current skopeo: bookworm's knows only the old format.
+/// Needs root, and in the folder `SEALSTONE_SKOPEO` a current skopeo (`tests/tools/fetch-forky` fills one): bookworm's knows
+/// only the old format.
 #[test]
 fn skopeo_of_today_fetches_what_we_packed_in_part() {
     let test = "skopeo_of_today_fetches_what_we_packed_in_part";
-    let Some(tree) = std::env::var_os("SEALSTONE_SKOPEO_TREE").filter(|_| kit::is_root()) else {
-        return kit::skip(test, "SEALSTONE_SKOPEO_TREE names no tree, or this is not root");
+    let Some(skopeo) = kit::current_skopeo().filter(|_| kit::is_root()) else {
+        return kit::skip(test, "SEALSTONE_SKOPEO names no folder with a skopeo, or this is not root");
     };
     let sandbox = Sandbox::with_repository();
     let Some(registry) = Registry::start(&sandbox, Protection::default(), test) else { return };
     let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools/partial-by-skopeo"));
-    command.arg(tree);
+    command.arg(skopeo);
     for version in ["1", "2"] {
         let layout = format!("system{version}");
         sandbox.import(&layout, &system(version.parse().unwrap()), &layout).succeeds();

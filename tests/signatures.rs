@@ -17,7 +17,7 @@ use std::process::Command;
 
 use kit::registry::{Protection, Registry};
 use kit::signer::Signer;
-use kit::{Image, Sandbox, skip};
+use kit::{Image, Sandbox, current_skopeo, skip};
 use serde_json::json;
 
 const PLAIN: &str = "--tls-verify=false";
@@ -89,13 +89,9 @@ cB/bvDcWDjseAgbQzuaHXjAXVUl3Z7O+239yOQjx7subt/UBYM01eru5Sg==\n\
 #[test]
 fn what_skopeo_signed_is_taken() {
     let test = "what_skopeo_signed_is_taken";
-    // Debian's of 2023 has the option, and no more.
-    let help =
-        Command::new("skopeo").args(["generate-sigstore-key", "--help"]).output().map(|output| output.stdout);
-    let can_sign = help.is_ok_and(|help| String::from_utf8_lossy(&help).contains("--output-prefix"));
-    if !can_sign {
-        return skip(test, "no skopeo that signs is installed");
-    }
+    let Some(program) = current_skopeo() else {
+        return skip(test, "SEALSTONE_SKOPEO names no folder with a skopeo that signs");
+    };
     let sandbox = Sandbox::with_repository();
     let Some(registry) = Registry::start(&sandbox, Protection::default(), test) else { return };
     let host = registry.host();
@@ -109,7 +105,7 @@ fn what_skopeo_signed_is_taken() {
     let to = format!("docker://{host}/some/image:v1");
     let sign = ["--sign-by-sigstore-private-key", "key.private", "--sign-passphrase-file", "passphrase"];
     let how = ["--registries.d", "registries.d", "--insecure-policy", "copy", "--dest-tls-verify=false"];
-    skopeo(&sandbox, &[&how[..], &sign, &["oci:layout:latest", &to]].concat());
+    skopeo(&program, &sandbox, &[&how[..], &sign, &["oci:layout:latest", &to]].concat());
     write_policy(&sandbox, &host, &["key.pub"]);
     sandbox.store(["import", PLAIN, &to]).succeeds();
     // Another image under the signed name is not what was signed.
@@ -119,9 +115,9 @@ fn what_skopeo_signed_is_taken() {
     assert!(told.contains("it has none"), "{told}");
 }
 
-fn skopeo(sandbox: &Sandbox, args: &[&str]) {
+fn skopeo(program: &Path, sandbox: &Sandbox, args: &[&str]) {
     let folder: &Path = &sandbox.path(".");
-    let output = Command::new("skopeo").args(args).current_dir(folder).env("HOME", folder).output().unwrap();
+    let output = Command::new(program).args(args).current_dir(folder).env("HOME", folder).output().unwrap();
     assert!(output.status.success(), "{args:?}\n{}", String::from_utf8_lossy(&output.stderr));
 }
 

@@ -46,6 +46,13 @@ pub fn is_root() -> bool {
     std::process::Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
 }
 
+/// A skopeo of today, in the folder `SEALSTONE_SKOPEO` (`tests/tools/fetch-forky` fills one, `make test` names it): Debian
+/// 12's neither signs nor knows the zstd:chunked that is written now.
+pub fn current_skopeo() -> Option<std::path::PathBuf> {
+    let program = std::path::PathBuf::from(std::env::var_os("SEALSTONE_SKOPEO")?).join("skopeo");
+    program.is_file().then_some(program)
+}
+
 /// Whether the program is there; says so when not.
 pub fn has(program: &str, test: &str) -> bool {
     let output = std::process::Command::new(program).arg("--version").output();

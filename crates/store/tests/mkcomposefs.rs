@@ -1,7 +1,7 @@
 //! The EROFS writer against C composefs 1.0.8: `mkcomposefs` makes our image of our dump, and `composefs-info` and
 //! erofs-utils read it.
 //!
-//! The programs are looked for in the folder `SEALSTONE_COMPOSEFS` (`tests/tools/fetch-composefs` fills one), then on
+//! The programs are looked for in the folder `SEALSTONE_COMPOSEFS` (`tests/tools/fetch-forky` fills one), then on
 //! the path. Without them the tests say so and pass.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
