@@ -396,6 +396,8 @@ impl fmt::Debug for Transaction {
 }
 
 #[cfg(test)]
+mod calls_tests;
+#[cfg(test)]
 mod checkpoint_tests;
 #[cfg(test)]
 mod tests;
