@@ -16,13 +16,17 @@ mod kit;
 use std::process::Command;
 
 use kit::bound::{PLAIN, app, deploy, machine, on, push, store, system};
+use kit::loop_disk::LoopDisk;
 use kit::registry::{Protection, Registry};
 use kit::{Image, Layer, Sandbox, has, is_root, skip};
 use serde_json::Value;
 
 /// A machine `m` with the image `os`, which binds two images of a registry, one by tag, one by digest.
 fn setup(test: &str) -> Option<(Sandbox, Registry, [String; 2])> {
-    let sandbox = Sandbox::new();
+    setup_in(Sandbox::new(), test)
+}
+
+fn setup_in(sandbox: Sandbox, test: &str) -> Option<(Sandbox, Registry, [String; 2])> {
     let registry = Registry::start(&sandbox, Protection::default(), test)?;
     let host = registry.host();
     let first = push(&sandbox, &registry, &app(1), "apps/one:1");
@@ -72,6 +76,42 @@ fn bound_images_are_resolved_fetched_recorded_and_told() {
     assert!(on(&sandbox, "m", &["bound", "list"]).succeeds().contains("complete"));
     let of_image = store(&sandbox, "m", &["bound", "list", "--json", "os"]).json();
     assert_eq!(of_image["lists"][0]["images"][0]["reference"], format!("{}/apps/one:1", registry.host()));
+}
+
+#[test]
+fn files_share_blocks_with_the_repository_where_the_file_system_can_and_are_copies_elsewhere() {
+    let test = "files_share_blocks_with_the_repository_where_the_file_system_can_and_are_copies_elsewhere";
+    let mut written = Vec::new();
+    for (kind, disk, how) in
+        [("btrfs", LoopDisk::btrfs(256), "reflink"), ("ext4", LoopDisk::new(600), "copy")]
+    {
+        let disk = match disk {
+            Ok(disk) => disk,
+            Err(why) => return skip(test, &format!("{kind}: {why}")),
+        };
+        let sandbox = Sandbox::new();
+        std::os::unix::fs::symlink(disk.path(), sandbox.path("m")).unwrap();
+        let Some((sandbox, _registry, _)) = setup_in(sandbox, test) else { return };
+        let plan = deploy(&sandbox, "m", "os", &["--dry-run", PLAIN]).json();
+        assert_eq!(plan["image_store"], Value::Null, "{plan:#}");
+        // Once they are here, the plan says how and how many bytes.
+        deploy(&sandbox, "m", "os", &[PLAIN]).succeeds();
+        let plan = deploy(&sandbox, "m", "os", &["--fresh", "--karg", "again", "--dry-run", PLAIN]).json();
+        assert_eq!(plan["image_store"]["how"], how, "{plan:#}");
+        let content = plan["image_store"]["content_bytes"].as_u64().unwrap();
+        let bytes = plan["image_store"]["bytes"].as_u64().unwrap();
+        assert_eq!(content, 40_000, "{plan:#}");
+        written.push(bytes);
+        let [image_store] = image_stores(&sandbox).try_into().unwrap();
+        let app = image_store.join("overlay/l").read_dir().unwrap().map(|link| link.unwrap().path());
+        let tool = app.map(|link| link.join("bin/tool")).find(|tool| tool.is_file()).unwrap();
+        assert_eq!(std::fs::read(&tool).unwrap(), kit::layer::noise(30_000, 99));
+        // Another owner or mode of the file is none of the object's.
+        std::fs::set_permissions(&tool, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::write(&tool, b"changed").unwrap();
+        store(&sandbox, "m", &["fsck"]).succeeds();
+    }
+    assert_eq!(written[0] + 40_000, written[1]);
 }
 
 #[test]
@@ -224,6 +264,53 @@ fn an_annotated_manifest_says_what_its_image_binds() {
     // Another image's layout is not touched.
     app(9).write(&sandbox.path("other"));
     store(&sandbox, "m", &["bound", "annotate", PLAIN, "os", "oci:other"]).fails(3);
+}
+
+#[test]
+fn an_update_follows_floating_tags_and_tells_before_it_fetches() {
+    let test = "an_update_follows_floating_tags_and_tells_before_it_fetches";
+    let sandbox = Sandbox::new();
+    let Some(registry) = Registry::start(&sandbox, Protection::default(), test) else { return };
+    let host = registry.host();
+    let (app_name, os_name) = (format!("{host}/apps/one:1"), format!("docker://{host}/os:stable"));
+    let old = push(&sandbox, &registry, &app(1), "apps/one:1");
+    push(&sandbox, &registry, &system("6.1.0", &[("one.image", &app_name)]), "os:stable");
+    machine(&sandbox, "m");
+    store(&sandbox, "m", &["import", PLAIN, &os_name]).succeeds();
+    deploy(&sandbox, "m", &os_name, &[PLAIN]).succeeds();
+    let update = |more: &[&str]| {
+        let args = [&["update", "--json", PLAIN, "--esp", "m/esp"], more].concat();
+        on(&sandbox, "m", &args).json()
+    };
+    let check = update(&["--check"]);
+    assert_eq!((&check["verdict"], &check["bound"][0]["manifest"]), (&"current".into(), &old.clone().into()));
+    // The tag moves: that is an update, though the system is the same.
+    let new = push(&sandbox, &registry, &app(2), "apps/one:1");
+    let check = update(&["--check"]);
+    assert_eq!(check["verdict"], "available", "{check:#}");
+    assert_eq!(check["bound"][0]["manifest"], *new);
+    assert!(check["bytes_to_fetch"].as_u64().unwrap() > 0);
+    let plan = update(&["--dry-run"]);
+    assert_eq!(plan["bound"][0]["manifest"], *new, "{plan:#}");
+    assert_eq!(update(&[])["outcome"], "deployed");
+    let after = status(&sandbox);
+    let bound = |number: usize| after["deployments"][number]["bound"][0]["manifest"].clone();
+    assert_eq!((bound(0), bound(1)), (new.clone().into(), old.into()));
+    assert_eq!(after["deployments"][0]["bound_condition"]["is"], "complete");
+    assert_eq!(update(&[])["outcome"], "current");
+    // A new system whose layers are not here: unknown, unless its manifest says it.
+    let next = system("6.2.0", &[("one.image", &app_name)]);
+    push(&sandbox, &registry, &next, "os:stable");
+    assert_eq!(update(&["--check"])["bound"], Value::Null);
+    machine(&sandbox, "build");
+    next.write(&sandbox.path("next"));
+    store(&sandbox, "build", &["import", "--name", "next", "oci:next"]).succeeds();
+    store(&sandbox, "build", &["bound", "annotate", PLAIN, "next", "oci:next:latest"]).succeeds();
+    registry.push(&sandbox, "oci:next:latest", "os:stable", &["--preserve-digests"]);
+    let check = update(&["--check"]);
+    assert_eq!(check["bound"][0]["manifest"], *new, "{check:#}");
+    assert!(check["bound"][0]["bytes"].as_u64().unwrap() > 0);
+    assert_eq!(update(&[])["outcome"], "deployed");
 }
 
 /// podman, with a storage of its own and a deployment's image store.

@@ -1,4 +1,4 @@
-//! A small ext4 file system of its own on a loop device, for tests that fill it up. Needs root.
+//! A small file system of its own on a loop device, for tests that fill it up. Needs root.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,8 +11,17 @@ pub struct LoopDisk {
 }
 
 impl LoopDisk {
-    /// Makes and mounts one of `megabytes`, or says why that cannot be done here.
+    /// Makes and mounts an ext4 of `megabytes`, or says why that cannot be done here.
     pub fn new(megabytes: u32) -> Result<Self, String> {
+        Self::made_by("mkfs.ext4", &["-q", "-m", "0"], megabytes)
+    }
+
+    /// The same of a btrfs, whose files can share blocks.
+    pub fn btrfs(megabytes: u32) -> Result<Self, String> {
+        Self::made_by("mkfs.btrfs", &["-q"], megabytes)
+    }
+
+    fn made_by(program: &str, options: &[&str], megabytes: u32) -> Result<Self, String> {
         if !super::is_root() {
             return Err("needs root".to_owned());
         }
@@ -21,7 +30,7 @@ impl LoopDisk {
         let mount = folder.path().join("mnt");
         std::fs::create_dir(&mount).expect("a mount point");
         run("truncate", &["-s", &format!("{megabytes}M"), &text(&image)])?;
-        run("mkfs.ext4", &["-q", "-m", "0", &text(&image)])?;
+        run(program, &[options, &[&text(&image)]].concat())?;
         run("mount", &["-o", "loop", &text(&image), &text(&mount)])?;
         Ok(Self { folder })
     }

@@ -5,11 +5,13 @@
 //! nothing, whatever it finds, and of an image it reads the documents alone; when nothing is new, that costs what
 //! [`Source::named_digest`](sealstone_import::source::Source::named_digest) costs: one `HEAD` of a registry.
 
+mod bound;
 mod check;
 mod standing;
 #[cfg(test)]
 mod tests;
 
+pub use bound::check_bound;
 pub use check::{CheckedBound, CheckedImage, CheckedLayer, UpdateCheck, Verdict, check_update};
 pub use standing::tracked;
 

@@ -35,6 +35,8 @@ pub struct SourceImage {
     pub created: Option<String>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// The annotations of its manifest.
+    pub annotations: BTreeMap<String, String>,
     /// Its layers, lowest first; one that the image has twice is there once.
     pub layers: Vec<PlannedLayer>,
     /// Whether it can be booted.
@@ -134,6 +136,7 @@ fn look_with(
         layers: plan_layers(repository, source, &image, options, tables)?,
         platform: image.config.platform,
         created: image.config.created,
+        annotations: image.manifest.annotations,
         labels,
         bootable,
         warnings: image.warnings,

@@ -28,13 +28,12 @@ pub fn prepare(
     repository: &Repository,
     image: (&ImageId, &ManifestDigest),
     known: &[BoundImage],
-    args: &RegistryArgs,
+    (args, options): (&RegistryArgs, &ImportOptions),
     is_dry: bool,
     context: &Context,
 ) -> anyhow::Result<PreparedBound> {
-    let options = ImportOptions::default();
-    let opener = opener(args, &options, repository, context);
-    Ok(prepare_bound(repository, image, known, &opener, &options, is_dry, context.control()?)?)
+    let opener = opener(args, options, repository, context);
+    Ok(prepare_bound(repository, image, known, &opener, options, is_dry, context.control()?)?)
 }
 
 /// Adds the images that are bound to the one that shall be deployed, fetched unless `is_dry`. What is returned keeps gc
@@ -42,14 +41,14 @@ pub fn prepare(
 pub fn bind(
     request: &mut DeployRequest,
     target: &Target,
-    args: &RegistryArgs,
+    settings: (&RegistryArgs, &ImportOptions),
     is_dry: bool,
     context: &Context,
 ) -> anyhow::Result<PreparedBound> {
     let (records, _) = target.sysroot.records()?;
     let known: Vec<_> = records.into_iter().flat_map(|record| record.bound).collect();
     let image = (&request.image, &request.manifest);
-    let bound = prepare(&target.repository, image, &known, args, is_dry, context)?;
+    let bound = prepare(&target.repository, image, &known, settings, is_dry, context)?;
     request.bound.clone_from(&bound.images);
     request.fetch.bytes += bound.fetch_bytes;
     Ok(bound)

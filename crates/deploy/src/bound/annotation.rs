@@ -4,7 +4,7 @@
 //! ([`annotate`](sealstone_import::export::annotate)). The text is a claim, for reports alone: what is deployed comes from
 //! the image's own units.
 
-use sealstone_import::oci::Manifest;
+use std::collections::BTreeMap;
 
 use super::{BoundImage, OfferedBound};
 
@@ -25,20 +25,18 @@ pub fn annotation_of(images: &[BoundImage]) -> String {
     serde_json::Value::from(images.iter().map(one).collect::<Vec<_>>()).to_string()
 }
 
-/// What a manifest's annotation says, if it has one.
+/// What the annotation says, if a manifest's annotations have it.
 ///
 /// # Errors
 /// The reason, as text, when it cannot be read.
 #[must_use]
-pub fn read_annotation(manifest: &Manifest) -> Option<Result<Vec<OfferedBound>, String>> {
-    let text = manifest.annotations.get(BOUND_ANNOTATION)?;
+pub fn read_annotation(annotations: &BTreeMap<String, String>) -> Option<Result<Vec<OfferedBound>, String>> {
+    let text = annotations.get(BOUND_ANNOTATION)?;
     Some(serde_json::from_str(text).map_err(|error| error.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
-    use sealstone_import::oci::Document;
-
     use super::*;
 
     #[test]
@@ -53,21 +51,12 @@ mod tests {
             bytes: Some(7),
         };
         let read = |text: &str| {
-            let descriptor = serde_json::json!({
-                "mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": 1,
-            });
-            let manifest = serde_json::json!({
-                "schemaVersion": 2, "config": descriptor, "layers": [], "annotations": { BOUND_ANNOTATION: text },
-            });
-            let Ok(Document::Manifest(manifest)) = Document::parse(manifest.to_string().as_bytes(), None)
-            else {
-                panic!("no manifest")
-            };
-            read_annotation(&manifest).unwrap()
+            read_annotation(&BTreeMap::from([(BOUND_ANNOTATION.to_owned(), text.to_owned())])).unwrap()
         };
         let found = read(&annotation_of(&[image])).unwrap();
         assert_eq!((found[0].reference.as_str(), found[0].bytes), ("q.io/a:1", Some(7)));
         assert_eq!(found[0].manifest.as_deref(), Some(digest.as_str()));
         assert!(read("{}").is_err());
+        assert!(read_annotation(&BTreeMap::new()).is_none());
     }
 }

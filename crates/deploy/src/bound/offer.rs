@@ -5,10 +5,7 @@
 //! until download: any layer may bring or take away a unit.
 
 use sealstone_import::{
-    DiffId, ImageKind, ImportOptions,
-    oci::{Resolved, resolve},
-    source::Source,
-    stored_layer,
+    ImageKind, ImportOptions, PlannedLayer, SourceImage, layer_tree::LayerTree, stored_layer,
     streams::linked_images,
 };
 use sealstone_store::Repository;
@@ -64,27 +61,26 @@ impl BoundOffer {
     }
 }
 
-/// What the image in a source binds. Reads its documents, and nothing else of it.
+/// What an image that was looked at in a source binds. Asks nobody.
 ///
 /// # Errors
-/// As an import, for documents; [`DeployError::BoundUnit`] when a unit is known to be wrong.
+/// When the repository cannot be read; [`DeployError::BoundUnit`] when a unit is known to be wrong.
 pub fn offered_bound(
     repository: &Repository,
-    source: &dyn Source,
+    image: &SourceImage,
     options: &ImportOptions,
 ) -> Result<BoundOffer, DeployError> {
-    let image = resolve(source, &options.platform, &options.limits)?;
-    let linked = linked_images(repository, &image.config_digest)?;
+    let linked = linked_images(repository, &image.config)?;
     let plain = linked.iter().find(|(kind, _)| *kind == ImageKind::Plain).map(|(_, id)| ImageId::new(*id));
     if let Some(plain) = plain
         && let Ok(tree) = image_tree(repository, &plain)
     {
         return Ok(known(OfferSource::Image, bound_refs(repository, &tree)?));
     }
-    if let Some(Ok(images)) = read_annotation(&image.manifest) {
+    if let Some(Ok(images)) = read_annotation(&image.annotations) {
         return Ok(BoundOffer::Known(OfferSource::Annotation, images));
     }
-    let Some(layers) = all_layers(repository, &image, options)? else { return Ok(BoundOffer::Unknown) };
+    let Some(layers) = all_layers(repository, image, options)? else { return Ok(BoundOffer::Unknown) };
     let tree = merge(&layers.iter().collect::<Vec<_>>())?;
     Ok(known(OfferSource::Layers, bound_refs(repository, &tree)?))
 }
@@ -94,11 +90,12 @@ fn known(how: OfferSource, refs: Vec<BoundRef>) -> BoundOffer {
     BoundOffer::Known(how, refs.into_iter().map(one).collect())
 }
 
+/// The layers, if the repository has each.
 fn all_layers(
     repository: &Repository,
-    image: &Resolved,
+    image: &SourceImage,
     options: &ImportOptions,
-) -> Result<Option<Vec<sealstone_import::layer_tree::LayerTree>>, DeployError> {
-    let find = |diff_id: &DiffId| Ok(stored_layer(repository, diff_id, options)?);
-    image.config.diff_ids.iter().map(find).collect()
+) -> Result<Option<Vec<LayerTree>>, DeployError> {
+    let find = |layer: &PlannedLayer| Ok(stored_layer(repository, &layer.diff_id, options)?);
+    image.layers.iter().map(find).collect()
 }

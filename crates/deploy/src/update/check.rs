@@ -35,6 +35,9 @@ pub struct UpdateCheck {
     pub bound: Option<Vec<CheckedBound>>,
     /// Things worth telling.
     pub warnings: Vec<String>,
+    /// What was read of what is available.
+    #[serde(skip)]
+    pub(super) seen: Option<SourceImage>,
 }
 
 /// What a check found.
@@ -162,17 +165,13 @@ impl UpdateCheck {
             layers: Vec::new(),
             bound: None,
             warnings: Vec::new(),
+            seen: None,
         }
     }
 
     /// Of what is known without being read.
     fn unread(reference: &str, verdict: Verdict, record: &Record) -> Self {
-        let bound = record.bound.iter().map(|bound| CheckedBound {
-            unit: bound.unit.clone(),
-            reference: bound.reference.clone(),
-            manifest: Some(bound.manifest.to_string()),
-            bytes: bound.bytes,
-        });
+        let bound = record.bound.iter().map(CheckedBound::of);
         Self {
             deployment: Some(record.id),
             current: Some(CheckedImage::deployed(record)),
@@ -196,6 +195,7 @@ impl UpdateCheck {
             is_at_most: image.layers.iter().any(|layer| layer.is_at_most),
             layers: image.layers.iter().map(layer).collect(),
             warnings: image.warnings.clone(),
+            seen: Some(image.clone()),
             ..self
         }
     }

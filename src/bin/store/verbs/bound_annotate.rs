@@ -5,7 +5,7 @@ use sealstone::deploy::ImageId;
 use sealstone::deploy::bound::{BOUND_ANNOTATION, annotation_of};
 use sealstone::import::export::annotate;
 use sealstone::import::source::Reference;
-use sealstone::import::{Limits, ManifestDigest};
+use sealstone::import::{ImportOptions, Limits, ManifestDigest};
 use sealstone::store::disk::RealDisk;
 use serde::Serialize;
 
@@ -62,8 +62,14 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         bail!("{} was not imported to its end", escape(stored.name.as_bytes()))
     };
     let image = ImageId::new(image);
-    let prepared =
-        bound::prepare(&repository, (&image, &stored.manifest), &[], &args.registry, true, context)?;
+    let prepared = bound::prepare(
+        &repository,
+        (&image, &stored.manifest),
+        &[],
+        (&args.registry, &ImportOptions::default()),
+        true,
+        context,
+    )?;
     let annotation = annotation_of(&prepared.images);
     let manifest: Option<ManifestDigest> = if args.dry_run {
         None

@@ -73,8 +73,14 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let Some(image) = image else { bail!("{} was not imported to its end", escape(stored.name.as_bytes())) };
     let start = Instant::now();
     let image = ImageId::new(image);
-    let prepared =
-        bound::prepare(&repository, (&image, &stored.manifest), &[], &args.registry, false, context)?;
+    let prepared = bound::prepare(
+        &repository,
+        (&image, &stored.manifest),
+        &[],
+        (&args.registry, &ImportOptions::default()),
+        false,
+        context,
+    )?;
     let members = with_indexes(&prepared.images, args, &repository, context)?;
     let mut options = ExportOptions::default();
     options.format = args.format.format();

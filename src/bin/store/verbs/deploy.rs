@@ -8,6 +8,7 @@ use sealstone::deploy::{
     Applied, DeployRequest, DeploymentStatus, Finalise, Plan, Predecessor, State, Target, apply, plan_deploy,
     status,
 };
+use sealstone::import::ImportOptions;
 use sealstone::import::catalogue::Catalogue;
 use serde::Serialize;
 
@@ -79,8 +80,9 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         bail!("{} has no name any more: import it again", escape(args.image.as_bytes()));
     };
     let mut request = request(args, DeployRequest::of(&stored, args.karg.clone(), now()?)?);
+    let settings = (&args.registry, &ImportOptions::default());
     // Held against gc until the plan was applied.
-    let _bound = bound::bind(&mut request, &target, &args.registry, args.flags.dry_run, context)?;
+    let _bound = bound::bind(&mut request, &target, settings, args.flags.dry_run, context)?;
     let plan = plan_deploy(&target, &request)?;
     if args.flags.dry_run {
         return show(&plan, args.flags.reporting.json, context);

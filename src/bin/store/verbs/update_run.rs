@@ -5,14 +5,15 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use sealstone::deploy::{
     DeployRequest, DeploymentId, Fallback, Fetch, Finalise, Plan, Record, State, Target, UpdateCheck,
-    Verdict, apply, check_update, import_image, known_update_request, plan_finalize, plan_remember,
-    plan_remove, plan_unlock, plan_update, status, update_request,
+    Verdict, apply, check_bound, check_update, import_image, known_update_request, plan_finalize,
+    plan_remember, plan_remove, plan_unlock, plan_update, status, update_request,
 };
 use sealstone::import::oci::Platform;
 use sealstone::import::source::{Reference, Source};
 use sealstone::import::{ImportOptions, Reserve};
 
 use crate::args::Reporting;
+use crate::bound;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::journal::Event;
@@ -94,7 +95,9 @@ pub fn run(following: &Following, options: &Options, context: &Context) -> anyho
     let import = options.import();
     let what = || format!("update from {}", escape(name.as_bytes()));
     let source = source::open(place, &options.registry, &import, &target.repository, context)?;
-    let check = check_update(target, running.as_ref(), name, &*source, &import).with_context(what)?;
+    let mut check = check_update(target, running.as_ref(), name, &*source, &import).with_context(what)?;
+    let opener = bound::opener(&options.registry, &import, &target.repository, context);
+    check_bound(target, &mut check, &opener, &import, context.control()?)?;
     let run = Run { target, running: running.as_ref(), options, context, start };
     run.tell_fallback();
     if options.check {
@@ -149,7 +152,10 @@ impl Run<'_> {
         self.options.target.require_esp()?;
         let imported = import_image(&self.target.repository, source, name, import, self.context.control()?)?;
         let finalise = self.options.finalise(self.running);
-        let request = update_request(name, &imported, self.running.copied(), finalise, now()?)?;
+        let mut request = update_request(name, &imported, self.running.copied(), finalise, now()?)?;
+        let settings = (&self.options.registry, import);
+        // Held against gc until the plan was applied.
+        let _bound = bound::bind(&mut request, self.target, settings, false, self.context)?;
         self.deploy(&request)
     }
 
@@ -269,7 +275,10 @@ impl Run<'_> {
                 let finalise = self.options.finalise(self.running);
                 let running = self.running.copied();
                 let request = known_update_request(self.target, check, running, finalise, now()?)?;
-                Ok(request.map(|request| plan_update(self.target, &request)).transpose()?)
+                let Some(mut request) = request else { return Ok(None) };
+                let settings = (&self.options.registry, &self.options.import());
+                let _dry = bound::bind(&mut request, self.target, settings, true, self.context)?;
+                Ok(Some(plan_update(self.target, &request)?))
             }
         }
     }

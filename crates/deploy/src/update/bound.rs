@@ -1,0 +1,119 @@
+//! What a check says of bound images: tags that lead elsewhere now, and what a new image will bind as far as that is known.
+//!
+//! What lives here: the questions, each as cheap as can be: one `HEAD` for each floating tag where nothing else is new; the
+//! documents of bound images where the new image's units are known. What does not: the rules (`bound/`). What cannot be
+//! found out is a warning: a check tells, and an update says why it cannot go on.
+
+use sealstone_import::ImportOptions;
+use sealstone_store::Control;
+
+use super::{CheckedBound, UpdateCheck, Verdict};
+use crate::{
+    DeployError, Record, Target,
+    bound::{
+        BoundImage, BoundOffer, BoundOpener, BoundRef, OfferedBound, moved_bound, offered_bound,
+        resolve_bound,
+    },
+};
+
+/// Adds to a check what it leaves open of bound images. A system whose tags lead elsewhere has an update.
+///
+/// # Errors
+/// When the records cannot be listed, or it was cancelled.
+pub fn check_bound(
+    target: &Target,
+    check: &mut UpdateCheck,
+    opener: &BoundOpener<'_>,
+    options: &ImportOptions,
+    control: &Control,
+) -> Result<(), DeployError> {
+    let (records, _) = target.sysroot.records()?;
+    let asked = match check.verdict {
+        Verdict::Withdrawn => Ok(()),
+        Verdict::Current | Verdict::Queued => {
+            let record = records.iter().find(|record| Some(record.id) == check.deployment);
+            record.map_or(Ok(()), |record| tags(target, check, record, opener, options, control))
+        }
+        Verdict::Available => news(target, check, &records, opener, options, control),
+    };
+    control.check().map_err(|_| sealstone_store::Error::Cancelled)?;
+    if let Err(error) = asked {
+        check.warnings.push(format!("bound images: {error}"));
+    }
+    Ok(())
+}
+
+/// Asks what the floating tags of a deployment lead to now.
+fn tags(
+    target: &Target,
+    check: &mut UpdateCheck,
+    record: &Record,
+    opener: &BoundOpener<'_>,
+    options: &ImportOptions,
+    control: &Control,
+) -> Result<(), DeployError> {
+    check.bound = Some(record.bound.iter().map(CheckedBound::of).collect());
+    let moved = moved_bound(&record.bound, opener, options, control)?;
+    if moved.is_empty() {
+        return Ok(());
+    }
+    let one = |image: &&BoundImage| BoundRef { unit: image.unit.clone(), reference: image.reference.clone() };
+    let refs: Vec<_> = moved.iter().map(one).collect();
+    let found = resolve_bound(&target.repository, &refs, &[], opener, options, control)?;
+    check.verdict = Verdict::Available;
+    check.changed = true;
+    // The image itself is the one that is here.
+    check.available = check.available.take().or_else(|| check.current.clone());
+    for one in found {
+        check.bytes_to_fetch += one.bytes_to_fetch;
+        let bound = check.bound.iter_mut().flatten().find(|bound| bound.unit == one.image.unit);
+        if let Some(bound) = bound {
+            *bound = CheckedBound::of(&one.image);
+        }
+    }
+    Ok(())
+}
+
+/// Asks for the images that a new image binds, if it is known which.
+fn news(
+    target: &Target,
+    check: &mut UpdateCheck,
+    records: &[Record],
+    opener: &BoundOpener<'_>,
+    options: &ImportOptions,
+    control: &Control,
+) -> Result<(), DeployError> {
+    let Some(image) = &check.seen else { return Ok(()) };
+    let offer = offered_bound(&target.repository, image, options)?;
+    let refs = offer.refs();
+    let BoundOffer::Known(_, offered) = offer else { return Ok(()) };
+    if offered.iter().all(|one| one.manifest.is_some() && one.bytes.is_some()) {
+        // An annotation says all of it: nobody has to be asked.
+        check.bound = Some(offered.into_iter().map(CheckedBound::offered).collect());
+        return Ok(());
+    }
+    let known: Vec<_> = records.iter().flat_map(|record| record.bound.clone()).collect();
+    let refs = refs.unwrap_or_default();
+    check.bound = Some(offered.into_iter().map(CheckedBound::offered).collect());
+    let found = resolve_bound(&target.repository, &refs, &known, opener, options, control)?;
+    check.bytes_to_fetch += found.iter().map(|one| one.bytes_to_fetch).sum::<u64>();
+    check.bound = Some(found.iter().map(|one| CheckedBound::of(&one.image)).collect());
+    Ok(())
+}
+
+impl CheckedBound {
+    /// Of an image that was resolved.
+    pub(super) fn of(image: &BoundImage) -> Self {
+        Self {
+            unit: image.unit.clone(),
+            reference: image.reference.clone(),
+            manifest: Some(image.manifest.to_string()),
+            bytes: image.bytes,
+        }
+    }
+
+    fn offered(offered: OfferedBound) -> Self {
+        let OfferedBound { unit, reference, manifest, bytes } = offered;
+        Self { unit, reference, manifest, bytes }
+    }
+}
