@@ -13,6 +13,7 @@
 
 pub mod artifact;
 pub mod bound;
+pub mod deployed;
 pub mod http;
 pub mod layer;
 pub mod layout;

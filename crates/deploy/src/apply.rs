@@ -50,6 +50,7 @@ pub fn apply(target: &Target, plan: &Plan, control: &Control) -> Result<Applied,
     if world.fingerprint() != plan.world {
         return Err(DeployError::Changed);
     }
+    plan.etc.check()?;
     check_room(target, plan)?;
     let mut run = Run { target, plan, control, world, kept: None, tree: None, done: Applied::default() };
     let result = plan.steps.iter().try_for_each(|step| run.step(step));

@@ -61,6 +61,22 @@ pub enum DeployError {
         /// The rule that it breaks.
         reason: String,
     },
+    /// An overlay cannot be laid on an image: make it otherwise.
+    #[error("the overlay {name}: {path}: {reason}")]
+    Overlay {
+        /// The overlay's name.
+        name: String,
+        /// The path in it.
+        path: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Machine and image changed the same files of `/etc`, and nobody said who wins: choose a strategy.
+    #[error("changed on the machine and in the image: {}", paths.join(", "))]
+    EtcConflict {
+        /// The files.
+        paths: Vec<String>,
+    },
     /// A limit was passed.
     #[error("the {what} has {size} bytes, and the limit is {limit}")]
     TooBig {

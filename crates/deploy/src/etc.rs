@@ -1,48 +1,26 @@
-//! `/etc` of a new deployment: the image's, with what was changed on this machine.
+//! The three-way merge of `/etc`: what the old image brought, what the machine made of it, what the new image brings.
 //!
-//! What lives here: what the caller wants of conflicts, and what a plan says of the changes. What does not: how the new
-//! folder takes the old one's place (`apply/state.rs`).
+//! What lives here: scanning a folder of the disk (`scan.rs`), the merge as a function of three trees (`merge.rs`), what it reports
+//! ([`EtcMerge`]), who wins ([`EtcPolicy`]), and all of it for a deployment (`renewal.rs`). What does not: when it is done and how the result comes into place
+//! (`apply.rs`), writing it (`populate.rs`), overlays as such (`overlay/`).
+//! Invariants: nothing changed locally gives the new tree, nothing changed in the image the current one, whatever the
+//! strategy; modification times are never compared. The rules, one by one: `docs/etc.md`.
 
-use std::collections::BTreeMap;
+mod attributes;
+mod carve;
+mod leaf;
+mod merge;
+mod renewal;
+mod report;
+mod scan;
+mod strategy;
+#[cfg(test)]
+mod tests;
 
-use serde::{Deserialize, Serialize};
-
-use crate::DeploymentId;
-
-/// What becomes of a path that was changed on this machine and in the image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EtcStrategy {
-    /// The plan is refused.
-    #[default]
-    Fail,
-    /// This machine's stays.
-    KeepLocal,
-    /// The image's is taken.
-    TakeImage,
-}
-
-/// What becomes of conflicts, path by path.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EtcPolicy {
-    /// For all paths that are not named.
-    pub default: EtcStrategy,
-    /// For these paths, below `/etc`, and all below them.
-    pub paths: BTreeMap<String, EtcStrategy>,
-}
-
-impl EtcPolicy {
-    /// Whether it asks for nothing: any conflict is refused.
-    #[must_use]
-    pub fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-/// What a plan says of `/etc`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EtcSection {
-    /// The deployment whose changes are carried over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<DeploymentId>,
-}
+pub(crate) use carve::{carve, folder_of};
+use merge::{Merged, Sides, changes, merge};
+pub use renewal::{EtcSection, VarSection};
+pub(crate) use renewal::{NewEtc, Renewal, changes_since};
+pub use report::{Changed, ConflictKind, EtcChange, EtcConflict, EtcIgnored, EtcMerge, Ignored};
+use scan::scan;
+pub use strategy::{EtcPolicy, EtcStrategy, StrategyRule};

@@ -55,6 +55,7 @@ mod populate;
 mod profile;
 mod record;
 mod retention;
+mod root_conf;
 pub mod selinux;
 mod status;
 mod sysroot;
@@ -76,13 +77,19 @@ pub use copy_image::{CopiedImage, copy_image};
 pub use deployment_id::DeploymentId;
 pub use entries::booted;
 pub use error::DeployError;
-pub use etc::{EtcPolicy, EtcSection, EtcStrategy};
+pub use etc::{
+    Changed, ConflictKind, EtcChange, EtcConflict, EtcIgnored, EtcMerge, EtcPolicy, EtcSection, EtcStrategy,
+    Ignored, StrategyRule, VarSection,
+};
 pub use find::find_deployment;
 pub use image::{ImageId, MadeImages, NotBootable, make_image, make_images};
 pub use import_image::{ImportedImage, import_image};
 pub use keep::{Keeping, Kept};
 pub use merge::merge;
-pub use overlay::Overlay;
+pub use overlay::{
+    FileBody, ImportedOverlay, Overlay, OverlayChanges, OverlayFile, OverlayName, OverlaySource,
+    import_overlay,
+};
 pub use plan::{
     DeployRequest, DeploymentsSection, EntriesSection, Fetch, Finalise, KargsSection, Plan, Predecessor,
     Pruned, Room, Step, plan_deploy, plan_finalize, plan_kargs, plan_pin, plan_prune, plan_reconcile,
@@ -95,6 +102,7 @@ pub use record::{
     VerityNeed,
 };
 pub use retention::Retention;
+pub use root_conf::{MountKind, RootConf};
 pub use status::{
     BootLoader, BootcHost, DeploymentStatus, DiskUse, EntryStatus, EspStatus, Fallback, Health, NextBoot,
     NextBootHow, Place, StagedByBootc, Status, measure_disk, status,

@@ -14,7 +14,7 @@ use std::{
 
 use rustix::io::Errno;
 use sealstone_store::{
-    Control, Repository,
+    Control, ObjectId, Optional, Repository,
     disk::{Dir, Node, Timestamp},
     tree::{Content, FileType, InodeId, Metadata, Tree},
 };
@@ -56,19 +56,29 @@ impl Populated {
     }
 }
 
+/// Where the contents of files are that are not in the tree itself.
+#[derive(Clone, Copy)]
+pub struct Contents<'a> {
+    /// The objects.
+    pub repository: &'a Repository,
+    /// Files that are copied from a folder of the disk, by path in it.
+    pub local: Option<(&'a Dir, &'a HashMap<InodeId, PathBuf>)>,
+}
+
 /// Makes `name` in a directory, where nothing has that name: a copy of the tree's `folder` with all in it.
 ///
 /// # Errors
-/// [`sealstone_store::Error::NoSpace`], [`sealstone_store::Error::Corrupt`] for a damaged object, and the disk's.
+/// [`sealstone_store::Error::NoSpace`], [`sealstone_store::Error::Corrupt`] for a damaged object, and the disk's;
+/// [`DeployError::Changed`] when a file that was to be copied is gone.
 pub fn populate(
     tree: &Tree,
     folder: InodeId,
-    repository: &Repository,
+    contents: Contents<'_>,
     (parent, name): (&Dir, &str),
     control: &Control,
 ) -> Result<Populated, DeployError> {
     let linked = linked(tree, folder);
-    let mut work = Work { tree, repository, root: parent, done: Populated::default(), linked };
+    let mut work = Work { tree, contents, root: parent, done: Populated::default(), linked };
     let mut open = vec![Open::new(tree, folder, parent.clone(), name.into())?];
     while let Some(top) = open.last_mut() {
         control.check().map_err(|_| sealstone_store::Error::Cancelled)?;
@@ -149,7 +159,7 @@ fn file_name(path: &Path) -> &Path {
 
 struct Work<'a> {
     tree: &'a Tree,
-    repository: &'a Repository,
+    contents: Contents<'a>,
     root: &'a Dir,
     done: Populated,
     linked: HashMap<InodeId, Option<PathBuf>>,
@@ -171,11 +181,7 @@ impl Work<'_> {
                 dir.create_new(name, 0o600)?.write_all_at(0, bytes)?;
                 self.done.bytes += bytes.len() as u64;
             }
-            Content::External { object, .. } => {
-                let copied = self.repository.write_object_to(&object, &dir.create_new(name, 0o600)?)?;
-                self.done.bytes += copied.bytes;
-                self.done.shared_bytes += if copied.is_shared { copied.bytes } else { 0 };
-            }
+            Content::External { object, .. } => self.body(dir, name, inode, &object)?,
             Content::Symlink(target) => dir.symlink(OsStr::from_bytes(target), name)?,
             Content::CharDevice(number) => {
                 return self.node(dir, name, inode, node(Node::CharDevice, number));
@@ -190,6 +196,22 @@ impl Work<'_> {
         }
         self.done.files += 1;
         self.attributes(dir, name, inode)
+    }
+
+    /// The content of a file that is not in the tree, from the disk or from the store.
+    fn body(&mut self, dir: &Dir, name: &Path, inode: InodeId, object: &ObjectId) -> Result<(), DeployError> {
+        let file = dir.create_new(name, 0o600)?;
+        if let Some((folder, paths)) = self.contents.local
+            && let Some(path) = paths.get(&inode)
+        {
+            let from = folder.open_file(path).optional()?.ok_or(DeployError::Changed)?;
+            self.done.bytes += file.copy_from(&from)?;
+            return Ok(());
+        }
+        let copied = self.contents.repository.write_object_to(object, &file)?;
+        self.done.bytes += copied.bytes;
+        self.done.shared_bytes += if copied.is_shared { copied.bytes } else { 0 };
+        Ok(())
     }
 
     fn node(&mut self, dir: &Dir, name: &Path, inode: InodeId, node: Node) -> Result<(), DeployError> {

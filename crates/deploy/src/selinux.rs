@@ -14,6 +14,7 @@ mod read;
 mod tests;
 
 pub use label::label;
+pub(crate) use label::label_missing;
 pub use policy::{Policy, PolicyFiles};
 pub use read::{ReadObject, read_policy};
 

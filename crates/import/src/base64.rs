@@ -34,8 +34,9 @@ const fn value(symbol: u8) -> Option<u8> {
     })
 }
 
-/// Encodes with padding.
-pub(crate) fn encode_base64(bytes: &[u8]) -> String {
+/// Encodes bytes as base64 in the standard alphabet, with padding.
+#[must_use]
+pub fn encode_base64(bytes: &[u8]) -> String {
     const SYMBOLS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3).saturating_mul(4));
     for group in bytes.chunks(3) {

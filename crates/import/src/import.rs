@@ -146,6 +146,18 @@ impl Imported {
         &self.report
     }
 
+    /// Names the layers alone, in the transaction that they were imported into: for what is no image, such as an overlay.
+    /// What shall stay needs a ref on each.
+    ///
+    /// # Errors
+    /// When the store fails. The transaction must not be committed then.
+    pub fn publish_layers(&self, transaction: &Transaction) -> Result<()> {
+        for layer in &self.layers {
+            transaction.name_stream(layer_stream(&layer.diff_id)?, layer.stream);
+        }
+        self.space.check(0)
+    }
+
     /// Stores the image's documents and names all its parts, in the transaction that they were imported into. With a
     /// name, a ref keeps the image under it, in place of what had the name.
     ///

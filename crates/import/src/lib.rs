@@ -60,6 +60,7 @@ pub mod tar;
 pub mod tar_split;
 pub mod zstd_chunked;
 
+pub use base64::encode_base64;
 pub use copy::{CopiedLayer, CopyPlan, plan_copy, share_objects};
 pub use digest::{Digest, DigestAlgorithm, DigestHasher, ParseDigestError};
 pub use error::{ImportError, Result};

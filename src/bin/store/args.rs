@@ -156,7 +156,7 @@ pub enum Verb {
     Dump(verbs::dump::Args),
     Diff(verbs::diff::Args),
     Du(verbs::du::Args),
-    Deploy(verbs::deploy::Args),
+    Deploy(Box<verbs::deploy::Args>),
     Update(Box<verbs::update::Args>),
     Switch(Box<verbs::switch::Args>),
     Bound(verbs::bound::Args),

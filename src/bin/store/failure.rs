@@ -192,6 +192,15 @@ fn of_deploy(error: &DeployError) -> (Exit, Option<&'static str>) {
             (Exit::Untrusted, Some("nothing was published; the image has to be built differently"))
         }
         DeployError::Invalid { .. } => (Exit::Usage, None),
+        DeployError::Overlay { .. } => {
+            (Exit::Usage, Some("an overlay is laid on /etc and /var: put it together differently"))
+        }
+        DeployError::EtcConflict { .. } => (
+            Exit::Failed,
+            Some(
+                "say who wins: --etc-strategy keep-local or take-image, or PATH=STRATEGY; --dry-run tells why",
+            ),
+        ),
         _ => (Exit::Failed, None),
     }
 }

@@ -8,11 +8,13 @@
 mod args;
 mod bound;
 mod context;
+mod etc;
 mod exit;
 mod failure;
 mod image;
 mod journal;
 mod location;
+mod machine;
 mod output;
 mod policy;
 mod progress;

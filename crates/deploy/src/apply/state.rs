@@ -4,16 +4,12 @@
 //! `/etc` (`etc.rs`), the order of steps (the plan). Invariant: a folder is whole on the disk before it has its name, and
 //! loses its name before anything in it goes.
 
-use sealstone_store::{
-    disk::{Dir, Rename},
-    tree::FileType,
-};
+use sealstone_store::disk::Rename;
 
 use super::Run;
 use crate::{
     DeployError, DeploymentId, EtcPolicy, ImageId,
     origin::Origin,
-    populate::populate,
     sysroot::{DEPLOY, OS, VAR, remove_tree},
 };
 
@@ -33,7 +29,7 @@ impl Run<'_> {
             return Ok(());
         }
         let temporary = self.target.sysroot.fresh_temporary(VAR)?;
-        self.fill(image, VAR, &temporary)?;
+        self.fill_var(image, &temporary)?;
         // D2: everything in it, before D3: its name.
         temporary.sync_file_system()?;
         temporary.rename(VAR, &place, VAR, Rename::NoReplace)?;
@@ -104,21 +100,5 @@ impl Run<'_> {
         place.sync()?;
         temporary.sync()?;
         remove_tree(&temporary, STATE)
-    }
-
-    /// Copies a folder of the image's root, or makes an empty one where the image has none.
-    pub(super) fn fill(&mut self, image: &ImageId, name: &str, parent: &Dir) -> Result<(), DeployError> {
-        let (repository, control) = (&self.target.repository, self.control);
-        let tree = self.tree(image)?;
-        let found = tree.lookup(tree.root(), name.as_bytes());
-        let folder = found.filter(|folder| tree.file_type(*folder) == FileType::Directory);
-        if let Some(folder) = folder {
-            let populated = populate(tree, folder, repository, (parent, name), control)?;
-            self.done.populated.add(populated);
-        } else {
-            parent.create_dir(name, 0o755)?;
-            parent.set_mode(name, 0o755)?;
-        }
-        Ok(())
     }
 }

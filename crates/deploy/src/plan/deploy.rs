@@ -3,12 +3,14 @@
 //! What lives here: which record the request makes, or that it is there already; what of it has to be made. What does not:
 //! what a record says (`draft.rs`), the order of steps (`planner.rs`).
 
-use sealstone_store::tree::{FileType, Tree};
+use sealstone_store::{Control, tree::Tree};
 
 use super::{DeployRequest, Finalise, Plan, Predecessor, Step, draft::Draft, planner::Planner};
 use crate::{
-    DeployError, DeploymentId, EtcSection, ImageId, RECORD_VERSION, Record, State, Target, entries::menu,
-    image_tree::image_tree, populate::measure,
+    DeployError, DeploymentId, ImageId, RECORD_VERSION, Record, State, Target,
+    entries::menu,
+    etc::{NewEtc, Renewal},
+    image_tree::image_tree,
 };
 
 /// Plans to deploy an image: as the first system of a sysroot, or as the one that boots next while the others stay.
@@ -35,7 +37,7 @@ pub fn plan_deploy(target: &Target, request: &DeployRequest) -> Result<Plan, Dep
     planner.plan.fetch = request.fetch;
     let was = planner.world.record(&id).map(|was| was.state);
     planner.add(record);
-    make(&mut planner, request, &tree, (id, was), predecessor.map(|record| record.id))?;
+    make(&mut planner, request, &tree, (id, was), predecessor.as_ref())?;
     if planner.record(&id).is_some_and(|record| record.state == State::Deployed) {
         planner.put_first(&id)?;
     }
@@ -127,24 +129,31 @@ fn make(
     request: &DeployRequest,
     tree: &Tree,
     (id, was): (DeploymentId, Option<State>),
-    predecessor: Option<DeploymentId>,
+    predecessor: Option<&Record>,
 ) -> Result<(), DeployError> {
     let block = planner.target.sysroot.dir().space()?.block;
     let has_state = planner.world.states.contains(&id.to_string());
-    let from = predecessor.filter(|from| planner.world.states.contains(&from.to_string()) && *from != id);
+    let from =
+        predecessor.filter(|from| planner.world.states.contains(&from.id.to_string()) && from.id != id);
     let policy = request.etc.clone();
-    let mut need = |name: &[u8]| {
-        let folder = tree.lookup(tree.root(), name).filter(|f| tree.file_type(*f) == FileType::Directory);
-        let (files, bytes) = folder.map_or((1, block), |folder| measure(tree, folder, block));
-        planner.needed.0 += bytes;
-        planner.needed.1 += files;
-    };
     let is_begun = matches!(was, None | Some(State::Making));
-    if !planner.world.has_var {
-        need(b"var");
-    }
-    if is_begun || !has_state {
-        need(b"etc");
+    let is_staged = planner.record(&id).is_some_and(|record| record.state == State::Staged);
+    let is_finalised = was == Some(State::Staged) && !is_staged && from.is_some();
+    let makes_state = is_begun || !has_state;
+    if makes_state || is_finalised || !planner.world.has_var {
+        let overlays = planner.record(&id).map(|record| record.overlays.clone()).unwrap_or_default();
+        let renewal = Renewal { image: tree, overlays: &overlays, from, policy: &policy };
+        // What is staged is merged at the end; what it would come to now is worth knowing already.
+        let etc = NewEtc::compute(planner.target, &renewal, &Control::new())?;
+        planner.plan.var = etc.var_section(planner.world.has_var, &overlays, predecessor);
+        for (is_made, (files, bytes)) in [
+            (makes_state || is_finalised, etc.measure(block)),
+            (!planner.world.has_var, etc.measure_var(block)),
+        ] {
+            planner.needed.0 += if is_made { bytes } else { 0 };
+            planner.needed.1 += if is_made { files } else { 0 };
+        }
+        planner.plan.etc = etc.section;
     }
     // The record first: a state folder without one is somebody else's.
     if was.is_none() {
@@ -157,17 +166,12 @@ fn make(
     if is_begun && has_state {
         planner.make.push(Step::RemoveState { id });
     }
-    let is_staged = planner.record(&id).is_some_and(|record| record.state == State::Staged);
-    let from = from.filter(|_| !is_staged);
-    if is_begun || !has_state {
+    let from = from.filter(|_| !is_staged).map(|from| from.id);
+    if makes_state {
         planner.make.push(Step::MakeState { id, from, policy });
-    } else if was == Some(State::Staged)
-        && !is_staged
-        && let Some(from) = from
-    {
+    } else if is_finalised && let Some(from) = from {
         planner.make.push(Step::MergeEtc { id, from, policy });
     }
-    planner.plan.etc = EtcSection { from };
     let bound = planner.plan.bound.clone();
-    super::bound::make_image_store(planner, &id, &bound, is_begun || !has_state)
+    super::bound::make_image_store(planner, &id, &bound, makes_state)
 }

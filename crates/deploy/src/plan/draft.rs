@@ -60,7 +60,7 @@ impl Draft {
             karg_deletes: kargs.deletes.iter().map(ToString::to_string).collect(),
             warnings,
             bound: request.bound.clone(),
-            overlays: overlays(request, predecessor),
+            overlays: request.overlays.apply(predecessor.map_or(&[], |record| &record.overlays))?,
         })
     }
 
@@ -109,11 +109,4 @@ fn image(repository: &Repository, request: &DeployRequest) -> DeployedImage {
         profile: Profile::Bootable,
         verity,
     }
-}
-
-/// The overlays of the deployment before, and the caller's: one of the same name takes the older one's place.
-fn overlays(request: &DeployRequest, predecessor: Option<&Record>) -> Vec<Overlay> {
-    let carried = predecessor.into_iter().flat_map(|record| &record.overlays);
-    let is_replaced = |old: &&Overlay| request.overlays.iter().any(|new| new.name == old.name);
-    carried.filter(|old| !is_replaced(old)).chain(&request.overlays).cloned().collect()
 }

@@ -1,7 +1,14 @@
 //! Planning to finalise what is staged: it gets the running system's `/etc`, and boots next.
 
+use sealstone_store::Control;
+
 use super::{Plan, Step, planner::Planner};
-use crate::{DeployError, DeploymentId, EtcSection, State, Target, entries::menu};
+use crate::{
+    DeployError, DeploymentId, State, Target,
+    entries::menu,
+    etc::{NewEtc, Renewal},
+    image_tree::image_tree,
+};
 
 /// The steps that let the staged deployment boot next; if nothing is staged, or it is locked and `unlock` is not given, only
 /// those that mend the menu. The changes to `/etc` are those of what runs, else of what boots by default.
@@ -21,12 +28,20 @@ pub fn plan_finalize(
     let from = planner.running.or_else(|| menu(&planner.after).first().map(|record| record.id));
     let from = from.filter(|from| planner.world.states.contains(&from.to_string()));
     let id = staged.id;
+    let base = from.and_then(|from| planner.record(&from)).cloned();
+    let image = image_tree(&target.repository, &staged.image.id)?;
+    let renewal =
+        Renewal { image: &image, overlays: &staged.overlays, from: base.as_ref(), policy: &staged.etc };
+    let etc = NewEtc::compute(target, &renewal, &Control::new())?;
+    let (files, bytes) = etc.measure(target.sysroot.dir().space()?.block);
+    planner.needed = (bytes, files);
+    planner.plan.var = etc.var_section(planner.world.has_var, &staged.overlays, base.as_ref());
+    planner.plan.etc = etc.section;
     if !planner.world.states.contains(&id.to_string()) {
         planner.make.push(Step::MakeState { id, from, policy: staged.etc });
     } else if let Some(from) = from {
         planner.make.push(Step::MergeEtc { id, from, policy: staged.etc });
     }
-    planner.plan.etc = EtcSection { from };
     let record = planner.change(&id)?;
     record.state = State::Deployed;
     record.locked = false;

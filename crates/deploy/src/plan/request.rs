@@ -6,7 +6,7 @@ use sealstone_boot::Karg;
 use sealstone_import::{ConfigDigest, ManifestDigest, catalogue::NamedImage};
 
 use super::sections::Fetch;
-use crate::{BoundImage, DeployError, DeploymentId, EtcPolicy, ImageId, Overlay, Retention};
+use crate::{BoundImage, DeployError, DeploymentId, EtcPolicy, ImageId, OverlayChanges, Retention};
 
 /// The deployment from which a new one takes over what is this machine's: kernel arguments, overlays, `/etc`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,8 +50,8 @@ pub struct DeployRequest {
     pub kargs: Vec<Karg>,
     /// Kernel arguments of the image or of earlier calls that the caller does not want, as `key=value` or `key`.
     pub karg_deletes: Vec<String>,
-    /// Layers over `/etc` and `/var`, imported already.
-    pub overlays: Vec<Overlay>,
+    /// How the layers over `/etc` and `/var` differ from the predecessor's; imported already.
+    pub overlays: OverlayChanges,
     /// What becomes of paths of `/etc` that were changed here and in the image.
     pub etc: EtcPolicy,
     /// The bound images of the image, resolved and imported already.
@@ -100,7 +100,7 @@ impl DeployRequest {
             image,
             kargs: Vec::new(),
             karg_deletes: Vec::new(),
-            overlays: Vec::new(),
+            overlays: OverlayChanges::default(),
             etc: EtcPolicy::default(),
             bound: Vec::new(),
             predecessor: Predecessor::default(),

@@ -1,9 +1,10 @@
 //! Planning a rollback: what is second in the menu comes first.
 
 use sealstone_boot::menu_order;
+use sealstone_store::Control;
 
 use super::{Plan, planner::Planner};
-use crate::{DeployError, DeploymentId, State, Target, entries::menu, target::BootWorld};
+use crate::{DeployError, DeploymentId, State, Target, entries::menu, etc::changes_since, target::BootWorld};
 
 /// The steps that let the second deployment of the menu boot next. What is staged goes. Doing it twice leads back.
 ///
@@ -20,12 +21,27 @@ pub fn plan_rollback(target: &Target, running: Option<&DeploymentId>) -> Result<
     for id in staged.collect::<Vec<_>>() {
         planner.remove(&id, "a rollback discards what is staged");
     }
+    tell_changes(target, &mut planner);
     // One that was cut short is ended, not turned back.
     if !is_begun {
         let highest = planner.highest().1;
         planner.change(&other)?.order = highest + 1;
     }
     planner.finish()
+}
+
+/// The other deployment has its own `/etc`: what was changed in the one that is left stays behind, and is told.
+fn tell_changes(target: &Target, planner: &mut Planner<'_>) {
+    let left = planner.running.or_else(|| menu(&planner.after).first().map(|record| record.id));
+    let Some(left) = left.and_then(|left| planner.record(&left)).cloned() else { return };
+    match changes_since(target, &left, &Control::new()) {
+        Ok(changes) => planner.plan.etc.merge.changes = changes,
+        // A rollback is what helps when something is lost.
+        Err(error) => {
+            let text = format!("what was changed in the /etc of {} is unknown: {error}", left.id);
+            planner.plan.warnings.push(text);
+        }
+    }
 }
 
 /// Whether a boot partition still boots another deployment than the one that shall be first, though it has an entry: its

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::sections::{DeploymentsSection, EntriesSection, Fetch, KargsSection, Room};
 use crate::{
-    BoundImage, DeploymentId, EtcPolicy, EtcSection, ImageId, Record, State, bound::image_store::StorePlan,
-    keep::Keeping, target::World,
+    BoundImage, DeploymentId, EtcPolicy, EtcSection, ImageId, Record, State, VarSection,
+    bound::image_store::StorePlan, keep::Keeping, target::World,
 };
 
 /// The version of plans in JSON.
@@ -29,8 +29,10 @@ pub struct Plan {
     pub entries: EntriesSection,
     /// The kernel arguments of what boots by default.
     pub kargs: KargsSection,
-    /// What of `/etc` is carried over.
+    /// What of `/etc` is carried over, and what both sides changed.
     pub etc: EtcSection,
+    /// What becomes of `/var`.
+    pub var: VarSection,
     /// The bound images of the deployment that is made.
     pub bound: Vec<BoundImage>,
     /// How the image store comes about that is made of them, and what it takes, if one is made and that is known.
@@ -169,6 +171,7 @@ impl Plan {
             entries: EntriesSection::default(),
             kargs: KargsSection::default(),
             etc: EtcSection::default(),
+            var: VarSection::default(),
             bound: Vec::new(),
             image_store: None,
             fetch: Fetch::default(),

@@ -40,6 +40,29 @@ pub fn label(tree: &mut Tree, policy: &mut Policy) -> Result<(), DeployError> {
     Ok(())
 }
 
+/// Gives a label to each file of a subtree that has none: `path` is what its top is called, from the image's root on. The
+/// first name of a file, in preorder, decides.
+///
+/// # Errors
+/// As [`label`].
+pub(crate) fn label_missing(
+    tree: &mut Tree,
+    (top, path): (InodeId, &[u8]),
+    policy: &mut Policy,
+) -> Result<(), DeployError> {
+    let mut labeller = Labeller { policy, sets: HashMap::new(), labels: HashMap::new() };
+    let mut to_visit = vec![(top, path.to_vec())];
+    while let Some((inode, path)) = to_visit.pop() {
+        if tree.xattrs(inode).get(SELINUX_XATTR).is_none() {
+            let decided = labeller.decide(&path, tree.file_type(inode))?;
+            labeller.set(tree, inode, decided)?;
+        }
+        let children = tree.entries(inode).rev();
+        to_visit.extend(children.map(|(name, child)| (child, labeller.path_of(&path, name))));
+    }
+    Ok(())
+}
+
 struct Open {
     directory: InodeId,
     path: Vec<u8>,

@@ -3,6 +3,7 @@
 //! Neither configuration nor manifest exists: both are made, of the tar's digest and the platform that the caller names,
 //! and of nothing else: the same tar for the same platform is the same image.
 
+use sealstone_store::Scratch;
 use serde_json::json;
 
 use super::{Blob, Source, files::FileBlob, fill, held::Held, image_documents::ImageDocuments};
@@ -25,6 +26,14 @@ pub struct LayerTar {
 }
 
 impl LayerTar {
+    /// The image of a tar that the caller wrote into a temporary file; `label` names it in messages.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is empty.
+    pub fn of_scratch(scratch: Scratch, label: String, platform: &Platform) -> Result<Self> {
+        Self::new(Held::Copied(scratch), label, platform)
+    }
+
     /// Hashes the tar, and makes the documents.
     pub(super) fn new(held: Held, label: String, platform: &Platform) -> Result<Self> {
         let layer = describe(&held)?;

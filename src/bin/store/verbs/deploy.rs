@@ -15,9 +15,11 @@ use serde::Serialize;
 use super::planned::{PlanFlags, RetentionFlags, now, show, warnings};
 use crate::bound;
 use crate::context::Context;
+use crate::etc;
 use crate::exit::Exit;
 use crate::image::short_id;
 use crate::journal::Event;
+use crate::machine::MachineArgs;
 use crate::output::{Bytes, Elapsed, Facts, escape, plural, write_document};
 use crate::registry::RegistryArgs;
 use crate::target::TargetArgs;
@@ -33,7 +35,9 @@ use crate::target::TargetArgs;
 #[command(after_help = "\
 Examples:
   store deploy os:1 --sysroot /mnt --esp /mnt/boot
+  store deploy os:1 --sysroot /mnt --esp /mnt/boot --hostname web-1 --authorized-keys keys.pub --overlay site/
   store deploy os:2 --sysroot /mnt --esp /mnt/boot --karg console=ttyS0 --keep 3
+  store deploy os:2 --sysroot /mnt --esp /mnt/boot --etc-strategy /etc/ssh=take-image
   store deploy os:2 --sysroot /mnt --esp /mnt/boot --dry-run --json")]
 pub struct Args {
     /// A name, a manifest digest or an image id
@@ -54,6 +58,8 @@ pub struct Args {
     karg_delete: Vec<Karg>,
     #[command(flatten)]
     registry: RegistryArgs,
+    #[command(flatten)]
+    machine: MachineArgs,
     #[command(flatten)]
     retention: RetentionFlags,
     #[command(flatten)]
@@ -80,6 +86,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         bail!("{} has no name any more: import it again", escape(args.image.as_bytes()));
     };
     let mut request = request(args, DeployRequest::of(&stored, args.karg.clone(), now()?)?);
+    args.machine.add_to(&mut request, &target, context)?;
     let settings = (&args.registry, &ImportOptions::default());
     // Held against gc until the plan was applied.
     let _bound = bound::bind(&mut request, &target, settings, args.flags.dry_run, context)?;
@@ -116,6 +123,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         for pruned in &plan.deployments.pruned {
             writeln!(out, "  removed {}: {}", short_id(&pruned.id, false), escape(pruned.reason.as_bytes()))?;
         }
+        etc::conflicts(&plan, out, terminal)?;
         let others = status.deployments.len() - 1;
         if others > 0 {
             writeln!(

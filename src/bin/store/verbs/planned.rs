@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::plan_steps::describe;
 use crate::args::Reporting;
 use crate::context::Context;
+use crate::etc;
 use crate::exit::Exit;
 use crate::image::short_id;
 use crate::output::{Bytes, Count, Elapsed, Table, Terminal, escape, plural, write_document};
@@ -113,6 +114,7 @@ pub fn run(
         }
         if applied.steps > 0 {
             deployments(plan, terminal).write(out, terminal)?;
+            etc::show(plan, out, terminal)?;
         }
         warnings(plan, out, terminal)
     })?;
@@ -142,6 +144,7 @@ pub fn show(plan: &Plan, json: bool, context: &Context) -> anyhow::Result<Exit> 
         }
         deployments(plan, terminal).write(out, terminal)?;
         sections(plan, out, terminal)?;
+        etc::show(plan, out, terminal)?;
         writeln!(out)?;
         room(plan, terminal).write(out, terminal)?;
         writeln!(out)?;
@@ -206,9 +209,6 @@ fn sections(plan: &Plan, out: &mut dyn Write, terminal: Terminal) -> io::Result<
         lines.push(format!("  to fetch: {layers}, {}", Bytes(plan.fetch.bytes)));
     } else if plan.fetch.bytes > 0 {
         lines.push(format!("  to fetch: {}", Bytes(plan.fetch.bytes)));
-    }
-    if let Some(from) = &plan.etc.from {
-        lines.push(format!("  /etc takes over what was changed in {}", short_id(from, false)));
     }
     if !lines.is_empty() {
         writeln!(out)?;

@@ -7,7 +7,11 @@ use super::{
     describe::{Description, each_layer},
     documents::{big_data, images_json, layers_json, link_name},
 };
-use crate::{DeployError, Populated, bound::BoundImage, populate::populate};
+use crate::{
+    DeployError, Populated,
+    bound::BoundImage,
+    populate::{Contents, populate},
+};
 
 /// Only root's podman looks in.
 const FOLDER: u16 = 0o700;
@@ -29,7 +33,13 @@ pub(crate) fn build(
     let mut done = Populated::default();
     each_layer(repository, &all, control, |id, tree| {
         let folder = folders.ensure_dir(id, FOLDER)?;
-        done.add(populate(tree, tree.root(), repository, (&folder, "diff"), control)?);
+        done.add(populate(
+            tree,
+            tree.root(),
+            Contents { repository, local: None },
+            (&folder, "diff"),
+            control,
+        )?);
         let link = link_name(id);
         put(&folder, "link", link.as_bytes())?;
         links.symlink(format!("../{id}/diff"), &link)?;

@@ -1,0 +1,219 @@
+//! A folder of the disk as a tree: what the machine made of its `/etc`.
+//!
+//! What lives here: the walk, with owners, modes, attributes, links and digests of contents. What does not: writing.
+//! Invariants: symlinks are never followed; other file systems mounted below are not entered; memory is that of the tree
+//! and one buffer, whatever size files have. Files may change meanwhile: what is found counts.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    ffi::OsStr,
+    os::unix::ffi::{OsStrExt, OsStringExt},
+};
+
+use rustix::io::Errno;
+use sealstone_store::{
+    Algorithm, Control, Optional,
+    disk::{self, Dir, DirEntry},
+    tree::{Content, INLINE_MAX, InodeId, Metadata, Timestamp, Tree},
+    verity::Hasher,
+};
+
+use super::report::{Ignored, shown};
+use crate::{DeployError, selinux::SELINUX_XATTR};
+
+/// How much of a file is read at a time, in bytes.
+const STEP: usize = 256 << 10;
+
+/// The longest path below the folder, in bytes: less than the kernel's `PATH_MAX`, since files are opened by it.
+const PATH_BYTES: usize = 3800;
+
+/// How deep folders may lie in each other: each open one is a descriptor.
+const DEPTH: usize = 200;
+
+/// What was found.
+pub(crate) struct Scan {
+    /// The folder, as the root.
+    pub tree: Tree,
+    /// What takes no part, by its path from the folder on, which begins with a slash.
+    pub ignored: BTreeMap<Vec<u8>, Ignored>,
+}
+
+/// Reads a folder.
+pub(crate) fn scan(folder: &Dir, algorithm: Algorithm, control: &Control) -> Result<Scan, DeployError> {
+    let own = folder.own_metadata()?;
+    let mut scanner = Scanner {
+        scan: Scan { tree: Tree::new(metadata(&own)), ignored: BTreeMap::new() },
+        device: own.device,
+        links: HashMap::new(),
+        algorithm,
+        buffer: Vec::new(),
+    };
+    let root = scanner.scan.tree.root();
+    scanner.attributes(folder, "", root)?;
+    let mut open = vec![Open::new(folder.clone(), root, Vec::new())?];
+    while let Some(top) = open.last_mut() {
+        control.check().map_err(|_| sealstone_store::Error::Cancelled)?;
+        let Some(entry) = top.entries.pop() else {
+            open.pop();
+            continue;
+        };
+        let path = [&top.path, b"/".as_slice(), entry.name.as_bytes()].concat();
+        let (dir, into) = (top.dir.clone(), top.inode);
+        if path.len() > PATH_BYTES {
+            let (what, size) = (format!("path {}", shown(&path)), path.len() as u64);
+            return Err(DeployError::TooBig { what, size, limit: PATH_BYTES as u64 });
+        }
+        if open.len() > DEPTH {
+            let reason = format!("more than {DEPTH} folders in each other");
+            return Err(DeployError::Invalid { what: "folder to merge", text: shown(&path), reason });
+        }
+        open.extend(scanner.entry((&dir, into), &entry, path)?);
+    }
+    Ok(scanner.scan)
+}
+
+struct Open {
+    dir: Dir,
+    inode: InodeId,
+    path: Vec<u8>,
+    /// What is still to be looked at, the first name last.
+    entries: Vec<DirEntry>,
+}
+
+impl Open {
+    fn new(dir: Dir, inode: InodeId, path: Vec<u8>) -> Result<Self, DeployError> {
+        let mut entries = dir.read_dir()?;
+        entries.sort_by(|a, b| b.name.cmp(&a.name));
+        Ok(Self { dir, inode, path, entries })
+    }
+}
+
+struct Scanner {
+    scan: Scan,
+    device: (u32, u32),
+    /// Files with several names, by their inode's number on the disk.
+    links: HashMap<u64, InodeId>,
+    algorithm: Algorithm,
+    buffer: Vec<u8>,
+}
+
+impl Scanner {
+    /// Adds an entry, and returns it if it is a folder to look into. What vanished meanwhile is not there.
+    fn entry(
+        &mut self,
+        (dir, into): (&Dir, InodeId),
+        entry: &DirEntry,
+        path: Vec<u8>,
+    ) -> Result<Option<Open>, DeployError> {
+        let Some(found) = dir.metadata(&entry.name).optional()? else { return Ok(None) };
+        if found.mount_root || found.device != self.device {
+            self.scan.ignored.insert(path, Ignored::MountPoint);
+            return Ok(None);
+        }
+        if found.kind != disk::FileType::Directory
+            && let Some(known) = self.links.get(&found.inode)
+        {
+            self.scan.tree.link(into, entry.name.as_bytes(), *known)?;
+            return Ok(None);
+        }
+        let made = match self.content(dir, &entry.name, &found) {
+            Ok(Some(made)) => made,
+            Ok(None) => {
+                self.scan.ignored.insert(path, Ignored::Special);
+                return Ok(None);
+            }
+            Err(DeployError::Store(error)) if error.is_missing() => return Ok(None),
+            Err(DeployError::Store(error)) if error.errno() == Some(Errno::ACCESS) => {
+                self.scan.ignored.insert(path, Ignored::Unreadable);
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        self.attributes(dir, &entry.name, made)?;
+        self.scan.tree.link(into, entry.name.as_bytes(), made)?;
+        if found.kind == disk::FileType::Directory {
+            return Ok(Some(Open::new(dir.open_dir(&entry.name)?, made, path)?));
+        }
+        if found.links > 1 {
+            self.links.insert(found.inode, made);
+        }
+        Ok(None)
+    }
+
+    /// The inode for a name, without attributes; `None` for what takes no part.
+    fn content(
+        &mut self,
+        dir: &Dir,
+        name: &OsStr,
+        found: &disk::Metadata,
+    ) -> Result<Option<InodeId>, DeployError> {
+        let (metadata, none) = (metadata(found), sealstone_store::tree::XattrSet::EMPTY);
+        let tree = &mut self.scan.tree;
+        Ok(Some(match found.kind {
+            disk::FileType::Directory => {
+                // Opened here, so that one that may not be read is told from one that may.
+                drop(dir.open_dir(name)?);
+                tree.add(metadata, Content::Directory, none)?
+            }
+            disk::FileType::Symlink => {
+                let target = dir.read_link(name)?.into_os_string().into_vec();
+                tree.add(metadata, Content::Symlink(&target), none)?
+            }
+            disk::FileType::File => {
+                let file = dir.open_file(name)?;
+                self.buffer.resize(STEP, 0);
+                let mut hasher = Hasher::new(self.algorithm);
+                let (mut size, mut first) = (0, [0_u8; INLINE_MAX]);
+                loop {
+                    let count = file.read_at(size, &mut self.buffer)?;
+                    let piece = self.buffer.get(..count).unwrap_or_default();
+                    if piece.is_empty() {
+                        break;
+                    }
+                    if size == 0 {
+                        first.iter_mut().zip(piece).for_each(|(place, byte)| *place = *byte);
+                    }
+                    hasher.update(piece);
+                    size += count as u64;
+                }
+                let content = match usize::try_from(size).ok().and_then(|size| first.get(..size)) {
+                    Some(short) => Content::Inline(short),
+                    None => Content::External { object: hasher.finish(), size },
+                };
+                tree.add(metadata, content, none)?
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    /// Reads the extended attributes of a name, where the file system has such.
+    fn attributes(&mut self, dir: &Dir, name: impl AsRef<OsStr>, inode: InodeId) -> Result<(), DeployError> {
+        let name = name.as_ref();
+        let keys = match dir.xattr_keys(name) {
+            Err(error) if error.errno() == Some(Errno::OPNOTSUPP) => return Ok(()),
+            keys => keys?,
+        };
+        let mut pairs = Vec::with_capacity(keys.len());
+        for key in keys {
+            match dir.xattr(name, &key) {
+                // Gone again, or shown to nobody but root.
+                Err(error) if matches!(error.errno(), Some(Errno::NODATA | Errno::PERM | Errno::ACCESS)) => {}
+                Ok(mut label) if key == SELINUX_XATTR => {
+                    // libselinux writes the end of the string along, and an image's labels have none.
+                    label.truncate(label.iter().position(|byte| *byte == 0).unwrap_or(label.len()));
+                    pairs.push((key, label));
+                }
+                value => pairs.push((key, value?)),
+            }
+        }
+        let pairs: Vec<_> = pairs.iter().map(|(key, value)| (&key[..], &value[..])).collect();
+        let set = self.scan.tree.intern_xattrs(&pairs)?;
+        self.scan.tree.set_xattrs(inode, set);
+        Ok(())
+    }
+}
+
+const fn metadata(found: &disk::Metadata) -> Metadata {
+    let mtime = Timestamp { sec: found.mtime.sec, nsec: found.mtime.nsec };
+    Metadata { mode: found.mode, uid: found.uid, gid: found.gid, mtime }
+}
