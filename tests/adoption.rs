@@ -135,7 +135,7 @@ fn a_rollback_of_what_bootc_deployed_boots_the_older_one_and_back() {
     for boots in [BootcBoots::Kernel, BootcBoots::Uki] {
         let (system, newer, older) = of_bootc(boots);
         for wanted in [[&older, &newer], [&newer, &older]] {
-            system.rollback();
+            system.store(["rollback"]).succeeds();
             assert_eq!(ids(&system.status()), wanted.map(String::as_str));
             let menu = system.menu();
             let found: Vec<String> = menu.iter().map(|(_, text)| field(text, "x-sealstone-id")).collect();
@@ -174,6 +174,50 @@ fn an_update_of_unified_kernel_images_keeps_them_bootable() {
 }
 
 #[test]
+fn kernels_of_bootc_are_used_where_they_are_and_go_with_the_last_that_needs_them() {
+    for boots in [BootcBoots::Kernel, BootcBoots::Uki] {
+        let (system, newer, older) = of_bootc(boots);
+        let place = |id: &str| match boots {
+            BootcBoots::Kernel => system.path(&format!("esp/EFI/Linux/bootc_composefs-{id}")),
+            BootcBoots::Uki => system.path(&format!("esp/EFI/Linux/bootc/bootc_composefs-{id}.efi")),
+        };
+        let plan = system.store(["rollback", "--dry-run", "--json"]).json();
+        assert_eq!(plan["room"][1]["needed"], 0, "no kernel is copied");
+        system.store(["rollback"]).succeeds();
+        system.store(["rollback"]).succeeds();
+        assert!(place(&newer).exists() && place(&older).exists());
+        system.import("three", &System::image("3", &[]));
+        system.store(["deploy", "three", "--keep", "2"]).succeeds();
+        assert!(place(&newer).exists() && !place(&older).exists());
+        // While bootc has something staged, its files are its own.
+        fs::create_dir_all(system.path("esp/loader/entries.staged")).unwrap();
+        system.import("four", &System::image("4", &[]));
+        system.store(["deploy", "four", "--keep", "2"]).succeeds();
+        assert!(place(&newer).exists());
+        fs::remove_dir(system.path("esp/loader/entries.staged")).unwrap();
+        system.store(["reconcile"]).succeeds();
+        assert!(!place(&newer).exists());
+        assert_eq!(system.store(["status"]).code, 0);
+    }
+}
+
+#[test]
+fn a_kernel_of_bootc_that_is_lost_is_written_where_ours_are() {
+    let (system, newer, _) = of_bootc(BootcBoots::Kernel);
+    fs::remove_dir_all(system.path(&format!("esp/EFI/Linux/bootc_composefs-{newer}"))).unwrap();
+    assert_eq!(system.store(["status"]).code, 1);
+    system.store(["reconcile"]).succeeds();
+    assert_eq!(system.store(["status"]).code, 0);
+    // And after it was taken over.
+    let (system, newer, _) = of_bootc(BootcBoots::Kernel);
+    system.store(["pin", "default"]).succeeds();
+    fs::remove_dir_all(system.path(&format!("esp/EFI/Linux/bootc_composefs-{newer}"))).unwrap();
+    system.store(["reconcile"]).succeeds();
+    assert_eq!(system.store(["status"]).code, 0);
+    assert!(!field(&system.menu()[0].1, "linux").contains(&newer));
+}
+
+#[test]
 fn an_origin_of_an_older_bootc_is_enough() {
     let (system, newer, _) = of_bootc(BootcBoots::Kernel);
     let origin = format!("mnt/state/deploy/{newer}/{newer}.origin");
@@ -188,7 +232,30 @@ fn an_origin_of_an_older_bootc_is_enough() {
     // Not even that.
     fs::remove_file(system.path(&origin)).unwrap();
     assert_eq!(ids(&system.status())[0], newer);
-    system.rollback();
+    system.store(["rollback"]).succeeds();
+}
+
+#[test]
+fn an_origin_that_lies_about_the_kernel_stops_nothing() {
+    let (system, newer, _) = of_bootc(BootcBoots::Kernel);
+    let path = format!("mnt/state/deploy/{newer}/{newer}.origin");
+    let origin = system.read(&path);
+    let lies: Vec<String> =
+        origin
+            .lines()
+            .map(|line| {
+                if line.starts_with("digest=") {
+                    format!("digest={}", "0".repeat(64))
+                } else {
+                    line.to_owned()
+                }
+            })
+            .collect();
+    system.write(&path, lies.join("\n"));
+    system.store(["rollback"]).succeeds();
+    system.store(["rollback"]).succeeds();
+    assert_eq!(ids(&system.status())[0], newer);
+    assert_eq!(system.store(["status"]).code, 0);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use sealstone::boot::Esp;
-use sealstone::deploy::{DeployError, Plan, Sysroot, Target, apply, plan_rollback};
+use sealstone::deploy::{DeployError, Plan, Sysroot, Target, apply};
 use sealstone::store::disk::{Dir, RealDisk};
 use sealstone::store::{Control, Repository};
 use serde_json::Value;
@@ -95,11 +95,6 @@ impl System {
         apply(&self.target(), &plan.expect("a plan"), &Control::new()).expect("it is applied");
     }
 
-    #[track_caller]
-    pub fn rollback(&self) {
-        self.apply(plan_rollback(&self.target(), None));
-    }
-
     pub fn path(&self, relative: &str) -> PathBuf {
         self.sandbox.path(relative)
     }
@@ -183,9 +178,14 @@ impl System {
         hex
     }
 
-    /// A kernel where bootc puts it; returns the digest of the pair.
+    /// The image's kernel where bootc puts it; returns the digest of the pair.
     fn write_kernel(&self, hex: &str) -> String {
-        let (vmlinuz, initrd) = (super::layer::noise(20_000, 1), super::layer::noise(50_000, 2));
+        let of_image = |name: &str| {
+            let path = format!("/usr/lib/modules/6.1.0/{name}");
+            let args = ["cat", hex, &path, "--repo", "mnt/composefs"];
+            self.sandbox.command(args).output().expect("it starts").stdout
+        };
+        let (vmlinuz, initrd) = (of_image("vmlinuz"), of_image("initramfs.img"));
         self.write(&format!("esp/EFI/Linux/bootc_composefs-{hex}/vmlinuz"), &vmlinuz);
         self.write(&format!("esp/EFI/Linux/bootc_composefs-{hex}/initrd"), &initrd);
         digest(&[vmlinuz, initrd].concat()).replace("sha256:", "")

@@ -5,6 +5,7 @@
 //! Invariants: nothing is overwritten; a file counts only after it was synced, its directory was, and its bytes were
 //! read back; an entry fits one cluster; no name is longer or stranger than FAT takes.
 
+mod bootc_files;
 #[cfg(test)]
 mod power_tests;
 #[cfg(test)]

@@ -25,7 +25,7 @@ use crate::{
     image_tree::{image_tree, read_text},
     kargs::{Architecture, ImageKargs},
     origin::ReadOrigin,
-    record::{DeployedImage, DeployedKernel, DeployedUki, KargOrigin, Os, RecordedKarg, VerityNeed},
+    record::{BootcKernel, DeployedImage, DeployedKernel, KargOrigin, Os, RecordedKarg, VerityNeed},
     sysroot::DEPLOY,
     target::World,
 };
@@ -59,7 +59,7 @@ enum Boots {
     /// A kernel with these arguments.
     Kernel { arg: ComposefsArg, kargs: Vec<Karg> },
     /// A unified kernel image.
-    Uki(DeployedUki),
+    Uki { file: String, key: String },
 }
 
 /// The deployment that an entry without our key boots, if it is one of bootc's.
@@ -72,8 +72,8 @@ fn boots(entry: &BlsEntry) -> Option<(DeploymentId, Boots)> {
     for key in ["uki", "efi"] {
         let Some(file) = entry.get(key) else { continue };
         let hex = file.strip_prefix(UKI_PREFIX)?.strip_suffix(".efi")?;
-        let uki = DeployedUki { file: file.to_owned(), key: key.to_owned() };
-        return Some((of_image(hex.parse().ok()?), Boots::Uki(uki)));
+        let boots = Boots::Uki { file: file.to_owned(), key: key.to_owned() };
+        return Some((of_image(hex.parse().ok()?), boots));
     }
     entry.linux()?;
     let options = entry.options().ok()?;
@@ -159,7 +159,7 @@ impl Found<'_> {
         let tree = image_tree(repository, &image)?;
         let optional = match &self.boots {
             Boots::Kernel { arg, .. } => arg.is_verity_optional(),
-            Boots::Uki(_) => repository.verity() == Verity::Computed,
+            Boots::Uki { .. } => repository.verity() == Verity::Computed,
         };
         let (kargs, karg_deletes) = self.kargs(repository, &tree, &manifest)?;
         Ok(Record {
@@ -182,7 +182,7 @@ impl Found<'_> {
                 verity: if optional { VerityNeed::Optional } else { VerityNeed::Required },
             },
             os: self.os(repository, &tree)?,
-            kernel: self.kernel(repository, &tree, origin.boot_digest)?,
+            kernel: self.kernel(target, &tree, origin.boot_digest)?,
             kargs,
             karg_deletes,
             bound: Vec::new(),
@@ -212,13 +212,14 @@ impl Found<'_> {
 
     fn kernel(
         &self,
-        repository: &Repository,
+        target: &Target,
         tree: &Tree,
         digest: Option<BootDigest>,
     ) -> Result<DeployedKernel, DeployError> {
-        if let Boots::Uki(uki) = &self.boots {
-            let size = self.esp.file_size(&uki.file)?;
-            let missing = || sealstone_store::Error::Missing { what: format!("file {}", uki.file) };
+        let repository = &target.repository;
+        if let Boots::Uki { file, key } = &self.boots {
+            let size = self.esp.file_size(file)?;
+            let missing = || sealstone_store::Error::Missing { what: format!("file {file}") };
             let digest = digest.ok_or_else(|| DeployError::Invalid {
                 what: "origin",
                 text: self.id.to_string(),
@@ -229,21 +230,24 @@ impl Found<'_> {
             return Ok(DeployedKernel {
                 version: version.unwrap_or_default(),
                 sizes,
-                uki: Some(uki.clone()),
+                of_bootc: Some(BootcKernel::Uki { file: file.clone(), key: key.clone() }),
             });
         }
         let kernel = Kernel::find(tree)?.ok_or_else(|| DeployError::Unfit {
             profile: "bootable",
             reason: "it has no kernel in /usr/lib/modules".into(),
         })?;
-        let sizes = match digest {
-            Some(digest) => {
-                let (vmlinuz, initramfs) = kernel.blobs(tree, repository)?;
-                KernelSizes { digest, vmlinuz: vmlinuz.size(), initramfs: initramfs.size() }
-            }
-            None => kernel.measure(tree, repository)?,
-        };
-        Ok(DeployedKernel { version: kernel.version().to_owned(), sizes, uki: None })
+        // What the origin says of it is not relied on: a kernel that is not as its record says would stop every verb.
+        let sizes = kernel.measure(tree, repository)?;
+        let place = |key: &str| self.entry.get(key).map(str::to_owned);
+        let files = place("linux").zip(place("initrd"));
+        let of_bootc = files.map(|(linux, initrd)| BootcKernel::Files { linux, initrd });
+        let mut kernel = DeployedKernel { version: kernel.version().to_owned(), sizes, of_bootc };
+        // One that is not there, or only on one of several, is written where ours are.
+        if !is_on_all(&kernel, &target.esps)? {
+            kernel.of_bootc = None;
+        }
+        Ok(kernel)
     }
 
     /// The arguments, with what can be told of where they came from: those that the image wants are the image's, all
@@ -266,6 +270,16 @@ impl Found<'_> {
         let deleted = wanted.iter().filter(lacks).map(|wanted| wanted.karg.to_string()).collect();
         Ok((kargs.iter().map(recorded).collect(), deleted))
     }
+}
+
+/// Whether a kernel's files are on each boot partition.
+pub(crate) fn is_on_all(kernel: &DeployedKernel, esps: &[Esp]) -> Result<bool, DeployError> {
+    for esp in esps {
+        if !kernel.is_on(esp)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The manifest and configuration of a deployed image: those that its origin names, else those in the repository that

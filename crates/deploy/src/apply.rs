@@ -122,6 +122,7 @@ impl<'a> Run<'a> {
             Step::Release { deployment, is_shared } => release(repository, deployment, *is_shared)?,
             Step::WriteOrigin { id } => self.write_origin(id)?,
             Step::ReleaseManifest { manifest } => release_manifest(repository, manifest)?,
+            Step::RemoveBootcFiles { esp, path } => self.esp(*esp)?.remove_bootc_files(path)?,
             Step::RemoveKernel { esp, digest } => self.esp(*esp)?.remove_kernel(digest)?,
         }
         self.done.steps += 1;

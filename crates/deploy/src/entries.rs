@@ -12,7 +12,7 @@ use sealstone_boot::{
 
 use crate::{
     DeployError, DeploymentId, Record,
-    record::{State, VerityNeed},
+    record::{BootcKernel, State, VerityNeed},
 };
 
 /// The kernel argument that names the state folder of a deployment whose image was deployed before: only our initramfs
@@ -75,11 +75,14 @@ fn entry(record: &Record, rank: Rank) -> Result<BlsEntry, DeployError> {
         .set("version", record.os.version.as_deref().unwrap_or(&id))?
         .set("sort-key", &rank.sort_key(&record.os.id))?
         .set(SEALSTONE_ID_KEY, &id)?;
-    if let Some(uki) = &record.kernel.uki {
-        entry.set(&uki.key, &uki.file)?;
-        return Ok(entry);
-    }
-    let (linux, initrd) = Esp::kernel_paths(&record.kernel.sizes.digest);
+    let (linux, initrd) = match &record.kernel.of_bootc {
+        Some(BootcKernel::Uki { file, key }) => {
+            entry.set(key, file)?;
+            return Ok(entry);
+        }
+        Some(BootcKernel::Files { linux, initrd }) => (linux.clone(), initrd.clone()),
+        None => Esp::kernel_paths(&record.kernel.sizes.digest),
+    };
     entry.set("initrd", &initrd)?.set("options", &command_line(record)?.to_string())?.set("linux", &linux)?;
     Ok(entry)
 }

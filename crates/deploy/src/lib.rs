@@ -98,7 +98,7 @@ pub use plan::{
 pub use populate::Populated;
 pub use profile::Profile;
 pub use record::{
-    DeployedImage, DeployedKernel, DeployedUki, KargOrigin, Os, RECORD_VERSION, Record, RecordedKarg, State,
+    BootcKernel, DeployedImage, DeployedKernel, KargOrigin, Os, RECORD_VERSION, Record, RecordedKarg, State,
     VerityNeed,
 };
 pub use retention::Retention;

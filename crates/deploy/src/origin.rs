@@ -22,7 +22,7 @@ pub struct Origin<'a>(pub &'a Record);
 impl fmt::Display for Origin<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Record { image, kernel, .. } = self.0;
-        let boot_type = if kernel.uki.is_some() { "uki" } else { "bls" };
+        let boot_type = if kernel.is_uki() { "uki" } else { "bls" };
         writeln!(f, "[origin]")?;
         writeln!(f, "container-image-reference=ostree-unverified-image:{}", Reference(&image.reference))?;
         writeln!(f, "\n[boot]\nboot_type={boot_type}\ndigest={}", kernel.sizes.digest)?;

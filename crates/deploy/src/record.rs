@@ -6,7 +6,7 @@
 //!
 //! [`Sysroot`]: crate::Sysroot
 
-use sealstone_boot::{Karg, KernelSizes};
+use sealstone_boot::{BootError, Esp, Karg, KernelSizes};
 use sealstone_import::{ConfigDigest, ManifestDigest};
 use serde::{Deserialize, Serialize};
 
@@ -132,18 +132,62 @@ pub struct DeployedKernel {
     /// The digest of kernel and initramfs, and their sizes in bytes.
     #[serde(flatten)]
     pub sizes: KernelSizes,
-    /// The unified kernel image that boots it, if it is one; `vmlinuz` is its size then.
+    /// Where bootc put it, while it is there; else it is in a folder that its digest names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub uki: Option<DeployedUki>,
+    pub of_bootc: Option<BootcKernel>,
 }
 
-/// A unified kernel image on the boot partitions, which bootc put there.
+/// A kernel on the boot partitions that bootc put there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeployedUki {
-    /// Its path on a boot partition, as its entry names it.
-    pub file: String,
-    /// The key by which its entry names it: `uki` or `efi`, which older boot loaders know.
-    pub key: String,
+#[serde(rename_all = "kebab-case")]
+pub enum BootcKernel {
+    /// A kernel and its initramfs.
+    Files {
+        /// The kernel's path, as its entry names it.
+        linux: String,
+        /// The initramfs' path, as its entry names it.
+        initrd: String,
+    },
+    /// A unified kernel image; the kernel's size in the record is its size.
+    Uki {
+        /// Its path, as its entry names it.
+        file: String,
+        /// The key by which its entry names it: `uki` or `efi`, which older boot loaders know.
+        key: String,
+    },
+}
+
+impl DeployedKernel {
+    /// Whether it is a unified kernel image.
+    #[must_use]
+    pub const fn is_uki(&self) -> bool {
+        matches!(self.of_bootc, Some(BootcKernel::Uki { .. }))
+    }
+
+    /// The files that shall be on each boot partition, by the paths of entries, with their sizes.
+    pub(crate) fn files(&self) -> Vec<(String, u64)> {
+        let KernelSizes { digest, vmlinuz, initramfs } = &self.sizes;
+        match &self.of_bootc {
+            Some(BootcKernel::Uki { file, .. }) => vec![(file.clone(), *vmlinuz)],
+            Some(BootcKernel::Files { linux, initrd }) => {
+                vec![(linux.clone(), *vmlinuz), (initrd.clone(), *initramfs)]
+            }
+            None => {
+                let (linux, initrd) = Esp::kernel_paths(digest);
+                vec![(linux, *vmlinuz), (initrd, *initramfs)]
+            }
+        }
+    }
+
+    /// Whether all of its files are on a boot partition, by their sizes.
+    pub(crate) fn is_on(&self, esp: &Esp) -> Result<bool, BootError> {
+        for (path, size) in self.files() {
+            if esp.file_size(&path)? != Some(size) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
 }
 
 /// A kernel argument, and who wants it.

@@ -70,6 +70,8 @@ pub(crate) struct BootWorld {
     /// All others: name, title, or why it is none.
     pub foreign: Vec<FoundEntry>,
     pub kernels: Vec<BootDigest>,
+    /// Folders of kernels and unified kernel images that bootc put there; none while it has something staged.
+    pub bootc_files: Vec<String>,
 }
 
 impl World {
@@ -130,6 +132,7 @@ impl World {
                 "ours": entries.collect::<Vec<_>>(),
                 "foreign": foreign.collect::<Vec<_>>(),
                 "kernels": esp.kernels,
+                "bootc_files": esp.bootc_files,
             }));
         }
         verity::digest(Algorithm::Sha256, serde_json::Value::from(lines).to_string().as_bytes()).to_hex()
@@ -164,7 +167,7 @@ pub(crate) fn image_fault(repository: &Repository, record: &Record) -> Option<St
 
 impl BootWorld {
     fn read(esp: &Esp) -> Result<Self, DeployError> {
-        let mut world = Self { kernels: esp.kernels()?, ..Self::default() };
+        let mut world = Self { kernels: esp.kernels()?, bootc_files: esp.bootc_files()?, ..Self::default() };
         for found in esp.entries()? {
             match found {
                 FoundEntry::Entry(name, entry) if entry.sealstone_id().is_some() => {

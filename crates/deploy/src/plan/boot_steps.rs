@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use sealstone_boot::{BootDigest, EntryChange, EntryName, FoundEntry, entry_changes};
+use sealstone_boot::{BootDigest, EntryChange, EntryName, Esp, FoundEntry, entry_changes};
 
 use super::{EntriesSection, Step};
 use crate::{
@@ -38,10 +38,10 @@ pub(super) fn kernels_to_write<'a>(
     Ok(wanting)
 }
 
-/// Whether a kernel of this record shall be on the boot partitions. What cannot boot gets none anew, and a
-/// unified kernel image is where bootc put it.
+/// Whether a kernel of this record shall be on the boot partitions. What cannot boot gets none anew, and one
+/// of bootc's is where bootc put it.
 fn needs_kernel(record: &Record) -> bool {
-    record.state != State::Making && record.broken.is_none() && record.kernel.uki.is_none()
+    record.state != State::Making && record.broken.is_none() && record.kernel.of_bootc.is_none()
 }
 
 /// The kernels that may go: no record needs them, no entry that stays names them. `owned` are those of deployments that
@@ -66,6 +66,33 @@ pub(super) fn kernels_to_remove(
     let is_known = |kernel: &BootDigest| world.broken.is_empty() || owned.contains(kernel);
     let may_go = |kernel: &&BootDigest| !is_used(kernel) && !is_named(kernel) && is_known(kernel);
     boot.kernels.iter().filter(may_go).copied().collect()
+}
+
+/// What bootc put on a boot partition that nothing there boots any more: `entries` are those that stay of ours. What bootc
+/// deployed and we did not take over is bootc's, and so is everything while bootc has something staged.
+pub(super) fn bootc_files_to_remove(
+    world: &World,
+    esp: usize,
+    records: &[Record],
+    entries: &Entries,
+) -> Vec<String> {
+    let Some(boot) = world.esps.get(esp).filter(|_| world.broken.is_empty()) else { return Vec::new() };
+    let foreign = boot.foreign.iter().filter_map(|found| match found {
+        FoundEntry::Entry(_, entry) => Some(entry),
+        FoundEntry::Broken { .. } => None,
+    });
+    let unclaimed = unclaimed(world, boot);
+    let mut named: Vec<String> =
+        records.iter().flat_map(|record| record.kernel.files()).map(|(path, _)| path).collect();
+    let entries = entries.values().chain(foreign).chain(unclaimed.values());
+    named.extend(entries.flat_map(|entry| entry.files().map(str::to_owned)));
+    let is_ours = |id: &DeploymentId| world.record(id).is_some() || !world.states.contains(&id.to_string());
+    let may_go = |path: &&String| {
+        let id: Option<DeploymentId> = Esp::image_of_bootc_file(path).and_then(|hex| hex.parse().ok());
+        let is_named = named.iter().any(|named| named.starts_with(path.as_str()));
+        id.is_some_and(|id| is_ours(&id)) && !is_named
+    };
+    boot.bootc_files.iter().filter(may_go).cloned().collect()
 }
 
 /// Entries of ours whose deployment has no record that we can read, and a state folder: they may be all that boots it.

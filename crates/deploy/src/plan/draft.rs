@@ -55,7 +55,7 @@ impl Draft {
         Ok(Self {
             image: image(repository, request),
             os: Os { id, title, version },
-            kernel: DeployedKernel { version: kernel.version().to_owned(), sizes, uki: None },
+            kernel: DeployedKernel { version: kernel.version().to_owned(), sizes, of_bootc: None },
             kargs: kargs.kargs,
             karg_deletes: kargs.deletes.iter().map(ToString::to_string).collect(),
             warnings,

@@ -34,7 +34,7 @@ pub fn plan_kargs(
 }
 
 fn change(record: &mut Record, owner: &KargsOwner, edit: &KargsEdit) -> Result<(), DeployError> {
-    if record.kernel.uki.is_some() {
+    if record.kernel.is_uki() {
         let reason = "it boots by a unified kernel image, in which the kernel arguments are sealed".into();
         return Err(DeployError::Unfit { profile: "bootable with other kernel arguments", reason });
     }

@@ -9,7 +9,7 @@ use sealstone_boot::BootDigest;
 
 use super::{
     Plan, Pruned, Step,
-    boot_steps::{claimed, describe, entry_steps, kernels_to_write},
+    boot_steps::{bootc_files_to_remove, claimed, describe, entry_steps, kernels_to_write},
     planner::Planner,
     sections::KargsSection,
 };
@@ -45,6 +45,8 @@ impl Planner<'_> {
             let gone_already = if is_short { self.kernels_that_go(number, true) } else { Vec::new() };
             let goes = self.kernels_that_go(number, false).into_iter();
             steps.extend(removals(number, goes.filter(|kernel| !gone_already.contains(kernel)).collect()));
+            let of_bootc = bootc_files_to_remove(&self.world, number, &self.after, disk).into_iter();
+            steps.extend(of_bootc.map(|path| Step::RemoveBootcFiles { esp: number, path }));
         }
         self.end(false, &mut steps);
         for (before, after) in before.iter().zip(&disks) {

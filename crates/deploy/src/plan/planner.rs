@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use super::{Plan, Pruned, Step, boot_steps::unclaimed};
 use crate::{
     DeployError, DeploymentId, Record, Retention, State, Target,
+    adopt::is_on_all,
     entries::menu,
     retention::{oldest, protected},
     target::{Loss, World},
@@ -54,7 +55,7 @@ impl<'a> Planner<'a> {
         let world = World::read(target)?;
         let mut plan = Plan::new(&world);
         let before: Vec<Record> = world.records.iter().map(|record| judged(&world, record)).collect();
-        let after = before.clone();
+        let after = placed(target, &before)?;
         plan.warnings = warnings(target, &world);
         let mut planner = Self {
             target,
@@ -161,6 +162,18 @@ impl<'a> Planner<'a> {
         }
         Ok(())
     }
+}
+
+/// The records, but for kernels that are not where bootc put them any more: ours go where ours are.
+fn placed(target: &Target, records: &[Record]) -> Result<Vec<Record>, DeployError> {
+    let mut placed = records.to_vec();
+    for record in &mut placed {
+        let kernel = &mut record.kernel;
+        if kernel.of_bootc.is_some() && !kernel.is_uki() && !is_on_all(kernel, &target.esps)? {
+            kernel.of_bootc = None;
+        }
+    }
+    Ok(placed)
 }
 
 /// A record by what is known now: broken if its image is lost, and not any more when it is there again.

@@ -152,6 +152,13 @@ pub enum Step {
         /// The deployment.
         id: DeploymentId,
     },
+    /// Removes a folder or a file of bootc's that nothing boots any more.
+    RemoveBootcFiles {
+        /// The number of the boot partition.
+        esp: usize,
+        /// The path, as entries name it.
+        path: String,
+    },
     /// Removes a kernel that no entry names any more.
     RemoveKernel {
         /// The number of the boot partition.

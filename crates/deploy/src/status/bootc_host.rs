@@ -163,7 +163,7 @@ fn boot_entry(status: &Status, deployment: &DeploymentStatus) -> BootEntry {
         ostree: None,
         composefs: Some(Composefs {
             verity: record.image.id.to_string(),
-            boot_type: if record.kernel.uki.is_some() { "Uki" } else { "Bls" },
+            boot_type: if record.kernel.is_uki() { "Uki" } else { "Bls" },
             bootloader: status.boot_loader.name(),
             boot_digest: Some(record.kernel.sizes.digest.to_string()),
             missing_verity_allowed: record.image.verity == VerityNeed::Optional,

@@ -56,7 +56,7 @@ pub(super) fn health(
     Ok(if reasons.is_empty() { Health::Good } else { Health::Broken(reasons) })
 }
 
-/// What is missing on the boot partitions. A kernel counts in our folder, and wherever the deployment's entry has it.
+/// What is missing on the boot partitions.
 fn boot_faults(
     target: &Target,
     world: &World,
@@ -67,14 +67,7 @@ fn boot_faults(
     let id = record.id.to_string();
     for (esp, boot) in target.esps.iter().zip(&world.esps) {
         let entry = boot.ours.values().find(|entry| entry.sealstone_id() == Some(&id));
-        let mut has_kernel = record.kernel.uki.is_none() && esp.has_kernel(&record.kernel.sizes)?;
-        if let Some(entry) = entry.filter(|_| !has_kernel) {
-            has_kernel = entry.is_bootable();
-            for file in entry.files() {
-                has_kernel &= esp.file_size(file)?.is_some();
-            }
-        }
-        if !has_kernel {
+        if !record.kernel.is_on(esp)? {
             reasons.push(format!("its kernel is not on {}", esp.name()));
         }
         if rank.is_some() && entry.is_none() {

@@ -41,6 +41,9 @@ pub fn describe(step: &Step) -> String {
             format!("stop keeping the image of {}", short_id(&deployment.id, false))
         }
         Step::RemoveRecord { id } => format!("remove the record of {}", short_id(id, false)),
+        Step::RemoveBootcFiles { esp, path } => {
+            format!("remove {} from boot partition {esp}", escape(path.as_bytes()))
+        }
         Step::RemoveKernel { esp, digest } => {
             format!("remove kernel {} from boot partition {esp}", short_id(digest, false))
         }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    DeployedUki,
+    BootcKernel,
     status::{Health, Place},
     testing::record,
 };
@@ -202,7 +202,7 @@ fn a_rollback_is_queued_when_another_than_what_runs_is_first_and_nothing_is_stag
 fn a_unified_kernel_image_and_a_copy_are_told_as_bootc_would_see_them() {
     let mut uki = deployment(1, Some(Place::Default), true);
     let file = "/EFI/Linux/bootc/bootc_composefs-01.efi".to_owned();
-    uki.record.kernel.uki = Some(DeployedUki { file, key: "uki".into() });
+    uki.record.kernel.of_bootc = Some(BootcKernel::Uki { file, key: "uki".into() });
     let mut copy = deployment(2, Some(Place::Rollback), false);
     copy.record.id = format!("{}.1", copy.record.id).parse().unwrap();
     let value = host(vec![uki, copy]);
