@@ -141,6 +141,39 @@ fn a_tar_and_another_systems_etc_are_taken() {
 }
 
 #[test]
+fn files_without_a_label_get_that_of_the_images_policy_and_local_labels_stay() {
+    if !kit::is_root() {
+        return kit::skip("files_without_a_label_get_that_of_the_images_policy", "labels need root");
+    }
+    let contexts = b"/etc(/.*)? u:r:etc_t:s0\n/etc/hostname -- u:r:hostname_t:s0\n/var(/.*)? u:r:var_t:s0\n";
+    let policy = Layer::new()
+        .file("etc/selinux/config", b"SELINUXTYPE=targeted\n")
+        .file("etc/selinux/targeted/contexts/files/file_contexts", contexts);
+    let machine = Deployed::new();
+    machine.import("one", policy);
+    write(&machine, "site/var/lib/x", "x\n");
+    machine.deploy("one", &["--hostname", "web", "--overlay", "site"]).succeeds();
+    let label = |path: &std::path::Path| {
+        let mut value = [0; 64];
+        let len = rustix::fs::lgetxattr(path, "security.selinux", &mut value[..]).expect("a label");
+        String::from_utf8(value[..len].to_vec()).unwrap()
+    };
+    assert_eq!(label(&machine.etc("hostname")), "u:r:hostname_t:s0");
+    let var = machine.sandbox.path("sysroot/state/os/default/var/lib/x");
+    assert_eq!(label(&var), "u:r:var_t:s0");
+    // A label of the machine's own is kept, and a file that has none gets one with the next deployment.
+    machine.write("bare", "new\n");
+    machine.write("mine", "mine\n");
+    let flags = rustix::fs::XattrFlags::empty();
+    rustix::fs::lsetxattr(machine.etc("mine"), "security.selinux", b"u:r:mine_t:s0\0", flags)
+        .expect("a label");
+    machine.deploy("one", &["--hostname", "web-2"]).succeeds();
+    assert_eq!(label(&machine.etc("bare")), "u:r:etc_t:s0");
+    assert_eq!(label(&machine.etc("mine")), "u:r:mine_t:s0");
+    assert_eq!(label(&machine.etc("hostname")), "u:r:hostname_t:s0");
+}
+
+#[test]
 fn what_is_no_overlay_is_refused_before_anything_is_deployed() {
     let machine = machine();
     write(&machine, "bad/usr/bin/x", "x\n");
