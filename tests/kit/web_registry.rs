@@ -47,7 +47,12 @@ impl WebRegistry {
 
     /// The reference of a tag.
     pub fn reference(&self, tag: &str) -> String {
-        format!("docker://127.0.0.1:{}/some/image:{tag}", self.port)
+        format!("docker://{}", self.name(tag))
+    }
+
+    /// The same without its transport.
+    pub fn name(&self, tag: &str) -> String {
+        format!("127.0.0.1:{}/some/image:{tag}", self.port)
     }
 
     /// Serves the image of a layout's `index.json` under a tag, in the place of what it named; gives its digest.

@@ -146,6 +146,32 @@ fn the_same_content_under_another_manifest_is_the_same_deployment() {
 }
 
 #[test]
+fn noting_another_manifest_may_be_cut_after_any_step() {
+    let (machine, mut place, one) = running_machine();
+    let _ = check(&machine, Some(&one), &place);
+    place.push(&System::new("1"), "a rebuild");
+    let target = machine.target();
+    let (options, control) = (ImportOptions::default(), Control::new());
+    let imported = import_image(&target.repository, &place, REFERENCE, &options, &control).unwrap();
+    let request = update_request(REFERENCE, &imported, Some(one), STAGE, 1_700_000_100).unwrap();
+    let whole = plan_update(&target, &request).unwrap();
+    assert!(whole.steps.len() >= 4, "{:?}", whole.steps);
+    for cut in 0..whole.steps.len() {
+        let machine = machine.copy();
+        let mut plan = plan_update(&machine.target(), &request).unwrap();
+        plan.steps.truncate(cut);
+        apply(&machine.target(), &plan, &control).unwrap();
+        let status = crate::status(&machine.target(), Some(&one)).unwrap();
+        assert!(status.deployments.iter().all(|deployment| deployment.health.is_good()), "cut after {cut}");
+        run(&machine, &plan_update(&machine.target(), &request).unwrap());
+        let (records, _) = machine.target().sysroot.records().unwrap();
+        assert_eq!(records[0].image.manifest, imported.manifest, "cut after {cut}");
+        let origin = machine.read(&format!("sysroot/state/deploy/{one}/{one}.origin"));
+        assert!(origin.contains(&imported.manifest.to_string()), "cut after {cut}");
+    }
+}
+
+#[test]
 fn content_that_waits_is_found_under_its_new_manifest_as_well() {
     let (machine, mut place, one) = running_machine();
     place.push(&System::new("2"), "");

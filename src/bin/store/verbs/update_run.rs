@@ -23,7 +23,7 @@ use crate::registry::RegistryArgs;
 use crate::source;
 use crate::target::TargetArgs;
 
-use super::planned::now;
+use super::planned::{RetentionFlags, now};
 use super::update_show::{self, Done, Outcome};
 
 /// The flags of both verbs.
@@ -53,6 +53,8 @@ pub struct Options {
     /// Leave so much of the file system free, as in 500M or 2GiB [default: 3 % of it, at most 1 GiB]
     #[arg(long, value_name = "SIZE", value_parser = crate::size::parse)]
     min_free: Option<u64>,
+    #[command(flatten)]
+    retention: RetentionFlags,
     #[command(flatten)]
     registry: RegistryArgs,
     #[command(flatten)]
@@ -153,6 +155,7 @@ impl Run<'_> {
         let imported = import_image(&self.target.repository, source, name, import, self.context.control()?)?;
         let finalise = self.options.finalise(self.running);
         let mut request = update_request(name, &imported, self.running.copied(), finalise, now()?)?;
+        request.retention = self.options.retention.policy();
         let settings = (&self.options.registry, import);
         // Held against gc until the plan was applied.
         let _bound = bound::bind(&mut request, self.target, settings, false, self.context)?;
@@ -276,6 +279,7 @@ impl Run<'_> {
                 let running = self.running.copied();
                 let request = known_update_request(self.target, check, running, finalise, now()?)?;
                 let Some(mut request) = request else { return Ok(None) };
+                request.retention = self.options.retention.policy();
                 let settings = (&self.options.registry, &self.options.import());
                 let _dry = bound::bind(&mut request, self.target, settings, true, self.context)?;
                 Ok(Some(plan_update(self.target, &request)?))
