@@ -31,7 +31,7 @@ fn steps() -> impl Strategy<Value = Vec<(Step, Option<usize>)>> {
 
 /// `SEALSTONE_SOAK` asks for many more.
 fn cases() -> u32 {
-    if std::env::var_os("SEALSTONE_SOAK").is_some() { 10_000 } else { 48 }
+    if std::env::var_os("SEALSTONE_SOAK").is_some() { 2_000 } else { 48 }
 }
 
 proptest! {

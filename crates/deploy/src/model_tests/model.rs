@@ -53,11 +53,12 @@ pub(super) struct Model {
 }
 
 impl Model {
-    /// The arguments that a deploy of this system comes to: those of what runs, else of the first, and the new one.
+    /// The arguments that a deploy comes to: those of what is staged, else of what runs, else of the first, and the new one.
     pub fn kargs(&self, new: &[&str]) -> Vec<String> {
+        let staged = self.staged.as_ref().map(|(staged, _)| staged);
         let running = self.menu.iter().find(|deployed| Some(deployed.id) == self.running);
-        let mut kargs =
-            running.or(self.menu.first()).map(|deployed| deployed.kargs.clone()).unwrap_or_default();
+        let before = staged.or(running).or(self.menu.first());
+        let mut kargs = before.map(|deployed| deployed.kargs.clone()).unwrap_or_default();
         for karg in new {
             if !kargs.iter().any(|known| known == karg) {
                 kargs.push((*karg).to_owned());
