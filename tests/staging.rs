@@ -142,10 +142,13 @@ fn an_update_of_the_running_system_waits_for_the_shutdown_and_the_journal_tells_
     assert_eq!(running.store(&one, &update).json()["outcome"], "queued");
 
     let id = |line: &str| line.split("composefs=").nth(1).unwrap().trim_start_matches('?')[..128].to_owned();
+    let etc = |line: &str| running.machine.sandbox.path(&format!("sysroot/state/deploy/{}/etc", id(line)));
+    std::fs::write(etc(&one).join("late.conf"), "changed after the update").unwrap();
     running.store(&one, &["finalize"]).succeeds();
     assert_eq!(running.told_ids(), [DEPLOYED]);
     let two = running.command_line();
     assert_ne!(id(&one), id(&two));
+    assert_eq!(std::fs::read_to_string(etc(&two).join("late.conf")).unwrap(), "changed after the update");
     assert_eq!(running.store(&two, &update).json()["outcome"], "current");
 
     running.store(&two, &["rollback"]).succeeds();

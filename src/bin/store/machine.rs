@@ -45,9 +45,23 @@ pub struct MachineArgs {
     /// Stop laying an overlay on the image, by its name
     #[arg(long, value_name = "NAME")]
     no_overlay: Vec<OverlayName>,
+    #[command(flatten)]
+    etc: EtcArgs,
+}
+
+/// The flag about conflicts in `/etc`.
+#[derive(clap::Args)]
+pub struct EtcArgs {
     /// Who wins where machine and image changed the same file of /etc: fail, keep-local or take-image
     #[arg(long, value_name = "[PATH=]STRATEGY")]
     etc_strategy: Vec<StrategyRule>,
+}
+
+impl EtcArgs {
+    /// Adds the strategies to a request.
+    pub fn add_to(&self, request: &mut DeployRequest) {
+        request.etc.rules.clone_from(&self.etc_strategy);
+    }
 }
 
 impl MachineArgs {
@@ -58,7 +72,7 @@ impl MachineArgs {
         target: &Target,
         context: &Context,
     ) -> anyhow::Result<()> {
-        request.etc.rules.clone_from(&self.etc_strategy);
+        self.etc.add_to(request);
         request.overlays.remove.clone_from(&self.no_overlay);
         let disk = RealDisk::shared();
         for (name, source) in self.sources(request)? {

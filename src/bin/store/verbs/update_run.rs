@@ -17,6 +17,7 @@ use crate::bound;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::journal::Event;
+use crate::machine::EtcArgs;
 use crate::output::escape;
 use crate::reboot::reboot;
 use crate::registry::RegistryArgs;
@@ -53,6 +54,8 @@ pub struct Options {
     /// Leave so much of the file system free, as in 500M or 2GiB [default: 3 % of it, at most 1 GiB]
     #[arg(long, value_name = "SIZE", value_parser = crate::size::parse)]
     min_free: Option<u64>,
+    #[command(flatten)]
+    etc: EtcArgs,
     #[command(flatten)]
     retention: RetentionFlags,
     #[command(flatten)]
@@ -155,6 +158,7 @@ impl Run<'_> {
         let imported = import_image(&self.target.repository, source, name, import, self.context.control()?)?;
         let finalise = self.options.finalise(self.running);
         let mut request = update_request(name, &imported, self.running.copied(), finalise, now()?)?;
+        self.options.etc.add_to(&mut request);
         request.retention = self.options.retention.policy();
         let settings = (&self.options.registry, import);
         // Held against gc until the plan was applied.
@@ -279,6 +283,7 @@ impl Run<'_> {
                 let running = self.running.copied();
                 let request = known_update_request(self.target, check, running, finalise, now()?)?;
                 let Some(mut request) = request else { return Ok(None) };
+                self.options.etc.add_to(&mut request);
                 request.retention = self.options.retention.policy();
                 let settings = (&self.options.registry, &self.options.import());
                 let _dry = bound::bind(&mut request, self.target, settings, true, self.context)?;
