@@ -1,6 +1,6 @@
 //! Kernel arguments: which ones a deployment gets, and where each came from.
 //!
-//! What lives here: the files of an image that name arguments, the three-way law of an update ([`derive`]), and the edits
+//! What lives here: the files of an image that name arguments, the three-way law of an update ([`derive()`]), and the edits
 //! of an administrator ([`KargsEdit`]). What does not: the text of a command line (the boot crate), records.
 //! Sources: bootc's `/usr/lib/bootc/kargs.d` and `/usr/lib/bootc/install`. Invariants: only the image's own tree is read,
 //! never this machine's files; what is not understood is warned about with file and line, what is wrong is an error with

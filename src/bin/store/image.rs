@@ -38,9 +38,27 @@ pub fn read_tree(repository: &Repository, image: &ObjectId) -> anyhow::Result<Tr
     Ok(erofs::Image::open(&bytes)?.to_tree()?)
 }
 
-/// The first twelve digits of an id or a digest, or all of them.
+/// The first twelve digits of an id or a digest, or all of them. Of a deployment's id, the number of a copy stays.
 pub fn short_id(id: &impl ToString, whole: bool) -> String {
     let id = id.to_string();
+    if whole {
+        return id;
+    }
     let digits = id.split_once(':').map_or(id.as_str(), |(_, digits)| digits);
-    if whole { id } else { digits.chars().take(12).collect() }
+    let (digits, copy) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
+    digits.chars().take(12).chain(copy.chars()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_deployments_of_one_image_have_two_short_ids() {
+        let digits = "ab".repeat(64);
+        assert_eq!(short_id(&digits, false), "abababababab");
+        assert_eq!(short_id(&format!("{digits}.2"), false), "abababababab.2");
+        assert_eq!(short_id(&format!("sha256:{digits}"), false), "abababababab");
+        assert_eq!(short_id(&format!("{digits}.2"), true), format!("{digits}.2"));
+    }
 }

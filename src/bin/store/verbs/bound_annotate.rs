@@ -30,8 +30,8 @@ Examples:
 pub struct Args {
     /// A name, a manifest digest or an image id
     image: String,
-    /// The layout: oci:DIR[:TAG]
-    #[arg(value_name = "TARGET")]
+    // An attribute, not a comment: rustdoc would read the brackets as a link.
+    #[arg(value_name = "TARGET", help = "The layout: oci:DIR[:TAG]")]
     target: String,
     /// Say what would be written, and write nothing
     #[arg(short = 'n', long)]

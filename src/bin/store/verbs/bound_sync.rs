@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use sealstone::deploy::bound::{BoundImage, fetch_bound};
-use sealstone::deploy::{DeploymentId, Plan, Record, apply, plan_sync_bound};
+use sealstone::deploy::{DeploymentId, Plan, Record, Target, apply, find_deployment, plan_sync_bound};
 use sealstone::import::ImportOptions;
 use serde::Serialize;
 
@@ -54,8 +54,7 @@ struct Document {
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let target = args.target.open(context)?;
     let running = args.target.running();
-    let (records, _) = target.sysroot.records()?;
-    let record = choose(&records, args.deployment.as_deref(), running.as_ref())?;
+    let record = choose(&target, args.deployment.as_deref(), running.as_ref())?;
     let mut missing: Vec<BoundImage> = Vec::new();
     for image in &record.bound {
         if !image.is_stored(&target.repository)? {
@@ -93,26 +92,15 @@ fn makes_store(plan: &Plan) -> bool {
     plan.steps.iter().any(|step| matches!(step, sealstone::deploy::Step::MakeImageStore { .. }))
 }
 
-/// The deployment that is meant.
-fn choose<'a>(
-    records: &'a [Record],
-    wanted: Option<&str>,
-    running: Option<&DeploymentId>,
-) -> anyhow::Result<&'a Record> {
-    let Some(wanted) = wanted else {
-        let by_default = records.iter().find(|record| Some(&record.id) == running).or(records.first());
-        return by_default.context("nothing is deployed here");
-    };
-    let mut found = records.iter().filter(|record| record.id.to_string().starts_with(wanted));
-    let first = found.next().with_context(|| format!("no deployment's id begins with {wanted}"))?;
-    let is_exact = |record: &&Record| record.id.to_string() == wanted;
-    match found.next() {
-        None => Ok(first),
-        Some(_) => records
-            .iter()
-            .find(is_exact)
-            .with_context(|| format!("several deployments' ids begin with {wanted}")),
-    }
+/// The deployment that is meant; without a word what runs, else what boots by default.
+fn choose(target: &Target, wanted: Option<&str>, running: Option<&DeploymentId>) -> anyhow::Result<Record> {
+    let by_default = if running.is_some() { "running" } else { "default" };
+    let id = find_deployment(target, wanted.unwrap_or(by_default), running)?;
+    let (records, _) = target.sysroot.records()?;
+    records
+        .into_iter()
+        .find(|record| record.id == id)
+        .context("that deployment is bootc's, which binds nothing here")
 }
 
 fn print(document: &Document, json: bool, context: &Context) -> anyhow::Result<()> {

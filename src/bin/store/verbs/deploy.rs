@@ -175,7 +175,7 @@ fn facts(deployment: &DeploymentStatus, done: &Applied) -> Facts {
                 escape(record.kernel.version.as_bytes())
             ),
         )
-        .add("state", format!("state/deploy/{}", short_id(&record.id, false) + "…"));
+        .add("state", format!("state/deploy/{}", record.id));
     let populated = &done.populated;
     if populated.files > 0 {
         facts.add(
