@@ -27,6 +27,7 @@ pub fn plan_deploy(target: &Target, request: &DeployRequest) -> Result<Plan, Dep
     planner.plan.warnings.extend(draft.warnings.iter().map(ToString::to_string));
     let record = record_for(&planner, request, draft);
     let id = record.id;
+    planner.plan.warnings.extend(warning_of_copy(&record));
     // What is staged makes way for what is wanted now, be it new or not.
     let staged = planner.after.iter().filter(|other| other.state == State::Staged && other.id != id);
     for other in staged.map(|record| record.id).collect::<Vec<_>>() {
@@ -43,6 +44,14 @@ pub fn plan_deploy(target: &Target, request: &DeployRequest) -> Result<Plan, Dep
     }
     planner.prune(&request.retention, request.time)?;
     planner.finish()
+}
+
+/// Source: bootc's initramfs looks for `state/deploy/<image>` and nothing else.
+fn warning_of_copy(record: &Record) -> Option<String> {
+    let (id, first) = (record.id, record.id.image());
+    let text = "is another one of an image that is deployed already: it needs an initramfs that reads composefs.state=,";
+    (id.copy() > 0)
+        .then(|| format!("the deployment {id} {text} and one that does not takes the state of {first}"))
 }
 
 /// The deployment from which the new one takes over what is this machine's.

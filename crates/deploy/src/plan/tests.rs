@@ -249,3 +249,13 @@ fn a_deployment_is_found_by_its_place_and_by_the_beginning_of_its_id() {
     assert_eq!(find(&format!("{}.1", &hex[..12])).unwrap().to_string(), format!("{hex}.1"));
     assert_eq!(find(&hex).unwrap(), id(&requests[1]));
 }
+
+#[test]
+fn a_second_deployment_of_an_image_says_what_it_needs_of_the_initramfs() {
+    let (machine, requests) = machine(&["1"]);
+    let plan = plan_deploy(&machine.target(), &requests[0]).unwrap();
+    assert_eq!(plan.warnings, Vec::<String>::new());
+    let again = DeployRequest { kargs: vec!["debug".parse().unwrap()], ..requests[0].clone() };
+    let plan = plan_deploy(&machine.target(), &again).unwrap();
+    assert!(plan.warnings.iter().any(|warning| warning.contains("composefs.state=")), "{:?}", plan.warnings);
+}

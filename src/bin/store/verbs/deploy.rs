@@ -126,14 +126,9 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         etc::conflicts(&plan, out, terminal)?;
         let others = status.deployments.len() - 1;
         if others > 0 {
-            writeln!(
-                out,
-                "{}",
-                terminal.dim(&format!(
-                    "  {} in the menu stays bootable",
-                    plural(others as u64, "older deployment")
-                ))
-            )?;
+            let stay = if others == 1 { "stays" } else { "stay" };
+            let older = plural(others as u64, "older deployment");
+            writeln!(out, "{}", terminal.dim(&format!("  {older} in the menu {stay} bootable")))?;
         }
         warnings(&plan, out, terminal)
     })?;
