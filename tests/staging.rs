@@ -12,6 +12,7 @@
 mod kit;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
@@ -36,6 +37,8 @@ struct Running {
     journal: UnixDatagram,
     /// The folder was made for the test.
     made_sysroot: bool,
+    /// Locked: another test would remove the folder meanwhile.
+    _alone: File,
 }
 
 impl Running {
@@ -50,11 +53,13 @@ impl Running {
             skip(test, "this machine has a sysroot of its own");
             return None;
         }
+        let alone = File::create(std::env::temp_dir().join("sealstone-test-of-sysroot.lock")).unwrap();
+        alone.lock().unwrap();
         let made_sysroot = std::fs::create_dir(SYSROOT).is_ok();
         let (machine, registry) = (Machine::new(), WebRegistry::start());
         let journal = UnixDatagram::bind(machine.sandbox.path("journal")).unwrap();
         journal.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
-        let running = Self { machine, registry, journal, made_sysroot };
+        let running = Self { machine, registry, journal, made_sysroot, _alone: alone };
         running.push("1");
         running.machine.install(&running.registry.reference("stable"), &["--karg", "quiet"]);
         Some(running)
