@@ -2,13 +2,18 @@
 CARGO ?= cargo
 PROFILE_DIR := target/release
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-vm test-peers soak fuzz lint deny doc man completions bench peers clean-demo
+HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+.PHONY: help build setup-root demo test test-vm test-peers soak fuzz lint deny doc man completions bench peers clean-demo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 build: ## the command, optimised: target/release/store
 	$(CARGO) build --release --bin store
+
+setup-root: ## the program for initramfs, static and small: target/$HOST/initramfs/store-setup-root
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --profile initramfs --target $(HOST) -p sealstone-setup-root
+	@ls -l target/$(HOST)/initramfs/store-setup-root
 
 demo: ## a real Debian image: import, deploy, boot entry; then an update, with sizes and times
 	tests/tools/demo

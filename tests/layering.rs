@@ -1,4 +1,5 @@
-//! Dependencies run one way: `store` uses none of ours, `import` and `boot` only `store`, `deploy` all three.
+//! Dependencies run one way: `store` uses none of ours, `import` and `boot` only `store`, `deploy` all three; the program of
+//! the initramfs uses `store` and `boot`.
 //!
 //! What this holds: the picture in ARCHITECTURE.md, read from `cargo metadata`. A back edge, a dev-dependency included,
 //! fails here before anybody builds on it.
@@ -50,6 +51,7 @@ fn each_crate_uses_only_those_before_it_on_the_datas_way() {
         ("sealstone-store", set(&[])),
         ("sealstone-import", set(&["sealstone-store"])),
         ("sealstone-boot", set(&["sealstone-store"])),
+        ("sealstone-setup-root", set(&["sealstone-store", "sealstone-boot"])),
         ("sealstone-deploy", set(&["sealstone-store", "sealstone-import", "sealstone-boot"])),
         ("sealstone", set(&["sealstone-store", "sealstone-import", "sealstone-boot", "sealstone-deploy"])),
     ]

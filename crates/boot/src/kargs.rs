@@ -24,6 +24,14 @@ impl Kargs {
         Self { list: Vec::new() }
     }
 
+    /// What a kernel that runs was told: a line of any length, of which what is no argument is left out. What follows a
+    /// `--` is init's.
+    #[must_use]
+    pub fn of_running_kernel(line: &str) -> Self {
+        let list = words(line).map_while(|word| (word != "--").then(|| word.parse().ok()));
+        Self { list: list.flatten().collect() }
+    }
+
     /// The arguments in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Karg> {
         self.list.iter()
@@ -97,15 +105,20 @@ impl FromStr for Kargs {
                 limit: COMMAND_LINE_MAX as u64,
             });
         }
-        let mut quoted = false;
-        let words = line.split(|c: char| {
-            if c == '"' {
-                quoted = !quoted;
-            }
-            !quoted && is_space(c)
-        });
-        words.filter(|word| !word.is_empty()).map(str::parse).collect()
+        words(line).map(str::parse).collect()
     }
+}
+
+/// The words of a line, as the kernel splits it.
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    let words = line.split(move |c: char| {
+        if c == '"' {
+            quoted = !quoted;
+        }
+        !quoted && is_space(c)
+    });
+    words.filter(|word| !word.is_empty())
 }
 
 impl fmt::Display for Kargs {
@@ -159,6 +172,14 @@ mod tests {
         let line = kargs("  quiet\tdyndbg=\"file a.c +p\"  \"b=c d\" ro ");
         assert_eq!(line.to_string(), "quiet dyndbg=\"file a.c +p\" \"b=c d\" ro");
         assert_eq!(line.len(), 4);
+    }
+
+    #[test]
+    fn what_a_kernel_was_told_is_read_as_far_as_it_can_be() {
+        let long = format!("a={} composefs=1 \0 b=\"open", "x".repeat(5000));
+        assert!(long.parse::<Kargs>().is_err());
+        assert_eq!(Kargs::of_running_kernel(&long).to_string(), "composefs=1");
+        assert_eq!(Kargs::of_running_kernel("quiet -- composefs=1").to_string(), "quiet");
     }
 
     #[test]

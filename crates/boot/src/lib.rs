@@ -35,6 +35,7 @@ mod kargs;
 mod kernel;
 mod kernel_sizes;
 mod os_release;
+mod root_conf;
 mod version;
 
 pub use blob::Blob;
@@ -50,4 +51,5 @@ pub use kargs::{COMMAND_LINE_MAX, Kargs};
 pub use kernel::{Kernel, find_ukis};
 pub use kernel_sizes::KernelSizes;
 pub use os_release::OsRelease;
+pub use root_conf::{MountKind, RootConf, RootKind};
 pub use version::compare_versions;

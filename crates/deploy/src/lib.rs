@@ -55,7 +55,6 @@ mod populate;
 mod profile;
 mod record;
 mod retention;
-mod root_conf;
 pub mod selinux;
 mod status;
 mod sysroot;
@@ -102,7 +101,7 @@ pub use record::{
     VerityNeed,
 };
 pub use retention::Retention;
-pub use root_conf::{MountKind, RootConf};
+pub use sealstone_boot::{MountKind, RootConf, RootKind};
 pub use status::{
     BootLoader, BootcHost, DeploymentStatus, DiskUse, EntryStatus, EspStatus, Fallback, Health, NextBoot,
     NextBootHow, Place, StagedByBootc, Status, measure_disk, status,

@@ -28,7 +28,7 @@ pub mod layout;
 mod lock;
 mod mark;
 pub mod meta;
-mod mount;
+pub mod mount;
 mod names;
 mod object_id;
 mod object_writer;

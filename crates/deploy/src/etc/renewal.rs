@@ -19,11 +19,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{EtcMerge, EtcPolicy, Merged, Sides, changes, folder_of, merge, scan};
 use crate::{
-    DeployError, DeploymentId, MountKind, Overlay, OverlayName, Populated, Record, Target,
-    image_tree::image_tree,
+    DeployError, DeploymentId, MountKind, Overlay, OverlayName, Populated, Record, RootConf, Target,
+    image_tree::{image_tree, read_text},
     overlay::{Furnished, furnish},
     populate::{Contents, measure, populate},
-    root_conf::{RootConf, read_root_conf},
     selinux::{self, Policy, SELINUX_XATTR},
     sysroot::DEPLOY,
 };
@@ -147,7 +146,7 @@ impl NewEtc {
         unused_overlays.retain(|name| {
             has_var && !overlays.iter().any(|overlay| overlay.name == *name && known(overlay))
         });
-        VarSection { mount: self.root_conf.var, is_made: !has_var, unused_overlays }
+        VarSection { mount: self.root_conf.var(), is_made: !has_var, unused_overlays }
     }
 
     /// Files and bytes that [`write`](Self::write) needs.
@@ -302,4 +301,18 @@ fn label(
 /// Whether owners and privileged attributes were set when a folder was written.
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// What an image says of how its initramfs puts the root together.
+fn read_root_conf(repository: &Repository, image: &Tree) -> Result<RootConf, DeployError> {
+    for file in RootConf::FILES {
+        if let Some(text) = read_text(repository, image, file, RootConf::FILE_MAX)? {
+            let unfit = |error: sealstone_boot::BootError| DeployError::Unfit {
+                profile: "bootable",
+                reason: error.to_string(),
+            };
+            return RootConf::parse(file, &text).map_err(unfit);
+        }
+    }
+    Ok(RootConf::default())
 }

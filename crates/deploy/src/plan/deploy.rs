@@ -46,12 +46,13 @@ pub fn plan_deploy(target: &Target, request: &DeployRequest) -> Result<Plan, Dep
     planner.finish()
 }
 
-/// Source: bootc's initramfs looks for `state/deploy/<image>` and nothing else.
+/// Source: bootc's initramfs looks for `state/deploy/<image>` and nothing else; `store-setup-root` reads the argument.
 fn warning_of_copy(record: &Record) -> Option<String> {
     let (id, first) = (record.id, record.id.image());
-    let text = "is another one of an image that is deployed already: it needs an initramfs that reads composefs.state=,";
-    (id.copy() > 0)
-        .then(|| format!("the deployment {id} {text} and one that does not takes the state of {first}"))
+    let text =
+        "is another one of an image that is deployed already: its initramfs has to read composefs.state=, as";
+    let else_ = format!("store-setup-root does; bootc's does not, and takes the state of {first}");
+    (id.copy() > 0).then(|| format!("the deployment {id} {text} {else_}"))
 }
 
 /// The deployment from which the new one takes over what is this machine's.

@@ -7,6 +7,7 @@
 use std::{
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rustix::{
@@ -20,8 +21,8 @@ use rustix::{
 };
 
 use crate::{
-    Error, Repository, Result,
-    disk::{Access, Dir, File, Resolve},
+    Error, Result,
+    disk::{Access, Dir, Disk, File, Resolve},
     raw::loop_device,
 };
 
@@ -58,7 +59,7 @@ impl From<Errno> for Refusal {
 
 impl Refusal {
     /// With what the kernel wrote about it (one message a read, each with a letter for its kind before).
-    fn of(context: &OwnedFd, errno: Errno) -> Self {
+    pub(super) fn of(context: &OwnedFd, errno: Errno) -> Self {
         let mut messages = Vec::new();
         let mut buffer = [0; 512];
         while let Ok(count) = rustix::io::read(context, &mut buffer) {
@@ -68,7 +69,7 @@ impl Refusal {
         Self { errno, messages: messages.join("; ") }
     }
 
-    fn into_error(self, what: &str) -> Error {
+    pub(super) fn into_error(self, what: &str) -> Error {
         if matches!(self.errno, Errno::PERM | Errno::ACCESS) {
             return Error::NotPermitted { what: format!("mount {what}"), needs: "root (CAP_SYS_ADMIN)" };
         }
@@ -79,28 +80,31 @@ impl Refusal {
 }
 
 /// Mounts an image file as EROFS, nowhere yet.
-pub(super) fn mount_erofs(repository: &Repository, file: &File, what: &str) -> Result<OwnedFd> {
+pub(super) fn mount_erofs(
+    disk: &Arc<dyn Disk>,
+    file: &File,
+    through_loop: bool,
+    what: &str,
+) -> Result<OwnedFd> {
     let mut header = [0; 16];
     file.read_exact_at(0, &mut header)?;
     let [.., a, b, c, d, _, _, _, _] = header;
     let acl = u32::from_le_bytes([a, b, c, d]) & HAS_ACL != 0;
+    if through_loop {
+        return mount_through_loop(disk, file, acl, what);
+    }
     match erofs_from(&proc_path(file.as_fd()), acl) {
         Ok(mount) => Ok(mount),
         Err(refusal) if matches!(refusal.errno, Errno::NOTBLK | Errno::INVAL) => {
-            mount_through_loop(repository, file, acl, what)
+            mount_through_loop(disk, file, acl, what)
         }
         Err(refusal) => Err(refusal.into_error(what)),
     }
 }
 
 /// The same by way of a loop device, for kernels and file systems whose files EROFS does not read itself.
-pub(super) fn mount_through_loop(
-    repository: &Repository,
-    file: &File,
-    acl: bool,
-    what: &str,
-) -> Result<OwnedFd> {
-    let dev = Dir::open(repository.dir().disk(), "/dev")?;
+fn mount_through_loop(disk: &Arc<dyn Disk>, file: &File, acl: bool, what: &str) -> Result<OwnedFd> {
+    let dev = Dir::open(disk, "/dev")?;
     let (name, device) = loop_device_of(&dev, file)?;
     let mounted = erofs_from(&dev.label().join(name), acl);
     // Open until here: a loop device that nobody uses clears itself.

@@ -140,25 +140,21 @@ fn a_loop_device_serves_where_a_file_does_not() {
     if !can_mount(&fixture) {
         return;
     }
-    let file = fixture.repository.open_object(&fixture.image).unwrap();
-    let objects = fixture.repository.objects_dir().unwrap();
-    let source = format!("{SOURCE_PREFIX}{}", fixture.image);
-    let erofs = match kernel::mount_through_loop(&fixture.repository, &file, false, &source) {
-        Ok(erofs) => erofs,
+    let image = ImageMount {
+        id: &fixture.image,
+        file: &fixture.repository.open_object(&fixture.image).unwrap(),
+        objects: &fixture.repository.objects_dir().unwrap(),
+        require_verity: false,
+        through_loop: true,
+    };
+    match image.mount_on(&fixture.target()) {
+        Ok(()) => {}
         Err(error) if error.is_missing() => {
             println!("skipped: this machine has no loop devices: {error}");
             return;
         }
         Err(error) => panic!("{error}"),
-    };
-    let overlay = Overlay {
-        source: &source,
-        erofs: erofs.as_fd(),
-        objects: objects.as_fd(),
-        require_verity: false,
-        target: &fixture.target(),
-    };
-    overlay.mount(&Layers::ALL).unwrap();
+    }
     fixture.check_content();
 }
 
