@@ -12,16 +12,12 @@ use sealstone_boot::{
     BlsEntry, BootDigest, ComposefsArg, EntryName, Esp, FoundEntry, Karg, Kernel, KernelSizes, OsRelease,
     menu_order,
 };
-use sealstone_import::{
-    ConfigDigest, Limits, ManifestDigest,
-    catalogue::Catalogue,
-    oci::{Platform, resolve},
-    source::StoredImage,
-};
+use sealstone_import::{ConfigDigest, ManifestDigest, catalogue::Catalogue};
 use sealstone_store::{Optional, Repository, Verity, tree::Tree};
 
 use crate::{
     DeployError, DeploymentId, ImageId, Profile, RECORD_VERSION, Record, State, Target,
+    documents::documents,
     image_tree::{image_tree, read_text},
     kargs::{Architecture, ImageKargs},
     origin::ReadOrigin,
@@ -155,7 +151,7 @@ impl Found<'_> {
         let repository = &target.repository;
         let (origin, time) = self.origin(target)?;
         let image = *self.id.image();
-        let (manifest, config) = documents(repository, &image, origin.manifest)?;
+        let (manifest, config) = digests(repository, &image, origin.manifest)?;
         let tree = image_tree(repository, &image)?;
         let optional = match &self.boots {
             Boots::Kernel { arg, .. } => arg.is_verity_optional(),
@@ -284,15 +280,13 @@ pub(crate) fn is_on_all(kernel: &DeployedKernel, esps: &[Esp]) -> Result<bool, D
 
 /// The manifest and configuration of a deployed image: those that its origin names, else those in the repository that
 /// were made into this image.
-fn documents(
+fn digests(
     repository: &Repository,
     image: &ImageId,
     named: Option<ManifestDigest>,
 ) -> Result<(ManifestDigest, ConfigDigest), DeployError> {
     if let Some(manifest) = named {
-        let stored = StoredImage::new(repository.clone(), manifest);
-        let found = resolve(&stored, &Platform::native(), &Limits::default())?;
-        return Ok((manifest, found.config_digest));
+        return Ok((manifest, documents(repository, &manifest)?.config_digest));
     }
     let catalogue = Catalogue::read(repository)?;
     let made =
@@ -307,7 +301,6 @@ fn documents(
 
 /// The architecture of an image in the repository, if its documents are there and tell.
 pub(crate) fn architecture(repository: &Repository, manifest: &ManifestDigest) -> Option<Architecture> {
-    let stored = StoredImage::new(repository.clone(), *manifest);
-    let found = resolve(&stored, &Platform::native(), &Limits::default()).ok()?;
+    let found = documents(repository, manifest).ok()?;
     found.config.platform.as_ref().map(Architecture::of)
 }

@@ -33,7 +33,6 @@ pub use condition::{BoundCondition, bound_condition};
 pub use fetch::{FetchedBound, fetch_bound};
 pub use hold::HeldBound;
 pub use image::BoundImage;
-pub(crate) use image::documents;
 pub use lint::{BoundFinding, BoundFindingKind, lint_bound};
 pub use offer::{BoundOffer, OfferSource, OfferedBound, offered_bound};
 pub use prepare::{PreparedBound, prepare_bound};

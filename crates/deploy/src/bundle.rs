@@ -8,7 +8,7 @@ use sealstone_import::{
     Digest, DigestAlgorithm, ImportError, ImportOptions, ImportReport, Limits, ManifestDigest,
     export::{BundleMember, ExportOptions, ExportedBundle, export_bundle as export},
     import,
-    oci::{Descriptor, Platform},
+    oci::Descriptor,
     source::{Bundle, BundledMember, Reference, Source},
     streams::manifest_stream,
 };
@@ -16,7 +16,8 @@ use sealstone_store::{Control, Durable, Place, RefName, RefTarget, Repository, d
 
 use crate::{
     DeployError, ImportedImage,
-    bound::{BoundImage, BoundRef, BoundReference, HeldBound, documents},
+    bound::{BoundImage, BoundRef, BoundReference, HeldBound},
+    documents::documents,
     import_image,
 };
 
@@ -152,7 +153,7 @@ pub fn bundled_images(
         let Some(RefTarget::Stream(stream)) = target else { continue };
         let digest = stream.as_str().strip_prefix("oci-manifest-").and_then(|digest| digest.parse().ok());
         let Some(manifest) = digest else { continue };
-        let documents = documents(repository, &manifest, &Platform::native())?;
+        let documents = documents(repository, &manifest)?;
         let pin = bound.parse()?.digest().copied();
         found.push(BoundImage {
             unit: bound.unit.clone(),

@@ -36,6 +36,7 @@ pub mod bound;
 mod bundle;
 mod copy_image;
 mod deployment_id;
+mod documents;
 mod entries;
 mod error;
 mod etc;

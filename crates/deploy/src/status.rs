@@ -20,15 +20,11 @@ pub use next_boot::{Fallback, NextBoot, NextBootHow};
 pub use staged_by_bootc::StagedByBootc;
 
 use sealstone_boot::{EntryName, FoundEntry, Rank};
-use sealstone_import::{
-    Limits,
-    oci::{Platform, resolve},
-    source::StoredImage,
-};
 
 use crate::{
     BrokenRecord, DeployError, DeploymentId, Record, State, Target, Unadopted,
     bound::{BoundCondition, bound_condition},
+    documents::documents,
     entries::{entries, menu, ranks},
     plan::{taken, unclaimed},
     target::{ADOPTED_KEY, BootWorld, World},
@@ -139,7 +135,7 @@ pub fn status(target: &Target, running: Option<&DeploymentId>) -> Result<Status,
             Rank::Archived(_) => Place::Other,
         });
         let health = health::health(target, &world, record, rank)?;
-        let (architecture, created) = documents(target, record);
+        let (architecture, created) = origin_of(target, record);
         deployments.push(DeploymentStatus {
             record: record.clone(),
             place,
@@ -186,9 +182,8 @@ fn of_deployments(boot: &BootWorld) -> impl Iterator<Item = (&EntryName, Deploym
 }
 
 /// Architecture and time of an image, if its documents are there and tell.
-fn documents(target: &Target, record: &Record) -> (Option<String>, Option<String>) {
-    let stored = StoredImage::new(target.repository.clone(), record.image.manifest);
-    let Ok(found) = resolve(&stored, &Platform::native(), &Limits::default()) else { return (None, None) };
+fn origin_of(target: &Target, record: &Record) -> (Option<String>, Option<String>) {
+    let Ok(found) = documents(&target.repository, &record.image.manifest) else { return (None, None) };
     let architecture = found.config.platform.map(|platform| platform.architecture().to_owned());
     (architecture, found.config.created)
 }

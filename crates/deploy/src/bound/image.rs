@@ -1,15 +1,12 @@
 //! [`BoundImage`]: what a deployment's record keeps of an image that is bound to it.
 
 use sealstone_import::{
-    ConfigDigest, Digest, Limits, ManifestDigest, Result as ImportResult,
-    oci::{Platform, Resolved, resolve},
-    source::StoredImage,
-    streams::layer_stream,
+    ConfigDigest, Digest, ManifestDigest, Result as ImportResult, oci::Resolved, streams::layer_stream,
 };
 use sealstone_store::Repository;
 use serde::{Deserialize, Serialize};
 
-use crate::record::text;
+use crate::{documents::documents, record::text};
 
 /// A bound image, resolved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +35,7 @@ impl BoundImage {
     /// # Errors
     /// [`ImportError::Missing`](sealstone_import::ImportError::Missing) when it is not there, and damage.
     pub(crate) fn documents(&self, repository: &Repository) -> ImportResult<Resolved> {
-        documents(repository, &self.manifest, &Platform::native())
+        documents(repository, &self.manifest)
     }
 
     /// Whether the repository has all of it.
@@ -50,18 +47,9 @@ impl BoundImage {
     }
 }
 
-/// The documents of an image in the repository. There is one manifest, whatever the platform: it is for warnings alone.
-pub(crate) fn documents(
-    repository: &Repository,
-    manifest: &ManifestDigest,
-    platform: &Platform,
-) -> ImportResult<Resolved> {
-    resolve(&StoredImage::new(repository.clone(), *manifest), platform, &Limits::default())
-}
-
 /// Whether manifest, configuration and the streams of all layers are there.
 pub(super) fn is_stored(repository: &Repository, manifest: &ManifestDigest) -> ImportResult<bool> {
-    let Ok(image) = documents(repository, manifest, &Platform::native()) else { return Ok(false) };
+    let Ok(image) = documents(repository, manifest) else { return Ok(false) };
     for diff_id in &image.config.diff_ids {
         let Ok(stream) = repository.stream(&layer_stream(diff_id)?) else { return Ok(false) };
         if !repository.has_object(&stream)? {

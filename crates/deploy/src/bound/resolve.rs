@@ -8,8 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use sealstone_import::{Digest, ImportError, ImportOptions, ManifestDigest, oci::Platform, source::Source};
 use sealstone_store::{Control, Repository};
 
-use super::{BoundImage, BoundRef, BoundReference, image::documents, image::is_stored};
-use crate::DeployError;
+use super::{BoundImage, BoundRef, BoundReference, image::is_stored};
+use crate::{DeployError, documents::documents_for};
 
 /// How a reference is opened: what a library needs of a registry's settings, which are the machine's or the caller's.
 pub type BoundOpener<'a> = dyn Fn(&BoundReference) -> Result<Box<dyn Source>, ImportError> + Sync + 'a;
@@ -136,7 +136,7 @@ fn found_here(
     manifest: ManifestDigest,
     wanted: &Platform,
 ) -> Result<ResolvedBound, DeployError> {
-    let found = documents(repository, &manifest, wanted)?;
+    let found = documents_for(repository, &manifest, wanted)?;
     let image = BoundImage {
         unit: String::new(),
         reference: String::new(),
