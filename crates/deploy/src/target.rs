@@ -154,7 +154,7 @@ fn loss(repository: &Repository, record: &Record) -> Result<Option<Loss>, Deploy
 }
 
 /// Why the image cannot be mounted, if so.
-pub(crate) fn image_fault(repository: &Repository, record: &Record) -> Option<String> {
+fn image_fault(repository: &Repository, record: &Record) -> Option<String> {
     match repository.has_image(record.image.id.object()) {
         Ok(true) => match repository.open_object(record.image.id.object()) {
             Ok(_) => None,

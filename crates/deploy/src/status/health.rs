@@ -8,7 +8,7 @@ use sealstone_store::{Optional, disk::FileType};
 use crate::{
     DeployError, Record, State, Target,
     sysroot::DEPLOY,
-    target::{World, image_fault},
+    target::{Loss, World},
 };
 
 /// Whether a deployment can boot.
@@ -37,8 +37,8 @@ pub(super) fn health(
     rank: Option<Rank>,
 ) -> Result<Health, DeployError> {
     let mut reasons = Vec::new();
-    if let Some(reason) = image_fault(&target.repository, record) {
-        reasons.push(reason);
+    if let Some(Loss::Image(reason)) = world.losses.get(&record.id) {
+        reasons.push(reason.clone());
     }
     reasons.extend(record.broken.clone().filter(|reason| !reasons.contains(reason)));
     if record.state == State::Making {
