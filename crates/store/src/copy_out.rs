@@ -5,12 +5,8 @@
 use crate::{
     ObjectId, Repository, Result, Verity,
     disk::{Dir, File},
-    repository::check,
-    verity::Hasher,
+    file_digest::check_file,
 };
-
-/// How much is read at a time, in bytes.
-const PIECE: usize = 256 << 10;
 
 /// What [`Repository::write_object_to`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +28,7 @@ impl Repository {
         let from = self.open_object(id)?;
         if to.reflink_from(&from).is_ok() {
             let bytes =
-                if self.verity() == Verity::Required { to.metadata()?.size } else { verified(id, to)? };
+                if self.verity() == Verity::Required { to.metadata()?.size } else { check_file(id, to)? };
             return Ok(CopiedOut { bytes, is_shared: true });
         }
         let mut offset = 0;
@@ -50,21 +46,5 @@ impl Repository {
     pub fn can_share_with(&self, dir: &Dir, object: &ObjectId) -> bool {
         let shared = self.open_object(object).and_then(|from| dir.create_temp(0o600)?.reflink_from(&from));
         shared.is_ok()
-    }
-}
-
-/// The size of a file whose content has this digest.
-fn verified(id: &ObjectId, file: &File) -> Result<u64> {
-    let mut hasher = Hasher::new(id.algorithm());
-    let mut buffer = vec![0; PIECE];
-    let mut at = 0;
-    loop {
-        let count = file.read_at(at, &mut buffer)?;
-        if count == 0 {
-            check(id, hasher.finish())?;
-            return Ok(at);
-        }
-        hasher.update(buffer.get(..count).unwrap_or_default());
-        at += count as u64;
     }
 }

@@ -17,6 +17,7 @@ pub mod dump;
 mod durable;
 pub mod erofs;
 mod error;
+mod file_digest;
 #[cfg(test)]
 mod fixture;
 mod fsck;

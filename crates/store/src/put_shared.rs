@@ -4,12 +4,9 @@
 //! and we read it where not. The file that it came from may change later; the blocks are then no longer shared.
 
 use crate::{
-    ObjectId, Result, Stored, Transaction, Verity, disk::File, layout, objects::Found, repository::check,
-    verity::Hasher,
+    ObjectId, Result, Stored, Transaction, Verity, disk::File, file_digest::check_file, layout,
+    objects::Found,
 };
-
-/// How much is read at a time, in bytes.
-const PIECE: usize = 256 << 10;
 
 impl Transaction {
     /// Stores the content of a file by sharing its blocks, if it has this digest. `None`, and nothing stored, where
@@ -28,23 +25,9 @@ impl Transaction {
             return Ok(None);
         }
         if self.repository().verity() != Verity::Required {
-            check(&id, digest_of(&id, &temporary.file)?)?;
+            check_file(&id, &temporary.file)?;
         }
         // D7: with fs-verity required, it is sealed and measured before it gets its name.
         self.finish_object(id, size, temporary).map(Some)
-    }
-}
-
-fn digest_of(id: &ObjectId, file: &File) -> Result<ObjectId> {
-    let mut hasher = Hasher::new(id.algorithm());
-    let mut buffer = vec![0; PIECE];
-    let mut at = 0;
-    loop {
-        let count = file.read_at(at, &mut buffer)?;
-        if count == 0 {
-            return Ok(hasher.finish());
-        }
-        hasher.update(buffer.get(..count).unwrap_or_default());
-        at += count as u64;
     }
 }
