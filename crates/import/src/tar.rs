@@ -2,7 +2,7 @@
 //!
 //! What lives here: the [`Reader`], which is fed decompressed bytes as they come and says which of them are headers
 //! and padding (kept verbatim, so that the tar can be rebuilt bit by bit) and which are a file's body; the [`Entry`] it
-//! parses; the typed [`Refusal`]s and [`Warning`]s. What does not: whiteouts and the tree (`layer_tree`), hashing,
+//! parses; the typed [`Refusal`]s and [`Warning`]s; the header of members that we write ([`Ustar`]). What does not: whiteouts and the tree (`layer_tree`), hashing,
 //! input and output.
 //!
 //! Invariants: no input makes it panic or hold more than the [`Limits`](crate::Limits) say; any split of the input
@@ -23,6 +23,7 @@ mod refusal;
 mod sparse;
 mod sparse_map;
 mod strictness;
+mod ustar;
 mod warning;
 mod xattrs;
 
@@ -32,6 +33,7 @@ pub use reader::{Item, Reader, Step};
 pub use refusal::{Reason, Refusal};
 pub use sparse_map::{Piece, Segment, SparseMap};
 pub use strictness::Strictness;
+pub use ustar::Ustar;
 pub use warning::{Warning, Warnings};
 pub use xattrs::Xattrs;
 

@@ -1,25 +1,17 @@
 //! Tars that we write: POSIX pax interchange format, in the order of the caller, with times of 1970 and no names of users.
 //!
-//! What lives here: headers, extended headers where a field is too small, padding. Invariant: the same entries give the same
+//! What lives here: extended headers where a field is too small, padding. What does not: the header's block (import). Invariant: the same entries give the same
 //! bytes. Source: POSIX.1-2017 pax; `SCHILY.xattr.` as GNU tar and Go write it.
 
 use std::borrow::Cow;
 
+use sealstone_import::tar::Ustar;
 use sealstone_store::disk::File;
 
 use crate::DeployError;
 
-/// The bytes of a block.
-const BLOCK: u64 = 512;
-
 /// How much of a file is copied at a time, in bytes.
 const STEP: usize = 256 << 10;
-
-/// The largest number of seven octal digits.
-const OWNER_MAX: u32 = 0o777_7777;
-
-/// The largest number of eleven octal digits.
-const SIZE_MAX: u64 = 0o777_7777_7777;
 
 /// What an entry is.
 pub(super) enum Kind<'a> {
@@ -76,29 +68,32 @@ impl<'a> TarWriter<'a> {
         };
         let mut records = Vec::new();
         for (key, value) in [(&b"path"[..], &*path), (b"linkpath", target)] {
-            if value.len() > 100 || !value.is_ascii() {
+            if value.len() > Ustar::NAME_MAX || !value.is_ascii() {
                 record(&mut records, key, value);
             }
         }
-        for (key, value, limit) in [("uid", entry.uid, OWNER_MAX), ("gid", entry.gid, OWNER_MAX)] {
-            if value > limit {
+        for (key, value) in [("uid", entry.uid), ("gid", entry.gid)] {
+            if value > Ustar::OWNER_MAX {
                 record(&mut records, key.as_bytes(), value.to_string().as_bytes());
             }
         }
-        if size > SIZE_MAX {
+        if size > Ustar::SIZE_MAX {
             record(&mut records, b"size", size.to_string().as_bytes());
         }
         for (key, value) in entry.xattrs {
             record(&mut records, &[b"SCHILY.xattr.", &key[..]].concat(), value);
         }
         if !records.is_empty() {
-            let plain =
-                Entry { path: b"pax", kind: Kind::Bytes(&records), mode: 0o644, uid: 0, gid: 0, xattrs: &[] };
-            self.write(&header(&plain, b"pax", b"", b'x', records.len() as u64))?;
+            let size = records.len() as u64;
+            let header = Ustar { kind: b'x', path: b"pax", target: b"", mode: 0o644, uid: 0, gid: 0, size };
+            self.write(&header.block())?;
             self.write(&records)?;
             self.pad();
         }
-        self.write(&header(entry, &path, target, letter, size))?;
+        let Entry { mode, uid, gid, .. } = *entry;
+        // What a field cannot hold is cut: the extended header says it.
+        let size = size.min(Ustar::SIZE_MAX);
+        self.write(&Ustar { kind: letter, path: &path, target, mode, uid, gid, size }.block())?;
         match entry.kind {
             Kind::Bytes(bytes) => self.write(bytes)?,
             Kind::File(file, size) => self.copy(file, size)?,
@@ -110,7 +105,7 @@ impl<'a> TarWriter<'a> {
 
     /// Ends the tar; what lies between is a hole, so it is zeros.
     pub(super) fn finish(self) -> Result<(), DeployError> {
-        Ok(self.file.set_len(self.at + 2 * BLOCK)?)
+        Ok(self.file.set_len(self.at + 2 * Ustar::BLOCK)?)
     }
 
     fn copy(&mut self, file: &File, size: u64) -> Result<(), DeployError> {
@@ -134,7 +129,7 @@ impl<'a> TarWriter<'a> {
     }
 
     const fn pad(&mut self) {
-        self.at = self.at.next_multiple_of(BLOCK);
+        self.at = self.at.next_multiple_of(Ustar::BLOCK);
     }
 }
 
@@ -149,32 +144,4 @@ fn record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     for part in [b" ", key, b"=", value, b"\n"] {
         records.extend_from_slice(part);
     }
-}
-
-/// A ustar header. What its fields cannot hold is cut: an extended header says it.
-fn header(entry: &Entry<'_>, path: &[u8], target: &[u8], letter: u8, size: u64) -> Vec<u8> {
-    let mut block = Vec::with_capacity(512);
-    field(&mut block, path, 100);
-    field(&mut block, format!("{:07o}", entry.mode).as_bytes(), 8);
-    field(&mut block, format!("{:07o}", entry.uid.min(OWNER_MAX)).as_bytes(), 8);
-    field(&mut block, format!("{:07o}", entry.gid.min(OWNER_MAX)).as_bytes(), 8);
-    field(&mut block, format!("{:011o}", size.min(SIZE_MAX)).as_bytes(), 12);
-    field(&mut block, b"00000000000", 12);
-    // The checksum counts as blanks.
-    field(&mut block, b"        ", 8);
-    block.push(letter);
-    field(&mut block, target, 100);
-    block.extend_from_slice(b"ustar\x0000");
-    block.resize(512, 0);
-    let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
-    for (place, byte) in block.iter_mut().skip(148).zip(format!("{sum:06o}\0 ").bytes()) {
-        *place = byte;
-    }
-    block
-}
-
-fn field(block: &mut Vec<u8>, value: &[u8], len: usize) {
-    let end = block.len() + len;
-    block.extend_from_slice(value.get(..len.min(value.len())).unwrap_or_default());
-    block.resize(end, 0);
 }

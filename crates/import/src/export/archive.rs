@@ -16,7 +16,7 @@ use sealstone_store::{
 
 use super::{
     index::{self, MARKER},
-    member::{BLOCK, header},
+    member::header,
     pack::Packed,
     sink::{Outgoing, Sink},
     split,
@@ -25,6 +25,7 @@ use super::{
 use crate::{
     Digest,
     error::{ImportError, Result},
+    tar::Ustar,
 };
 
 /// Bytes that are copied at a time.
@@ -83,7 +84,7 @@ impl Tar<'_> {
 
     /// Fills the last block. What lies between is a hole, so it is zeros.
     fn end(&mut self) {
-        self.at = self.at.next_multiple_of(BLOCK);
+        self.at = self.at.next_multiple_of(Ustar::BLOCK);
     }
 
     fn folder(&mut self, name: &str) -> Result<()> {
@@ -165,7 +166,7 @@ impl Sink for ArchiveSink {
         tar.document("index.json", &index)?;
         tar.document("oci-layout", MARKER)?;
         // Two blocks of zeros end a tar.
-        spool.file().set_len(tar.at + 2 * BLOCK)?;
+        spool.file().set_len(tar.at + 2 * Ustar::BLOCK)?;
         let task = control.start(Work::Sync, String::new(), None, Unit::Items);
         // D3: content, name, folder.
         spool.publish(&self.parent, &self.name)?;
