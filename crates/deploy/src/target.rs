@@ -204,12 +204,11 @@ impl BootWorld {
         self.ours.values().any(|entry| entry.linux() == Some(&vmlinuz))
     }
 
-    /// Whether an entry that is not ours boots a kernel of our naming: then it is not ours to remove.
-    pub(crate) fn names_kernel(&self, digest: &BootDigest) -> bool {
-        let (vmlinuz, initrd) = Esp::kernel_paths(digest);
-        self.foreign.iter().any(|found| match found {
-            FoundEntry::Entry(_, entry) => entry.files().any(|file| file == vmlinuz || file == initrd),
-            FoundEntry::Broken { .. } => false,
+    /// The entries that are not ours, as far as they can be read.
+    pub(crate) fn foreign_entries(&self) -> impl Iterator<Item = &BlsEntry> {
+        self.foreign.iter().filter_map(|found| match found {
+            FoundEntry::Entry(_, entry) => Some(entry),
+            FoundEntry::Broken { .. } => None,
         })
     }
 }

@@ -58,10 +58,11 @@ pub(super) fn kernels_to_remove(
         holders.any(|record| record.kernel.sizes.digest == *kernel)
     };
     let unclaimed = unclaimed(world, boot);
+    // An entry that is not ours may boot a kernel of our naming: then it is not ours to remove.
     let is_named = |kernel: &BootDigest| {
-        let (vmlinuz, initrd) = sealstone_boot::Esp::kernel_paths(kernel);
-        let named = |entry: &sealstone_boot::BlsEntry| entry.files().any(|f| f == vmlinuz || f == initrd);
-        boot.names_kernel(kernel) || unclaimed.values().any(named)
+        let (vmlinuz, initrd) = Esp::kernel_paths(kernel);
+        let mut left_alone = boot.foreign_entries().chain(unclaimed.values());
+        left_alone.any(|entry| entry.files().any(|file| file == vmlinuz || file == initrd))
     };
     let is_known = |kernel: &BootDigest| world.broken.is_empty() || owned.contains(kernel);
     let may_go = |kernel: &&BootDigest| !is_used(kernel) && !is_named(kernel) && is_known(kernel);
@@ -77,14 +78,10 @@ pub(super) fn bootc_files_to_remove(
     entries: &Entries,
 ) -> Vec<String> {
     let Some(boot) = world.esps.get(esp).filter(|_| world.broken.is_empty()) else { return Vec::new() };
-    let foreign = boot.foreign.iter().filter_map(|found| match found {
-        FoundEntry::Entry(_, entry) => Some(entry),
-        FoundEntry::Broken { .. } => None,
-    });
     let unclaimed = unclaimed(world, boot);
     let mut named: Vec<String> =
         records.iter().flat_map(|record| record.kernel.files()).map(|(path, _)| path).collect();
-    let entries = entries.values().chain(foreign).chain(unclaimed.values());
+    let entries = entries.values().chain(boot.foreign_entries()).chain(unclaimed.values());
     named.extend(entries.flat_map(|entry| entry.files().map(str::to_owned)));
     let is_ours = |id: &DeploymentId| world.record(id).is_some() || !world.states.contains(&id.to_string());
     let may_go = |path: &&String| {

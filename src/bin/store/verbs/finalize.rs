@@ -1,12 +1,11 @@
 //! `store finalize`: what is staged boots next.
 
-use sealstone::deploy::plan_finalize;
+use sealstone::deploy::{DeploymentId, Target, plan_finalize};
 
-use super::planned::{PlanFlags, run as run_plan};
+use super::planned::PlannedArgs;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::journal::Event;
-use crate::target::TargetArgs;
 
 /// Let what is staged boot next
 ///
@@ -22,30 +21,27 @@ pub struct Args {
     #[arg(long)]
     unlock: bool,
     #[command(flatten)]
-    target: TargetArgs,
-    #[command(flatten)]
-    flags: PlanFlags,
+    planned: PlannedArgs,
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let done = finalize(args, context);
     if let Err(error) = &done
-        && !args.flags.dry_run
+        && !args.planned.flags.dry_run
     {
         // At shutdown nobody reads the terminal.
         let message = format!("what is staged could not be finalised, the old system boots: {error:#}");
-        args.target.journal().tell(Event::FinaliseFailed, &message, None);
+        args.planned.target.journal().tell(Event::FinaliseFailed, &message, None);
     }
     done
 }
 
 fn finalize(args: &Args, context: &Context) -> anyhow::Result<Exit> {
-    args.target.require_esp()?;
-    let target = args.target.open(context)?;
-    let plan = plan_finalize(&target, args.target.running().as_ref(), args.unlock)?;
-    let exit = run_plan(&target, &plan, &args.flags, context, "finalised")?;
-    if let Some(record) = plan.deployment.as_ref().filter(|_| !args.flags.dry_run) {
-        args.target.journal().tell_of(Event::Deployed, &target, Some(&record.id), "boots next", &plan);
-    }
-    Ok(exit)
+    let plan =
+        |target: &Target, running: Option<&DeploymentId>| Ok(plan_finalize(target, running, args.unlock)?);
+    args.planned.run_on_esp(context, "finalised", plan, |journal, target, plan| {
+        if let Some(record) = &plan.deployment {
+            journal.tell_of(Event::Deployed, target, Some(&record.id), "boots next", plan);
+        }
+    })
 }

@@ -1,11 +1,10 @@
 //! `store pin` and `store unpin`: deployments that stay whatever retention says.
 
-use sealstone::deploy::{find_deployment, plan_pin};
+use sealstone::deploy::{DeploymentId, Target, find_deployment, plan_pin};
 
-use super::planned::{PlanFlags, run as run_plan};
+use super::planned::PlannedArgs;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::target::TargetArgs;
 
 /// Keep a deployment whatever retention says
 ///
@@ -36,9 +35,7 @@ struct Args {
     /// A deployment's id or its beginning, or default, rollback, running, staged
     deployment: String,
     #[command(flatten)]
-    target: TargetArgs,
-    #[command(flatten)]
-    flags: PlanFlags,
+    planned: PlannedArgs,
 }
 
 pub fn pin(args: &Pin, context: &Context) -> anyhow::Result<Exit> {
@@ -50,9 +47,9 @@ pub fn unpin(args: &Unpin, context: &Context) -> anyhow::Result<Exit> {
 }
 
 fn set(args: &Args, pinned: bool, context: &Context) -> anyhow::Result<Exit> {
-    let target = args.target.open(context)?;
-    let running = args.target.running();
-    let id = find_deployment(&target, &args.deployment, running.as_ref())?;
-    let plan = plan_pin(&target, &id, pinned, running.as_ref())?;
-    run_plan(&target, &plan, &args.flags, context, if pinned { "pinned" } else { "unpinned" })
+    let plan = |target: &Target, running: Option<&DeploymentId>| {
+        let id = find_deployment(target, &args.deployment, running)?;
+        Ok(plan_pin(target, &id, pinned, running)?)
+    };
+    args.planned.run(context, if pinned { "pinned" } else { "unpinned" }, plan, |_, _, _| ())
 }

@@ -18,7 +18,9 @@ use crate::context::Context;
 use crate::etc;
 use crate::exit::Exit;
 use crate::image::short_id;
+use crate::journal::Journal;
 use crate::output::{Bytes, Count, Elapsed, Table, Terminal, escape, plural, write_document};
+use crate::target::TargetArgs;
 
 /// `--dry-run` and `--json`.
 #[derive(clap::Args)]
@@ -28,6 +30,47 @@ pub struct PlanFlags {
     pub dry_run: bool,
     #[command(flatten)]
     pub reporting: Reporting,
+}
+
+/// What a verb takes that changes the deployments of a system by one plan.
+#[derive(clap::Args)]
+pub struct PlannedArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    #[command(flatten)]
+    pub flags: PlanFlags,
+}
+
+impl PlannedArgs {
+    /// Makes the plan on the target, and runs it or prints it; `done` says in a word what was done. What was done, and not
+    /// only planned, is told to the journal by `tell`.
+    pub fn run(
+        &self,
+        context: &Context,
+        done: &str,
+        plan: impl FnOnce(&Target, Option<&DeploymentId>) -> anyhow::Result<Plan>,
+        tell: impl FnOnce(&Journal, &Target, &Plan),
+    ) -> anyhow::Result<Exit> {
+        let target = self.target.open(context)?;
+        let plan = plan(&target, self.target.running().as_ref())?;
+        let exit = run(&target, &plan, &self.flags, context, done)?;
+        if !self.flags.dry_run {
+            tell(&self.target.journal(), &target, &plan);
+        }
+        Ok(exit)
+    }
+
+    /// The same where there has to be a boot partition.
+    pub fn run_on_esp(
+        &self,
+        context: &Context,
+        done: &str,
+        plan: impl FnOnce(&Target, Option<&DeploymentId>) -> anyhow::Result<Plan>,
+        tell: impl FnOnce(&Journal, &Target, &Plan),
+    ) -> anyhow::Result<Exit> {
+        self.target.require_esp()?;
+        self.run(context, done, plan, tell)
+    }
 }
 
 /// What older deployments may stay.
@@ -87,7 +130,7 @@ pub fn now() -> anyhow::Result<i64> {
 }
 
 /// Shows the plan, or does it and says `done`.
-pub fn run(
+fn run(
     target: &Target,
     plan: &Plan,
     flags: &PlanFlags,

@@ -1,11 +1,10 @@
 //! `store prune`: ends older deployments.
 
-use sealstone::deploy::{find_deployment, plan_prune, plan_remove};
+use sealstone::deploy::{DeploymentId, Target, find_deployment, plan_prune, plan_remove};
 
-use super::planned::{PlanFlags, RetentionFlags, now, run as run_plan};
+use super::planned::{PlannedArgs, RetentionFlags, now};
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::target::TargetArgs;
 
 /// Remove older deployments
 ///
@@ -24,24 +23,16 @@ pub struct Args {
     #[command(flatten)]
     retention: RetentionFlags,
     #[command(flatten)]
-    target: TargetArgs,
-    #[command(flatten)]
-    flags: PlanFlags,
+    planned: PlannedArgs,
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
-    args.target.require_esp()?;
-    let target = args.target.open(context)?;
-    let running = args.target.running();
-    let plan = if let Some(text) = &args.deployment {
-        let id = find_deployment(&target, text, running.as_ref())?;
-        plan_remove(&target, &id, running.as_ref())?
-    } else {
-        plan_prune(&target, &args.retention.policy(), running.as_ref(), now()?)?
+    let plan = |target: &Target, running: Option<&DeploymentId>| {
+        let Some(text) = &args.deployment else {
+            return Ok(plan_prune(target, &args.retention.policy(), running, now()?)?);
+        };
+        let id = find_deployment(target, text, running)?;
+        Ok(plan_remove(target, &id, running)?)
     };
-    let exit = run_plan(&target, &plan, &args.flags, context, "pruned")?;
-    if !args.flags.dry_run {
-        args.target.journal().tell_pruned(&plan);
-    }
-    Ok(exit)
+    args.planned.run_on_esp(context, "pruned", plan, |journal, _, plan| journal.tell_pruned(plan))
 }

@@ -1,11 +1,10 @@
 //! `store reconcile`: boot partitions and folders of state are again what the records say.
 
-use sealstone::deploy::plan_reconcile;
+use sealstone::deploy::{DeploymentId, Target, plan_reconcile};
 
-use super::planned::{PlanFlags, run as run_plan};
+use super::planned::PlannedArgs;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::target::TargetArgs;
 
 /// Bring the boot menu back to what the deployments' records say
 ///
@@ -18,14 +17,10 @@ Examples:
   store reconcile --sysroot /mnt --esp /mnt/boot --esp /mnt/boot2 --dry-run")]
 pub struct Args {
     #[command(flatten)]
-    target: TargetArgs,
-    #[command(flatten)]
-    flags: PlanFlags,
+    planned: PlannedArgs,
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
-    args.target.require_esp()?;
-    let target = args.target.open(context)?;
-    let plan = plan_reconcile(&target, args.target.running().as_ref())?;
-    run_plan(&target, &plan, &args.flags, context, "reconciled")
+    let plan = |target: &Target, running: Option<&DeploymentId>| Ok(plan_reconcile(target, running)?);
+    args.planned.run_on_esp(context, "reconciled", plan, |_, _, _| ())
 }

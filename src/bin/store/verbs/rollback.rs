@@ -1,12 +1,11 @@
 //! `store rollback`: what is second in the boot menu boots next.
 
-use sealstone::deploy::plan_rollback;
+use sealstone::deploy::{DeploymentId, Target, plan_rollback};
 
-use super::planned::{PlanFlags, run as run_plan};
+use super::planned::PlannedArgs;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::journal::Event;
-use crate::target::TargetArgs;
 
 /// Boot the other deployment next
 ///
@@ -19,24 +18,12 @@ Examples:
   store rollback --sysroot /mnt --esp /mnt/boot --dry-run")]
 pub struct Args {
     #[command(flatten)]
-    target: TargetArgs,
-    #[command(flatten)]
-    flags: PlanFlags,
+    planned: PlannedArgs,
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
-    args.target.require_esp()?;
-    let target = args.target.open(context)?;
-    let plan = plan_rollback(&target, args.target.running().as_ref())?;
-    let exit = run_plan(&target, &plan, &args.flags, context, "rolled back")?;
-    if !args.flags.dry_run {
-        args.target.journal().tell_of(
-            Event::RolledBack,
-            &target,
-            None,
-            "boots next, after a rollback",
-            &plan,
-        );
-    }
-    Ok(exit)
+    let plan = |target: &Target, running: Option<&DeploymentId>| Ok(plan_rollback(target, running)?);
+    args.planned.run_on_esp(context, "rolled back", plan, |journal, target, plan| {
+        journal.tell_of(Event::RolledBack, target, None, "boots next, after a rollback", plan);
+    })
 }
