@@ -14,29 +14,16 @@ mod kit;
 use std::fs;
 
 use kit::system::{BootcBoots, System, field};
-use kit::{Image, Layer};
 use serde_json::{Value, json};
 
 const KARGS: &str = "usr/lib/bootc/kargs.d/10-example.toml";
-
-/// An image that boots by a unified kernel image alone.
-fn uki_image(version: &str) -> Image {
-    let os = format!("ID=example\nVERSION_ID={version}\n");
-    let top = Layer::new()
-        .whiteout("usr/lib/modules/6.1.0/vmlinuz")
-        .dir("boot/EFI")
-        .dir("boot/EFI/Linux")
-        .file("boot/EFI/Linux/6.1.0.efi", b"a unified kernel image")
-        .file("usr/lib/os-release", os.as_bytes());
-    Image::new().layer(Layer::system("6.1.0")).layer(top)
-}
 
 /// A system with two deployments of bootc's: ids of the newer and the older.
 fn of_bootc(boots: BootcBoots) -> (System, String, String) {
     let system = System::new();
     let image = |version: &str| match boots {
         BootcBoots::Kernel => System::image(version, &[(KARGS, "kargs = ['quiet']")]),
-        BootcBoots::Uki => uki_image(version),
+        BootcBoots::Uki => System::uki_image(version),
     };
     let older = system.deploy_as_bootc(&image("1"), boots, false, "root=UUID=1 quiet");
     let newer = system.deploy_as_bootc(&image("2"), boots, true, "root=UUID=1 quiet");

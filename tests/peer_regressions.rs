@@ -111,7 +111,8 @@ fn a_queued_rollback_is_told_right_for_kernels_and_for_unified_kernel_images() {
     for boots in [BootcBoots::Kernel, BootcBoots::Uki] {
         let system = System::new();
         let [older, newer] = ["1", "2"].map(|version| {
-            let image = if boots == BootcBoots::Uki { uki_image(version) } else { with_kernel(version) };
+            let image =
+                if boots == BootcBoots::Uki { System::uki_image(version) } else { with_kernel(version) };
             system.deploy_as_bootc(&image, boots, version == "2", "quiet")
         });
         let queued = |running: &str| {
@@ -127,18 +128,6 @@ fn a_queued_rollback_is_told_right_for_kernels_and_for_unified_kernel_images() {
         assert_eq!(queued(&newer), (true, "rollback".into()));
         assert_eq!(queued(&older), (false, "default".into()));
     }
-}
-
-/// An image that boots by a unified kernel image alone.
-fn uki_image(version: &str) -> Image {
-    let os = format!("ID=example\nVERSION_ID={version}\n");
-    let top = Layer::new()
-        .whiteout("usr/lib/modules/6.1.0/vmlinuz")
-        .dir("boot/EFI")
-        .dir("boot/EFI/Linux")
-        .file("boot/EFI/Linux/6.1.0.efi", b"a unified kernel image")
-        .file("usr/lib/os-release", os.as_bytes());
-    Image::new().layer(Layer::system("6.1.0")).layer(top)
 }
 
 // An upgrade to a rebuild with identical content failed ("same fs-verity digest as the existing Booted deployment"): who builds
@@ -172,7 +161,7 @@ fn a_rebuild_with_the_same_content_is_deployed_beside_the_first() {
 #[test]
 fn addons_beside_a_unified_kernel_image_stay_over_updates() {
     let system = System::new();
-    let hex = system.deploy_as_bootc(&uki_image("1"), BootcBoots::Uki, true, "");
+    let hex = system.deploy_as_bootc(&System::uki_image("1"), BootcBoots::Uki, true, "");
     let addon = format!("esp/EFI/Linux/bootc/bootc_composefs-{hex}.efi.extra.d/site.addon.efi");
     system.write(&addon, "an addon");
     system.import("2", &with_kernel("2"));
@@ -209,7 +198,7 @@ fn an_update_from_the_second_entry_keeps_what_runs() {
             Some(boots) => {
                 let system = System::new();
                 let image = |version| {
-                    if boots == BootcBoots::Uki { uki_image(version) } else { with_kernel(version) }
+                    if boots == BootcBoots::Uki { System::uki_image(version) } else { with_kernel(version) }
                 };
                 let older = system.deploy_as_bootc(&image("1"), boots, false, "quiet");
                 let newer = system.deploy_as_bootc(&image("2"), boots, true, "quiet");

@@ -56,6 +56,18 @@ impl System {
         Image::new().layer(Layer::system("6.1.0")).layer(layer)
     }
 
+    /// An image that boots by a unified kernel image alone.
+    pub fn uki_image(version: &str) -> Image {
+        let os = format!("ID=example\nVERSION_ID={version}\n");
+        let top = Layer::new()
+            .whiteout("usr/lib/modules/6.1.0/vmlinuz")
+            .dir("boot/EFI")
+            .dir("boot/EFI/Linux")
+            .file("boot/EFI/Linux/6.1.0.efi", b"a unified kernel image")
+            .file("usr/lib/os-release", os.as_bytes());
+        Image::new().layer(Layer::system("6.1.0")).layer(top)
+    }
+
     /// Imports an image under a name; returns its manifest's digest.
     #[track_caller]
     pub fn import(&self, name: &str, image: &Image) -> String {

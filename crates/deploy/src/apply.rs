@@ -5,8 +5,6 @@
 //! that it is kept (`Durable<Kept>`), which only the first step makes. Killed anywhere, a new plan goes on from there.
 
 #[cfg(test)]
-mod crash_tests;
-#[cfg(test)]
 mod kill_tests;
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,15 @@
 //! Fixtures for the unit tests of this crate: layers written as tars by the crate `tar`, trees as text, and machines.
 
+mod faults;
+mod left;
 mod machine;
 mod published;
 mod small_esp;
 
 use std::fmt::Write;
 
+pub(crate) use faults::{Failure, changes, cut_at_every_point, fail_at_every_call};
+pub(crate) use left::{bootable, end_state};
 pub(crate) use machine::{Machine, System, deploy_on};
 pub(crate) use published::Published;
 pub(crate) use small_esp::SmallEsp;

@@ -3,20 +3,15 @@
 //! Each case runs a verb on a machine whose disk fails at the Nth call, for N from 0 until the verb comes through; or cuts
 //! the power at each point of the verb's writes. The counts are in `docs/proof.md`.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
-use rustix::io::Errno;
 use sealstone_boot::FoundEntry;
-use sealstone_store::{
-    Control, GcOptions,
-    disk::{Call, Disk, FailingDisk, Fate, PowerCutDisk, RealDisk},
-};
+use sealstone_store::{Control, GcOptions, disk::RealDisk};
 
-use super::crash_tests::{bootable, end_state};
 use crate::{
     DeployError, DeployRequest, DeploymentId, Finalise, Plan, Retention, Target, apply, plan_deploy,
     plan_finalize, plan_pin, plan_prune, plan_reconcile, plan_remove, plan_rollback,
-    testing::{Machine, System},
+    testing::{Failure, Machine, System, bootable, cut_at_every_point, end_state, fail_at_every_call},
 };
 
 /// A machine with three systems, the newest of which runs; a fourth that is imported; perhaps one that is staged.
@@ -103,41 +98,6 @@ fn lost(case: &Case, root: &Path) -> Option<String> {
     missing.map(|number| format!("system {} does not boot", number + 1))
 }
 
-fn reads(call: &Call<'_>) -> bool {
-    matches!(
-        call,
-        Call::OpenAmbient { .. }
-            | Call::OpenDir { .. }
-            | Call::OpenFile { .. }
-            | Call::Read { .. }
-            | Call::ReadDir { .. }
-            | Call::ReadLink { .. }
-            | Call::Metadata { .. }
-            | Call::FileMetadata { .. }
-    )
-}
-
-fn takes_space(call: &Call<'_>) -> bool {
-    matches!(
-        call,
-        Call::Write { .. }
-            | Call::CreateNew { .. }
-            | Call::CreateTemp { .. }
-            | Call::CreateDir { .. }
-            | Call::Symlink { .. }
-            | Call::Rename { .. }
-    )
-}
-
-/// A kind of failure: its name, whether it stays, the error, and the calls that it may hit.
-type Failure = (&'static str, bool, Errno, fn(&Call<'_>) -> bool);
-
-const FAILURES: [Failure; 3] = [
-    ("killed", true, Errno::IO, |call| !reads(call)),
-    ("EIO once", false, Errno::IO, |_| true),
-    ("no space", true, Errno::NOSPC, takes_space),
-];
-
 /// Fails a verb at each call in turn; the system that ran boots, and a rerun comes to the end of an undisturbed run.
 fn fail_everywhere(name: &str, is_staged: bool, verb: Verb) {
     let case = Case::new(is_staged);
@@ -146,27 +106,21 @@ fn fail_everywhere(name: &str, is_staged: bool, verb: Verb) {
         verb(&case, &whole.target()).unwrap();
         end_state(whole.root())
     };
-    for (failure, sticky, errno, picks) in FAILURES {
-        let mut points = 0;
-        loop {
-            let machine = case.machine.copy();
-            let failing = FailingDisk::new(RealDisk::shared(), points, sticky, errno, picks);
-            let disk: Arc<dyn Disk> = failing.clone();
-            let result = Machine::target_on(&disk, machine.root()).and_then(|target| verb(&case, &target));
-            drop(disk);
-            if !failing.has_failed() {
-                result.unwrap();
-                break;
-            }
-            let place = format!("{name}, {failure} at call {points}: {result:?}");
-            assert_eq!(lost(&case, machine.root()), None, "{place}");
-            verb(&case, &machine.target()).unwrap_or_else(|error| panic!("a rerun of {place}: {error}"));
-            let end = end_state(machine.root());
-            let differs = expected.iter().find(|(path, text)| end.get(*path) != Some(*text));
-            assert!(differs.is_none() && end.len() == expected.len(), "a rerun of {place}: {differs:?}");
-            points += 1;
-        }
-        println!("{name}: {failure}: {points} points");
+    for failure in Failure::ALL {
+        let points = fail_at_every_call(
+            &case.machine,
+            failure,
+            |target| verb(&case, target),
+            |machine, place| {
+                let place = format!("{name}, {place}");
+                assert_eq!(lost(&case, machine.root()), None, "{place}");
+                verb(&case, &machine.target()).unwrap_or_else(|error| panic!("a rerun of {place}: {error}"));
+                let end = end_state(machine.root());
+                let differs = expected.iter().find(|(path, text)| end.get(*path) != Some(*text));
+                assert!(differs.is_none() && end.len() == expected.len(), "a rerun of {place}: {differs:?}");
+            },
+        );
+        println!("{name}: {}: {points} points", failure.name);
         assert!(points > 5, "{name} failed only {points} times");
     }
 }
@@ -174,25 +128,23 @@ fn fail_everywhere(name: &str, is_staged: bool, verb: Verb) {
 /// Cuts the power at each point of a verb's writes: the system that ran boots, a rerun succeeds, all comes to rest.
 fn cut_everywhere(name: &str, is_staged: bool, verb: Verb) {
     let case = Case::new(is_staged);
-    let power = PowerCutDisk::new(RealDisk::shared(), case.machine.root());
-    let disk: Arc<dyn Disk> = power.clone();
-    verb(&case, &Machine::target_on(&disk, case.machine.root()).unwrap()).unwrap();
-    let after = tempfile::tempdir_in(case.machine.root().parent().unwrap()).unwrap();
-    let mut states = 0;
-    for point in 0..=power.len() {
-        for fate in [Fate::AllLand, Fate::NoneLands, Fate::Seeded(point as u64)] {
-            let root = after.path().join(format!("{point}-{states}"));
-            power.materialise(point, fate, &root);
-            let place = format!("{name}, cut at {point}, {fate:?}");
-            assert_eq!(lost(&case, &root), None, "{place}");
-            let target = Machine::target_on(&RealDisk::shared(), &root).unwrap();
+    let whole = case.machine.copy();
+    verb(&case, &whole.target()).unwrap();
+    let states = cut_at_every_point(
+        &case.machine,
+        |target| verb(&case, target),
+        |root, cut| {
+            let place = format!("{name}, {cut}");
+            assert_eq!(lost(&case, root), None, "{place}");
+            if cut.is_after {
+                assert_eq!(bootable(root), bootable(whole.root()), "what was acknowledged is lost: {place}");
+            }
+            let target = Machine::target_on(&RealDisk::shared(), root).unwrap();
             verb(&case, &target).unwrap_or_else(|error| panic!("a rerun of {place}: {error}"));
-            assert_eq!(lost(&case, &root), None, "a rerun of {place}");
+            assert_eq!(lost(&case, root), None, "a rerun of {place}");
             assert!(plan_reconcile(&target, Some(&case.id(2))).unwrap().is_empty(), "{place}");
-            std::fs::remove_dir_all(&root).unwrap();
-            states += 1;
-        }
-    }
+        },
+    );
     println!("{name}: power cut: {states} states");
     assert!(states > 10, "{name} has only {states} states");
 }

@@ -1,17 +1,11 @@
 //! Deploys with bound images that are killed or find the disk full at any call: the old system stays, a rerun ends the same.
 
-use std::sync::Arc;
-
-use rustix::io::Errno;
-use sealstone_store::{
-    Control, GcOptions,
-    disk::{Call, Disk, FailingDisk, RealDisk},
-};
+use sealstone_store::{Control, GcOptions};
 
 use super::testing::{Shelf, fetched};
 use crate::{
-    DeployRequest, DeploymentId, State, status,
-    testing::{Entry, Machine, System, deploy_on, file, whiteout},
+    DeployRequest, DeploymentId, State, Target, status,
+    testing::{Entry, Failure, Machine, System, deploy_on, fail_at_every_call, file, whiteout},
 };
 
 /// A machine with an old system, which binds one image, and the request for a new one, which binds another.
@@ -43,48 +37,33 @@ fn whole(machine: &Machine) -> Vec<DeploymentId> {
     ids.collect()
 }
 
-fn fail_everywhere(errno: Errno, picks: fn(&Call<'_>) -> bool) {
+fn fail_everywhere(failure: Failure) {
     let (machine, old, new) = updatable();
     let ids = [DeploymentId::new(new.image, 0), DeploymentId::new(old.image, 0)];
-    for nth in 0.. {
-        let machine = machine.copy();
-        let failing = FailingDisk::new(RealDisk::shared(), nth, true, errno, picks);
-        let disk: Arc<dyn Disk> = failing.clone();
-        let result = Machine::target_on(&disk, machine.root()).and_then(|target| deploy_on(&target, &new));
-        drop(disk);
-        if !failing.has_failed() {
-            assert!(result.is_ok() && nth > 30, "{nth}");
-            break;
-        }
-        assert!(whole(&machine).contains(&ids[1]), "the old system is gone at call {nth}: {result:?}");
+    let mut seen = 0;
+    let deploy = |target: &Target| deploy_on(target, &new).map(drop);
+    let points = fail_at_every_call(&machine, failure, deploy, |machine, place| {
+        assert!(whole(machine).contains(&ids[1]), "the old system is gone, {place}");
         machine.deploy(&new);
-        assert_eq!(whole(&machine), ids, "a rerun after call {nth}");
+        assert_eq!(whole(machine), ids, "a rerun, {place}");
         // Nothing that a deployment needs goes, and all that is left is whole. It is the same after most calls.
-        if nth % 16 != 0 {
-            continue;
+        seen += 1;
+        if seen % 16 == 1 {
+            machine.target().repository.gc(&GcOptions::default(), &Control::new()).unwrap();
+            assert_eq!(whole(machine), ids, "gc after a rerun, {place}");
         }
-        machine.target().repository.gc(&GcOptions::default(), &Control::new()).unwrap();
-        assert_eq!(whole(&machine), ids, "gc after a rerun after call {nth}");
-    }
+    });
+    assert!(points > 30, "{points}");
 }
 
 #[test]
-fn a_deploy_with_bound_images_that_is_killed_anywhere_goes_on_to_the_same_end() {
-    fail_everywhere(Errno::IO, |_| true);
+fn a_deploy_with_bound_images_that_fails_at_any_call_goes_on_to_the_same_end() {
+    fail_everywhere(Failure { stays: true, ..Failure::EIO_ONCE });
 }
 
 #[test]
 fn a_full_disk_at_any_write_leaves_the_old_system_with_what_it_binds() {
-    fail_everywhere(Errno::NOSPC, |call| {
-        matches!(
-            call,
-            Call::Write { .. }
-                | Call::CreateNew { .. }
-                | Call::CreateDir { .. }
-                | Call::Symlink { .. }
-                | Call::Rename { .. }
-        )
-    });
+    fail_everywhere(Failure::NO_SPACE);
 }
 
 #[test]

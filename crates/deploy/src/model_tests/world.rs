@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use sealstone_boot::FoundEntry;
 use sealstone_store::{
     Control, GcOptions,
-    disk::{Call, Disk, FailingDisk, RealDisk},
+    disk::{Disk, FailingDisk, RealDisk},
     erofs,
 };
 
@@ -15,7 +15,7 @@ use crate::{
     DeployError, DeployRequest, DeploymentId, Finalise, Plan, Record, Retention, State, Target, apply,
     entries::menu,
     plan_deploy, plan_finalize, plan_pin, plan_prune, plan_reconcile, plan_remove, plan_rollback, status,
-    testing::{Machine, System},
+    testing::{Machine, System, changes},
 };
 
 /// The systems that there are.
@@ -48,19 +48,6 @@ impl World {
     pub fn run(&mut self, step: &Step, crash: Option<usize>) {
         let Some(nth) = crash.filter(|_| !matches!(step, Step::Edit(_) | Step::Reboot)) else {
             return self.whole(step);
-        };
-        let changes = |call: &Call<'_>| {
-            !matches!(
-                call,
-                Call::OpenAmbient { .. }
-                    | Call::OpenDir { .. }
-                    | Call::OpenFile { .. }
-                    | Call::Read { .. }
-                    | Call::ReadDir { .. }
-                    | Call::ReadLink { .. }
-                    | Call::Metadata { .. }
-                    | Call::FileMetadata { .. }
-            )
         };
         let failing = FailingDisk::new(RealDisk::shared(), nth, true, Errno::IO, changes);
         let disk: Arc<dyn Disk> = failing.clone();

@@ -7,8 +7,7 @@ use std::{
 };
 
 use sealstone_import::{
-    DiffId, Digest, DigestAlgorithm, ImportError, ImportOptions, ImportPlan, ImportReport, import,
-    plan_import,
+    DiffId, ImportError, ImportOptions, ImportPlan, ImportReport, import, plan_import,
     registry::{RegistryEndpoint, RegistryReference, RegistrySettings, RegistrySource},
     streams::layer_stream,
     zstd_chunked::Writer,
@@ -18,41 +17,12 @@ use sealstone_store::{
 };
 use serde_json::{Value, json};
 
+pub use crate::common::{noise, sha256, tar_of};
 use crate::server::{Reply, Request, Server};
 
 pub const TOC_DIGEST: &str = "io.github.containers.zstd-chunked.manifest-checksum";
 pub const TOC_PLACE: &str = "io.github.containers.zstd-chunked.manifest-position";
 pub const SPLIT_PLACE: &str = "io.github.containers.zstd-chunked.tarsplit-position";
-
-pub fn sha256(bytes: &[u8]) -> String {
-    Digest::of(DigestAlgorithm::Sha256, bytes).to_string()
-}
-
-/// Bytes that do not compress, the same for the same seed.
-pub fn noise(len: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = Vec::with_capacity(len + 8);
-    while bytes.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(len);
-    bytes
-}
-
-/// A tar of regular files.
-pub fn tar_of<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Vec<u8> {
-    let mut tar = tar::Builder::new(Vec::new());
-    for (path, body) in files {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(body.len() as u64);
-        header.set_mode(0o644);
-        tar.append_data(&mut header, path, body).unwrap();
-    }
-    tar.into_inner().unwrap()
-}
 
 /// A layer's blob, and what its descriptor carries.
 #[derive(Clone, Debug)]

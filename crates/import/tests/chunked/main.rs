@@ -13,6 +13,9 @@
 #[expect(dead_code, reason = "shared with the tests of the registry client")]
 mod server;
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod faults;
 mod kit;
 mod lies;

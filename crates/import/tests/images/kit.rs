@@ -19,6 +19,9 @@ use sealstone_store::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::common;
+pub use crate::common::{noise, sha256};
+
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -59,32 +62,7 @@ impl Packing {
 
 /// A tar of regular files in `usr/`.
 pub fn tar_of(files: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut tar = tar::Builder::new(Vec::new());
-    for (path, body) in files {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(body.len() as u64);
-        header.set_mode(0o644);
-        tar.append_data(&mut header, format!("usr/{path}"), *body).unwrap();
-    }
-    tar.into_inner().unwrap()
-}
-
-/// Bytes that do not compress, the same for the same seed.
-pub fn noise(len: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = Vec::with_capacity(len + 8);
-    while bytes.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(len);
-    bytes
-}
-
-pub fn sha256(bytes: &[u8]) -> String {
-    Digest::of(DigestAlgorithm::Sha256, bytes).to_string()
+    common::tar_of(files.iter().map(|(path, body)| (format!("usr/{path}"), *body)))
 }
 
 /// A layout and a repository in a temporary folder.

@@ -8,6 +8,9 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "fixtures are made behind the importer's back")]
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod kit;
 
 mod bodies;

@@ -3,7 +3,7 @@
 use std::{io::Write, time::Duration};
 
 use sealstone_import::{
-    Digest, DigestAlgorithm, ImportError, ImportOptions, ImportReport, Limits, import,
+    ImportError, ImportOptions, ImportReport, Limits, import,
     oci::{Descriptor, MediaType, Platform, resolve},
     registry::{Credentials, RegistryEndpoint, RegistryReference, RegistrySettings, RegistrySource},
     source::Source,
@@ -11,28 +11,12 @@ use sealstone_import::{
 use sealstone_store::{Control, InitOptions, Place, Repository, disk::RealDisk};
 use serde_json::json;
 
+use crate::common::tar_of;
+pub use crate::common::{noise, sha256};
 use crate::server::{Reply, Request, Server};
 
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-
-pub fn sha256(bytes: &[u8]) -> String {
-    Digest::of(DigestAlgorithm::Sha256, bytes).to_string()
-}
-
-/// Bytes that do not compress.
-pub fn noise(len: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = Vec::with_capacity(len + 8);
-    while bytes.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(len);
-    bytes
-}
 
 /// An image: its documents, and its one layer, packed with gzip.
 #[derive(Clone, Debug)]
@@ -46,12 +30,7 @@ impl Image {
     /// With one file of noise.
     pub fn new(seed: u64) -> Self {
         let body = noise(300_000, seed);
-        let mut tar = tar::Builder::new(Vec::new());
-        let mut header = tar::Header::new_gnu();
-        header.set_size(body.len() as u64);
-        header.set_mode(0o644);
-        tar.append_data(&mut header, "usr/noise", &*body).unwrap();
-        let tar = tar.into_inner().unwrap();
+        let tar = tar_of([("usr/noise", &*body)]);
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(&tar).unwrap();
         let layer = encoder.finish().unwrap();

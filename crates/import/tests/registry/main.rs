@@ -3,6 +3,9 @@
 
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that fails panics")]
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod auth;
 mod documents;
 mod kit;
