@@ -110,6 +110,6 @@ pub use status::{
 pub use sysroot::{BrokenRecord, REPOSITORY, Sysroot, SysrootLock};
 pub use target::Target;
 pub use update::{
-    CheckedBound, CheckedImage, CheckedLayer, UpdateCheck, Verdict, check_bound, check_update,
-    known_update_request, place_of_updates, plan_remember, plan_update, tracked, update_request,
+    CheckedBound, CheckedImage, CheckedLayer, Standing, UpdateCheck, Verdict, check_bound, check_update,
+    known_update_request, place_of_updates, plan_remember, plan_update, update_request,
 };

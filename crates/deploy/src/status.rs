@@ -15,11 +15,11 @@ pub use boot_loader::BootLoader;
 pub use bootc_host::BootcHost;
 pub use disk_use::{DiskUse, measure_disk};
 pub use health::Health;
-pub(crate) use next_boot::next_boot;
 pub use next_boot::{Fallback, NextBoot, NextBootHow};
+pub(crate) use next_boot::{fallback_of, next_boot};
 pub use staged_by_bootc::StagedByBootc;
 
-use sealstone_boot::{EntryName, FoundEntry, Rank};
+use sealstone_boot::{FoundEntry, Rank};
 
 use crate::{
     BrokenRecord, DeployError, DeploymentId, Record, State, Target, Unadopted,
@@ -161,11 +161,10 @@ pub fn status(target: &Target, running: Option<&DeploymentId>) -> Result<Status,
     };
     let foreign_states = world.states.iter().filter(|name| !known(name)).cloned().collect();
     let menu = menu(&world.records);
-    let counted: Vec<(&EntryName, DeploymentId)> = world.esps.iter().flat_map(of_deployments).collect();
     Ok(Status {
         version: STATUS_VERSION,
         next: next_boot(&world.records, &menu, running),
-        fallback: next_boot::fallback(&world.records, &counted, running),
+        fallback: fallback_of(&world, running),
         boot_loader: BootLoader::of(target)?,
         deployments,
         esps,
@@ -174,11 +173,6 @@ pub fn status(target: &Target, running: Option<&DeploymentId>) -> Result<Status,
         staged_by_bootc: None,
         foreign_states,
     })
-}
-
-/// Our entries with the deployments that they boot.
-fn of_deployments(boot: &BootWorld) -> impl Iterator<Item = (&EntryName, DeploymentId)> {
-    boot.ours.iter().filter_map(|(name, entry)| Some((name, entry.sealstone_id()?.parse().ok()?)))
 }
 
 /// Architecture and time of an image, if its documents are there and tell.

@@ -77,6 +77,18 @@ pub(crate) struct BootWorld {
 impl World {
     /// Reads all of it. What is damaged is noted, never fatal.
     pub(crate) fn read(target: &Target) -> Result<Self, DeployError> {
+        let mut world = Self::of_names(target)?;
+        for record in &world.records {
+            if let Some(loss) = loss(&target.repository, record)? {
+                world.losses.insert(record.id, loss);
+            }
+        }
+        Ok(world)
+    }
+
+    /// Reads it without what the repository lacks: no loss is known, which is no matter to whoever only looks at records
+    /// and entries.
+    pub(crate) fn of_names(target: &Target) -> Result<Self, DeployError> {
         let root = target.sysroot.dir();
         let (records, broken) = target.sysroot.records()?;
         let mut states = BTreeSet::new();
@@ -94,11 +106,6 @@ impl World {
         let (adopted, unadopted, losses) = Default::default();
         let mut world = Self { records, adopted, unadopted, broken, losses, states, has_var, esps, grub };
         world.adopt(target)?;
-        for record in &world.records {
-            if let Some(loss) = loss(&target.repository, record)? {
-                world.losses.insert(record.id, loss);
-            }
-        }
         Ok(world)
     }
 
@@ -196,6 +203,11 @@ impl BootWorld {
             }
         }
         Ok(())
+    }
+
+    /// Our entries with the deployments that they boot.
+    pub(crate) fn deployments(&self) -> impl Iterator<Item = (&EntryName, DeploymentId)> {
+        self.ours.iter().filter_map(|(name, entry)| Some((name, entry.sealstone_id()?.parse().ok()?)))
     }
 
     /// Whether an entry of ours boots this kernel.

@@ -13,15 +13,14 @@ mod tests;
 
 pub use bound::check_bound;
 pub use check::{CheckedBound, CheckedImage, CheckedLayer, UpdateCheck, Verdict, check_update};
-pub use standing::tracked;
+pub use standing::Standing;
 
 use sealstone_import::{ImageKind, source::Reference, streams::linked_images};
 
 use crate::{
     BoundImage, DeployError, DeployRequest, DeployedImage, DeploymentId, Fetch, Finalise, ImageId,
-    ImportedImage, NotBootable, Plan, Record, Target, plan_deploy, plan_relabel, target::World,
+    ImportedImage, NotBootable, Plan, Record, Target, plan_deploy, plan_relabel,
 };
-use standing::Standing;
 
 /// The place from which a deployment gets its updates: the reference that it was made of.
 ///
@@ -119,12 +118,13 @@ pub fn plan_update(target: &Target, request: &DeployRequest) -> Result<Plan, Dep
 /// When the target cannot be read.
 pub fn plan_remember(
     target: &Target,
+    standing: &Standing,
     check: &UpdateCheck,
     running: Option<&DeploymentId>,
 ) -> Result<Option<Plan>, DeployError> {
     let (Some(id), Some(available)) = (&check.deployment, &check.available) else { return Ok(None) };
-    let world = World::read(target)?;
-    let Some(record) = world.record(id).filter(|record| record.image.resolved != available.resolved) else {
+    let Some(record) = standing.record(id).filter(|record| record.image.resolved != available.resolved)
+    else {
         return Ok(None);
     };
     let image = DeployedImage { resolved: available.resolved.clone(), ..record.image.clone() };

@@ -6,7 +6,10 @@
 
 use sealstone_boot::EntryName;
 
-use crate::{DeploymentId, Record, State};
+use crate::{
+    DeploymentId, Record, State,
+    target::{BootWorld, World},
+};
 
 /// What boots next.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -57,7 +60,13 @@ pub(crate) fn next_boot(
 
 /// The newest deployment that was passed over for the one that runs: it is marked as broken, or the boot loader has no
 /// tries left for it.
-pub(crate) fn fallback(
+pub(crate) fn fallback_of(world: &World, running: Option<&DeploymentId>) -> Option<Fallback> {
+    let entries: Vec<(&EntryName, DeploymentId)> =
+        world.esps.iter().flat_map(BootWorld::deployments).collect();
+    fallback(&world.records, &entries, running)
+}
+
+fn fallback(
     records: &[Record],
     entries: &[(&EntryName, DeploymentId)],
     running: Option<&DeploymentId>,

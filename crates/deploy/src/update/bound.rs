@@ -7,7 +7,7 @@
 use sealstone_import::ImportOptions;
 use sealstone_store::Control;
 
-use super::{CheckedBound, UpdateCheck, Verdict};
+use super::{CheckedBound, Standing, UpdateCheck, Verdict};
 use crate::{
     DeployError, Record, Target,
     bound::{
@@ -19,22 +19,24 @@ use crate::{
 /// Adds to a check what it leaves open of bound images. A system whose tags lead elsewhere has an update.
 ///
 /// # Errors
-/// When the records cannot be listed, or it was cancelled.
+/// When it was cancelled.
 pub fn check_bound(
     target: &Target,
+    standing: &Standing,
     check: &mut UpdateCheck,
     opener: &BoundOpener<'_>,
     options: &ImportOptions,
     control: &Control,
 ) -> Result<(), DeployError> {
-    let (records, _) = target.sysroot.records()?;
     let asked = match check.verdict {
         Verdict::Withdrawn => Ok(()),
         Verdict::Current | Verdict::Queued => {
-            let record = records.iter().find(|record| Some(record.id) == check.deployment);
+            // What bootc's deployments bind is not known.
+            let known = check.deployment.filter(|id| !standing.adopted.contains(id));
+            let record = known.and_then(|id| standing.record(&id));
             record.map_or(Ok(()), |record| tags(target, check, record, opener, options, control))
         }
-        Verdict::Available => news(target, check, &records, opener, options, control),
+        Verdict::Available => news(target, check, &standing.records, opener, options, control),
     };
     control.check().map_err(|_| sealstone_store::Error::Cancelled)?;
     if let Err(error) = asked {

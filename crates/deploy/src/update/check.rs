@@ -102,15 +102,14 @@ pub struct CheckedBound {
 /// change it asks the source for one digest; with one it reads the image's documents, and nothing of its layers.
 ///
 /// # Errors
-/// The source's, for documents, and when the records cannot be listed.
+/// The source's, for documents, and when the repository cannot be read.
 pub fn check_update(
     target: &Target,
-    running: Option<&DeploymentId>,
+    standing: &Standing,
     reference: &str,
     source: &dyn Source,
     options: &ImportOptions,
 ) -> Result<UpdateCheck, DeployError> {
-    let standing = Standing::read(target, running)?;
     let named = source.named_digest(&options.limits)?;
     if let Some((verdict, record)) = named.and_then(|named| standing.with_named(reference, &named)) {
         return Ok(UpdateCheck::unread(reference, verdict, record));

@@ -1,28 +1,59 @@
-//! The deployments that an update is measured against: what waits, what runs, what boots by default.
+//! The deployments as an update finds them, read once: what waits, what runs, what boots by default, what was passed over.
 
-use crate::{DeployError, DeploymentId, Record, State, Target, target::World};
+use std::collections::BTreeSet;
 
-/// Who is who among the deployments.
-#[derive(Clone, Debug)]
-pub(super) struct Standing {
+use crate::{
+    DeployError, DeploymentId, Fallback, Record, State, Target, status::fallback_of, target::World,
+};
+
+/// Who is who among the deployments of a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// All of them, first what boots by default; deployments of bootc are among them.
+    pub(super) records: Vec<Record>,
+    /// Those of bootc, which are not taken over yet.
+    pub(super) adopted: BTreeSet<DeploymentId>,
     /// Whole, and waiting to be finalised.
     pub(super) staged: Option<Record>,
     /// Running, as the caller says.
     pub(super) running: Option<Record>,
     /// What boots by default.
     pub(super) default: Option<Record>,
+    fallback: Option<Fallback>,
 }
 
 impl Standing {
-    pub(super) fn read(target: &Target, running: Option<&DeploymentId>) -> Result<Self, DeployError> {
-        // The first of the records is the first of the menu; deployments of bootc are among them.
-        let records = World::read(target)?.records;
+    /// Looks at the target. `running` is the deployment that runs, which only the caller can know.
+    ///
+    /// # Errors
+    /// When the records or the boot partitions cannot be listed.
+    pub fn read(target: &Target, running: Option<&DeploymentId>) -> Result<Self, DeployError> {
+        let world = World::of_names(target)?;
+        let fallback = fallback_of(&world, running);
+        let World { records, adopted, .. } = world;
         let first = |wanted: &dyn Fn(&Record) -> bool| records.iter().find(|record| wanted(record)).cloned();
         Ok(Self {
             staged: first(&|record| record.state == State::Staged),
             running: first(&|record| Some(&record.id) == running),
             default: first(&|record| record.state == State::Deployed && record.broken.is_none()),
+            records,
+            adopted,
+            fallback,
         })
+    }
+
+    /// The deployment whose reference an update follows: the one that waits to be finalised, since a switch may have made it,
+    /// else the one that runs, else the one that boots by default. `None` where nothing is deployed.
+    #[must_use]
+    pub fn tracked(&self) -> Option<&Record> {
+        self.staged.as_ref().or(self.running.as_ref()).or(self.default.as_ref())
+    }
+
+    /// What should run instead of what does, and its record.
+    #[must_use]
+    pub fn fallback(&self) -> Option<(&Fallback, &Record)> {
+        let fallback = self.fallback.as_ref()?;
+        Some((fallback, self.record(&fallback.deployment)?))
     }
 
     /// What boots once all that waits is finalised.
@@ -33,17 +64,7 @@ impl Standing {
         }
     }
 
-    /// The one whose reference is followed: what waits, since a switch may have made it, then what runs.
-    fn tracked(self) -> Option<Record> {
-        self.staged.or(self.running).or(self.default)
+    pub(super) fn record(&self, id: &DeploymentId) -> Option<&Record> {
+        self.records.iter().find(|record| record.id == *id)
     }
-}
-
-/// The deployment whose reference an update follows: the one that waits to be finalised, else the one that runs, else the
-/// one that boots by default. `None` where nothing is deployed.
-///
-/// # Errors
-/// When the records cannot be listed.
-pub fn tracked(target: &Target, running: Option<&DeploymentId>) -> Result<Option<Record>, DeployError> {
-    Ok(Standing::read(target, running)?.tracked())
 }

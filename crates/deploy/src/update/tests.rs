@@ -13,7 +13,12 @@ use crate::{
 const REFERENCE: &str = "docker://example.org/os:stable";
 
 fn check(machine: &Machine, running: Option<&DeploymentId>, place: &Published) -> UpdateCheck {
-    check_update(&machine.target(), running, REFERENCE, place, &ImportOptions::default()).unwrap()
+    let (target, options) = (machine.target(), ImportOptions::default());
+    check_update(&target, &standing(machine, running), REFERENCE, place, &options).unwrap()
+}
+
+fn standing(machine: &Machine, running: Option<&DeploymentId>) -> Standing {
+    Standing::read(&machine.target(), running).unwrap()
 }
 
 /// Imports, plans and applies.
@@ -72,7 +77,7 @@ fn an_update_of_what_runs_waits_for_the_shutdown_and_is_followed_from_then_on() 
     let (_, two) = update(&machine, Some(&one), &place, STAGE);
     assert_eq!(machine.names("esp/loader/entries"), entries);
     assert_eq!(check(&machine, Some(&one), &place).verdict, Verdict::Queued);
-    assert_eq!(tracked(&machine.target(), Some(&one)).unwrap().unwrap().id, two);
+    assert_eq!(standing(&machine, Some(&one)).tracked().unwrap().id, two);
 
     run(&machine, &plan_finalize(&machine.target(), Some(&one), false).unwrap());
     // Until the reboot it is queued; then it is what runs.
@@ -200,10 +205,10 @@ fn a_check_that_had_to_read_is_remembered() {
     let found = check(&machine, None, &place);
     assert_eq!(found.verdict, Verdict::Current);
     assert!(place.opened() > 0);
-    run(&machine, &plan_remember(&target, &found, None).unwrap().unwrap());
+    run(&machine, &plan_remember(&target, &standing(&machine, None), &found, None).unwrap().unwrap());
     let found = check(&machine, None, &place);
     assert_eq!((found.verdict, place.opened()), (Verdict::Current, 0));
-    assert_eq!(plan_remember(&target, &found, None).unwrap(), None);
+    assert_eq!(plan_remember(&target, &standing(&machine, None), &found, None).unwrap(), None);
 }
 
 #[test]
@@ -224,10 +229,10 @@ fn an_update_is_planned_without_an_import_when_its_content_is_there() {
 #[test]
 fn a_name_that_says_of_no_place_is_no_place_to_update_from() {
     let (machine, _, _) = running_machine();
-    let mut record = tracked(&machine.target(), None).unwrap().unwrap();
+    let mut record = standing(&machine, None).tracked().unwrap().clone();
     assert!(place_of_updates(&record).is_ok());
     record.image.reference = "os:1".to_owned();
     let refused = place_of_updates(&record).unwrap_err();
     assert!(matches!(&refused, DeployError::Invalid { .. }) && refused.to_string().contains("store switch"));
-    assert_eq!(tracked(&Machine::new().target(), None).unwrap(), None);
+    assert_eq!(standing(&Machine::new(), None).tracked(), None);
 }

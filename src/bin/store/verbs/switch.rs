@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use sealstone::deploy::tracked;
+use sealstone::deploy::Standing;
 use sealstone::import::source::Reference;
 
 use crate::context::Context;
@@ -35,10 +35,11 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     }
     let target = args.options.target.open(context)?;
     let running = args.options.target.running();
-    if tracked(&target, running.as_ref())?.is_none() {
+    let standing = Standing::read(&target, running.as_ref())?;
+    if standing.tracked().is_none() {
         bail!("nothing is deployed here: `store deploy` installs, and updates follow");
     }
-    let following = Following { target, running, name: place.to_string(), place };
+    let following = Following { target, running, standing, name: place.to_string(), place };
     update_run::run(&following, &args.options, context)
 }
 

@@ -1,7 +1,7 @@
 //! `store update`: looks for a newer image where the system came from, and makes it what boots next.
 
 use anyhow::bail;
-use sealstone::deploy::{place_of_updates, tracked};
+use sealstone::deploy::{Standing, place_of_updates};
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -36,13 +36,14 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let target = args.options.target.open(context)?;
     let running = args.options.target.running();
-    let Some(followed) = tracked(&target, running.as_ref())? else {
+    let standing = Standing::read(&target, running.as_ref())?;
+    let Some(followed) = standing.tracked() else {
         bail!("nothing is deployed here: `store deploy` installs, and updates follow");
     };
     if args.from_downloaded {
         return update_run::from_downloaded(&target, running.as_ref(), &args.options, context);
     }
-    let place = place_of_updates(&followed)?;
-    let following = Following { target, running, name: followed.image.reference, place };
+    let (place, name) = (place_of_updates(followed)?, followed.image.reference.clone());
+    let following = Following { target, running, standing, name, place };
     update_run::run(&following, &args.options, context)
 }

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use sealstone::deploy::{
-    DeployRequest, DeploymentId, Fallback, Fetch, Finalise, Plan, Record, State, Target, UpdateCheck,
-    Verdict, apply, check_bound, check_update, import_image, known_update_request, plan_finalize,
-    plan_remember, plan_remove, plan_unlock, plan_update, status, update_request,
+    DeployRequest, DeploymentId, Fallback, Fetch, Finalise, Plan, Record, Standing, State, Target,
+    UpdateCheck, Verdict, apply, check_bound, check_update, import_image, known_update_request, plan_finalize,
+    plan_remember, plan_remove, plan_unlock, plan_update, update_request,
 };
 use sealstone::import::oci::Platform;
 use sealstone::import::source::{Reference, Source};
@@ -88,6 +88,8 @@ impl Options {
 pub struct Following {
     pub target: Target,
     pub running: Option<DeploymentId>,
+    /// What there is, as it was when the verb began.
+    pub standing: Standing,
     /// The reference as it is recorded.
     pub name: String,
     pub place: Reference,
@@ -96,25 +98,25 @@ pub struct Following {
 /// Checks, and does what is to be done.
 pub fn run(following: &Following, options: &Options, context: &Context) -> anyhow::Result<Exit> {
     let start = Instant::now();
-    let Following { target, running, name, place } = following;
+    let Following { target, running, standing, name, place } = following;
     let import = options.import();
     let what = || format!("update from {}", escape(name.as_bytes()));
     let source = source::open(place, &options.registry, &import, &target.repository, context)?;
-    let mut check = check_update(target, running.as_ref(), name, &*source, &import).with_context(what)?;
+    let mut check = check_update(target, standing, name, &*source, &import).with_context(what)?;
     let opener = bound::opener(&options.registry, &import, &target.repository, context);
-    check_bound(target, &mut check, &opener, &import, context.control()?)?;
+    check_bound(target, standing, &mut check, &opener, &import, context.control()?)?;
     let run = Run { target, running: running.as_ref(), options, context, start };
-    run.tell_fallback();
+    run.tell_fallback(standing);
     if options.check {
         return update_show::check(&check, options.reporting.json, context);
     }
     if options.dry_run {
-        return update_show::plan(&check, run.plan_of(&check)?.as_ref(), options.reporting.json, context);
+        return update_show::plan(&check, run.plan_of(&check, standing)?.as_ref(), options.reporting.json, context);
     }
     match check.verdict {
         Verdict::Available => run.update(name, &*source, &import).with_context(what),
         Verdict::Withdrawn => run.withdraw(),
-        Verdict::Current | Verdict::Queued => run.nothing_new(&check),
+        Verdict::Current | Verdict::Queued => run.nothing_new(&check, standing),
     }
 }
 
@@ -191,8 +193,8 @@ impl Run<'_> {
         self.finish(Outcome::Withdrawn, &plan, &staged.id)
     }
 
-    fn nothing_new(&self, check: &UpdateCheck) -> anyhow::Result<Exit> {
-        if let Some(plan) = plan_remember(self.target, check, self.running)? {
+    fn nothing_new(&self, check: &UpdateCheck, standing: &Standing) -> anyhow::Result<Exit> {
+        if let Some(plan) = plan_remember(self.target, standing, check, self.running)? {
             apply(self.target, &plan, self.context.control()?)?;
         }
         let waits = check.verdict == Verdict::Queued;
@@ -258,21 +260,21 @@ impl Run<'_> {
         }
     }
 
-    /// Tells why what runs is not what should, if so. That it cannot be known now stops no update.
-    fn tell_fallback(&self) {
-        let Some(running) = self.running else { return };
-        let Ok(status) = status(self.target, Some(running)) else { return };
-        if let Some(Fallback { deployment, reason }) = status.fallback {
-            let record = status.deployments.iter().find(|found| found.record.id == deployment);
+    /// Tells why what runs is not what should, if so.
+    fn tell_fallback(&self, standing: &Standing) {
+        let fallback = standing.fallback().filter(|_| self.running.is_some());
+        if let Some((Fallback { deployment, reason }, record)) = fallback {
             let message = format!("the deployment {deployment} should run, and did not boot: {reason}");
-            self.options.target.journal().tell(Event::FellBack, &message, record.map(|found| &found.record));
+            self.options.target.journal().tell(Event::FellBack, &message, Some(record));
         }
     }
 
     /// The plan of what a check found, if the content is there.
-    fn plan_of(&self, check: &UpdateCheck) -> anyhow::Result<Option<Plan>> {
+    fn plan_of(&self, check: &UpdateCheck, standing: &Standing) -> anyhow::Result<Option<Plan>> {
         match check.verdict {
-            Verdict::Current | Verdict::Queued => Ok(plan_remember(self.target, check, self.running)?),
+            Verdict::Current | Verdict::Queued => {
+                Ok(plan_remember(self.target, standing, check, self.running)?)
+            }
             Verdict::Withdrawn => {
                 let staged = staged(self.target)?;
                 let plan = |staged: Record| plan_remove(self.target, &staged.id, self.running);
