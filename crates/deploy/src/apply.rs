@@ -13,12 +13,13 @@ mod bound;
 mod etc;
 mod state;
 
+use std::sync::Arc;
+
 use sealstone_boot::{BlsEntry, BootError, EntryName, Esp, Kernel};
 use sealstone_store::{Control, Durable, Error, tree::Tree};
 
 use crate::{
     DeployError, DeploymentId, ImageId, Plan, Populated, Record, State, Step, Target,
-    image_tree::image_tree,
     keep::{Kept, keep, release, release_manifest},
     target::World,
 };
@@ -50,7 +51,7 @@ pub fn apply(target: &Target, plan: &Plan, control: &Control) -> Result<Applied,
     }
     plan.etc.check()?;
     check_room(target, plan)?;
-    let mut run = Run { target, plan, control, world, kept: None, tree: None, done: Applied::default() };
+    let mut run = Run { target, plan, control, world, kept: None, done: Applied::default() };
     let result = plan.steps.iter().try_for_each(|step| run.step(step));
     // What is not whole is only in the way; that it cannot be removed is no reason to fail.
     let _ = target.sysroot.remove_temporary();
@@ -85,8 +86,6 @@ struct Run<'a> {
     /// What was there when the run began.
     world: World,
     kept: Option<Durable<Kept>>,
-    /// The tree of the image that was last needed.
-    tree: Option<(ImageId, Tree)>,
     done: Applied,
 }
 
@@ -105,8 +104,8 @@ impl<'a> Run<'a> {
             Step::WriteKernel { esp, image, digest } => {
                 let esp = self.esp(*esp)?;
                 let tree = self.tree(image)?;
-                let kernel = Kernel::find(tree)?.ok_or(DeployError::Changed)?;
-                let (vmlinuz, initramfs) = kernel.blobs(tree, repository)?;
+                let kernel = Kernel::find(&tree)?.ok_or(DeployError::Changed)?;
+                let (vmlinuz, initramfs) = kernel.blobs(&tree, repository)?;
                 esp.write_kernel(digest, &vmlinuz, &initramfs)?;
             }
             Step::WriteEntry { esp, name, text } => {
@@ -142,13 +141,8 @@ impl<'a> Run<'a> {
         kept.ok_or_else(|| DeployError::NotKept { id: id.to_string() })
     }
 
-    fn tree(&mut self, image: &ImageId) -> Result<&Tree, DeployError> {
-        let known = self.tree.take_if(|(known, _)| known == image);
-        let entry = match known {
-            Some(known) => known,
-            None => (*image, image_tree(&self.target.repository, image)?),
-        };
-        Ok(&self.tree.insert(entry).1)
+    fn tree(&self, image: &ImageId) -> Result<Arc<Tree>, DeployError> {
+        self.plan.trees.tree(&self.target.repository, image)
     }
 
     fn write_record(&self, id: &DeploymentId, state: State) -> Result<(), DeployError> {

@@ -43,6 +43,7 @@ mod etc;
 mod find;
 mod image;
 mod image_tree;
+mod image_trees;
 mod import_image;
 pub mod kargs;
 mod keep;
@@ -83,6 +84,7 @@ pub use etc::{
 };
 pub use find::find_deployment;
 pub use image::{ImageId, MadeImages, NotBootable, make_image, make_images};
+pub use image_trees::ImageTrees;
 pub use import_image::{ImportedImage, import_image};
 pub use keep::{Keeping, Kept};
 pub use merge::merge;

@@ -50,6 +50,7 @@ pub fn bind(
     let image = (&request.image, &request.manifest);
     let bound = prepare(&target.repository, image, &known, settings, is_dry, context)?;
     request.bound.clone_from(&bound.images);
+    request.trees = bound.trees.clone();
     request.fetch.bytes += bound.fetch_bytes;
     Ok(bound)
 }

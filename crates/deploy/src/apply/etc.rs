@@ -28,8 +28,8 @@ impl Run<'_> {
             None => None,
         };
         let (target, control) = (self.target, self.control);
-        let renewal =
-            Renewal { image: self.tree(id.image())?, overlays: &overlays, from: from.as_ref(), policy };
+        let (image, trees) = (self.tree(id.image())?, &self.plan.trees);
+        let renewal = Renewal { image: &image, overlays: &overlays, from: from.as_ref(), policy, trees };
         let etc = NewEtc::compute(target, &renewal, control)?;
         self.done.populated.add(etc.write(&target.repository, (parent, ETC), control)?);
         Ok(())
@@ -41,7 +41,8 @@ impl Run<'_> {
         let overlays: Vec<Overlay> = made.map(|record| record.overlays.clone()).unwrap_or_default();
         let (target, control) = (self.target, self.control);
         let policy = EtcPolicy::default();
-        let renewal = Renewal { image: self.tree(image)?, overlays: &overlays, from: None, policy: &policy };
+        let (image, trees) = (self.tree(image)?, &self.plan.trees);
+        let renewal = Renewal { image: &image, overlays: &overlays, from: None, policy: &policy, trees };
         let etc = NewEtc::compute(target, &renewal, control)?;
         self.done.populated.add(etc.write_var(&target.repository, (parent, VAR), control)?);
         Ok(())

@@ -6,6 +6,7 @@ use sealstone_boot::{BlsEntry, EntryName, FoundEntry, menu_order};
 use sealstone_store::disk::{Disk, RealDisk, RecordingDisk};
 
 use super::*;
+use crate::image_tree::image_tree;
 use crate::{
     DeployRequest, Place, State, plan_deploy, plan_reconcile, plan_remove, status,
     testing::{Machine, System, deploy_on, file},

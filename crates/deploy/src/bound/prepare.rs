@@ -7,7 +7,7 @@ use sealstone_import::{ImportOptions, ManifestDigest};
 use sealstone_store::{Control, Repository};
 
 use super::{BoundImage, BoundOpener, HeldBound, bound_refs, fetch_bound, resolve_bound};
-use crate::{DeployError, ImageId, bundle::bundled_images, image_tree::image_tree};
+use crate::{DeployError, ImageId, ImageTrees, bundle::bundled_images};
 
 /// The bound images of an image that shall be deployed.
 #[derive(Debug, Default)]
@@ -20,6 +20,8 @@ pub struct PreparedBound {
     pub warnings: Vec<String>,
     /// Keeps gc away until the deployment refers to them; none after a dry run.
     pub held: Option<HeldBound>,
+    /// The image's tree, which was read for its units.
+    pub trees: ImageTrees,
 }
 
 /// Finds the images that an imported image binds, and makes sure that the repository has them; with `is_dry`, only says
@@ -36,9 +38,11 @@ pub fn prepare_bound(
     is_dry: bool,
     control: &Control,
 ) -> Result<PreparedBound, DeployError> {
-    let refs = bound_refs(repository, &image_tree(repository, image)?)?;
+    let mut prepared = PreparedBound::default();
+    let tree = prepared.trees.tree(repository, image)?;
+    let refs = bound_refs(repository, &tree)?;
     if refs.is_empty() {
-        return Ok(PreparedBound::default());
+        return Ok(prepared);
     }
     // D12: what is found here stays until the deployment refers to it.
     let held = HeldBound::take(repository)?;
@@ -46,7 +50,6 @@ pub fn prepare_bound(
     let is_bundled = |unit: &str| bundled.iter().any(|image| image.unit == unit);
     let to_ask: Vec<_> = refs.iter().filter(|one| !is_bundled(&one.unit)).cloned().collect();
     let resolved = resolve_bound(repository, &to_ask, known, opener, options, control)?;
-    let mut prepared = PreparedBound::default();
     let mut counted = Vec::new();
     for one in resolved {
         if !counted.contains(&one.image.manifest) {

@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{EtcMerge, EtcPolicy, Merged, Sides, changes, folder_of, merge, scan};
 use crate::{
-    DeployError, DeploymentId, MountKind, Overlay, OverlayName, Populated, Record, RootConf, Target,
+    DeployError, DeploymentId, ImageTrees, MountKind, Overlay, OverlayName, Populated, Record, RootConf,
+    Target,
     image_tree::{image_tree, read_text},
     overlay::{Furnished, furnish},
     populate::{Contents, measure, populate},
@@ -78,6 +79,7 @@ pub(crate) struct Renewal<'a> {
     /// The deployment whose local changes are carried over.
     pub from: Option<&'a Record>,
     pub policy: &'a EtcPolicy,
+    pub trees: &'a ImageTrees,
 }
 
 /// A new `/etc`, and the `/var` that would go with it, not written yet.
@@ -99,7 +101,7 @@ impl NewEtc {
         renewal: &Renewal<'_>,
         control: &Control,
     ) -> Result<Self, DeployError> {
-        let Renewal { image, overlays, from, policy } = *renewal;
+        let Renewal { image, overlays, from, policy, trees } = *renewal;
         let repository = &target.repository;
         let root_conf = read_root_conf(repository, image)?;
         let mut furnished = furnish(repository, image, overlays)?;
@@ -118,7 +120,8 @@ impl NewEtc {
             let known = |overlay: &&Overlay| from.overlays.iter().any(|old| old.diff_id == overlay.diff_id);
             let asked = overlays.iter().zip(&furnished.paths).filter(|(overlay, _)| !known(overlay));
             let asked = asked.flat_map(|(_, paths)| paths.iter().cloned()).collect();
-            merge_from(target, from, current, (&furnished.tree, &asked), policy, control)?
+            let old = trees.tree(repository, &from.image.id)?;
+            merge_from(target, (from, &old), current, (&furnished.tree, &asked), policy, control)?
         } else {
             whole(&furnished.tree)?
         };
@@ -226,16 +229,14 @@ pub(crate) fn changes_since(
 
 fn merge_from(
     target: &Target,
-    from: &Record,
+    (from, old): (&Record, &Tree),
     current: &Dir,
     (new, asked): (&Tree, &BTreeSet<Vec<u8>>),
     policy: &EtcPolicy,
     control: &Control,
 ) -> Result<Merged, DeployError> {
     let repository = &target.repository;
-    let old = image_tree(repository, &from.image.id)?;
-    let pristine = furnish(repository, &old, &from.overlays)?.tree;
-    drop(old);
+    let pristine = furnish(repository, old, &from.overlays)?.tree;
     let scan = scan(current, repository.algorithm(), control)?;
     merge(&Sides {
         pristine: (&pristine, folder_of(&pristine, ETC)),

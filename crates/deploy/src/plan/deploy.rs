@@ -10,7 +10,6 @@ use crate::{
     DeployError, DeploymentId, ImageId, RECORD_VERSION, Record, State, Target,
     entries::menu,
     etc::{NewEtc, Renewal},
-    image_tree::image_tree,
 };
 
 /// Plans to deploy an image: as the first system of a sysroot, or as the one that boots next while the others stay.
@@ -20,7 +19,8 @@ use crate::{
 /// [`DeployError::Unfit`] when the image cannot boot this way, and what reading the target brings.
 pub fn plan_deploy(target: &Target, request: &DeployRequest) -> Result<Plan, DeployError> {
     let mut planner = Planner::new(target, request.running.as_ref())?;
-    let tree = image_tree(&target.repository, &request.image)?;
+    planner.plan.trees = request.trees.clone();
+    let tree = planner.plan.trees.tree(&target.repository, &request.image)?;
     let predecessor = predecessor(&planner, request)?;
     let kargs_of = kargs_of(&planner, request, predecessor.as_ref());
     let draft = Draft::of(&target.repository, &tree, request, (predecessor.as_ref(), kargs_of.as_ref()))?;
@@ -152,7 +152,8 @@ fn make(
     let makes_state = is_begun || !has_state;
     if makes_state || is_finalised || !planner.world.has_var {
         let overlays = planner.record(&id).map(|record| record.overlays.clone()).unwrap_or_default();
-        let renewal = Renewal { image: tree, overlays: &overlays, from, policy: &policy };
+        let trees = &planner.plan.trees;
+        let renewal = Renewal { image: tree, overlays: &overlays, from, policy: &policy, trees };
         // What is staged is merged at the end; what it would come to now is worth knowing already.
         let etc = NewEtc::compute(planner.target, &renewal, &Control::new())?;
         planner.plan.var = etc.var_section(planner.world.has_var, &overlays, predecessor);

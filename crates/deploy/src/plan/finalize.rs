@@ -7,7 +7,6 @@ use crate::{
     DeployError, DeploymentId, State, Target,
     entries::menu,
     etc::{NewEtc, Renewal},
-    image_tree::image_tree,
 };
 
 /// The steps that let the staged deployment boot next; if nothing is staged, or it is locked and `unlock` is not given, only
@@ -29,9 +28,10 @@ pub fn plan_finalize(
     let from = from.filter(|from| planner.world.states.contains(&from.to_string()));
     let id = staged.id;
     let base = from.and_then(|from| planner.record(&from)).cloned();
-    let image = image_tree(&target.repository, &staged.image.id)?;
-    let renewal =
-        Renewal { image: &image, overlays: &staged.overlays, from: base.as_ref(), policy: &staged.etc };
+    let trees = &planner.plan.trees;
+    let image = trees.tree(&target.repository, &staged.image.id)?;
+    let (overlays, policy) = (&staged.overlays, &staged.etc);
+    let renewal = Renewal { image: &image, overlays, from: base.as_ref(), policy, trees };
     let etc = NewEtc::compute(target, &renewal, &Control::new())?;
     let (files, bytes) = etc.measure(target.sysroot.dir().space()?.block);
     planner.needed = (bytes, files);

@@ -6,7 +6,9 @@ use sealstone_boot::Karg;
 use sealstone_import::{ConfigDigest, ManifestDigest, catalogue::NamedImage};
 
 use super::sections::Fetch;
-use crate::{BoundImage, DeployError, DeploymentId, EtcPolicy, ImageId, OverlayChanges, Retention};
+use crate::{
+    BoundImage, DeployError, DeploymentId, EtcPolicy, ImageId, ImageTrees, OverlayChanges, Retention,
+};
 
 /// The deployment from which a new one takes over what is this machine's: kernel arguments, overlays, `/etc`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,6 +70,8 @@ pub struct DeployRequest {
     pub fetch: Fetch,
     /// The time of the deployment, in seconds since 1970 UTC.
     pub time: i64,
+    /// The image trees that were read already, which planning need not read again.
+    pub trees: ImageTrees,
 }
 
 impl DeployRequest {
@@ -109,6 +113,7 @@ impl DeployRequest {
             retention: Retention::default(),
             fetch: Fetch::default(),
             time,
+            trees: ImageTrees::default(),
         }
     }
 }

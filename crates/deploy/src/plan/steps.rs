@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sections::{DeploymentsSection, EntriesSection, Fetch, KargsSection, Room};
 use crate::{
-    BoundImage, DeploymentId, EtcPolicy, EtcSection, ImageId, Record, State, VarSection,
+    BoundImage, DeploymentId, EtcPolicy, EtcSection, ImageId, ImageTrees, Record, State, VarSection,
     bound::image_store::StorePlan, keep::Keeping, target::World,
 };
 
@@ -48,6 +48,9 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// A digest of what the target was like: a plan for another is refused.
     pub world: String,
+    /// The image trees that were read for it, which [`apply`](crate::apply()) need not read again.
+    #[serde(skip)]
+    pub trees: ImageTrees,
 }
 
 /// One step. Each is durable before the next begins, and may be run twice.
@@ -186,6 +189,7 @@ impl Plan {
             warnings: Vec::new(),
             steps: Vec::new(),
             world: world.fingerprint(),
+            trees: ImageTrees::default(),
         }
     }
 

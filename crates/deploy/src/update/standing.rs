@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::{
-    DeployError, DeploymentId, Fallback, Record, State, Target, status::fallback_of, target::World,
-};
+use crate::{DeployError, DeploymentId, Fallback, Record, State, Target, status::fallback_of, target::World};
 
 /// Who is who among the deployments of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]

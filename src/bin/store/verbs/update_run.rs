@@ -5,8 +5,8 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use sealstone::deploy::{
     DeployRequest, DeploymentId, Fallback, Fetch, Finalise, Plan, Record, Standing, State, Target,
-    UpdateCheck, Verdict, apply, check_bound, check_update, import_image, known_update_request, plan_finalize,
-    plan_remember, plan_remove, plan_unlock, plan_update, update_request,
+    UpdateCheck, Verdict, apply, check_bound, check_update, import_image, known_update_request,
+    plan_finalize, plan_remember, plan_remove, plan_unlock, plan_update, update_request,
 };
 use sealstone::import::oci::Platform;
 use sealstone::import::source::{Reference, Source};
@@ -111,7 +111,12 @@ pub fn run(following: &Following, options: &Options, context: &Context) -> anyho
         return update_show::check(&check, options.reporting.json, context);
     }
     if options.dry_run {
-        return update_show::plan(&check, run.plan_of(&check, standing)?.as_ref(), options.reporting.json, context);
+        return update_show::plan(
+            &check,
+            run.plan_of(&check, standing)?.as_ref(),
+            options.reporting.json,
+            context,
+        );
     }
     match check.verdict {
         Verdict::Available => run.update(name, &*source, &import).with_context(what),
