@@ -118,7 +118,7 @@ fn refusal(sandbox: &Sandbox) -> Value {
 }
 
 /// Verbs that answer of the images `one` and `two`, in this order.
-const READS_AND_MORE: [&[&str]; 23] = [
+const READS_AND_MORE: [&[&str]; 24] = [
     &["images", "--json"],
     &["inspect", "--json", "one"],
     &["ls", "-R", "--json", "one"],
@@ -142,6 +142,7 @@ const READS_AND_MORE: [&[&str]; 23] = [
     &["gc", "--json"],
     &["artifact", "inspect", "--json", "oci:disk"],
     &["artifact", "fetch", "--json", "oci:disk", "--output", "disk.raw"],
+    &["install", "from-artifact", "--json", "oci:disk", "installed.raw"],
 ];
 
 #[test]
@@ -160,7 +161,10 @@ fn every_document_has_its_documented_shape_and_every_documented_one_is_checked()
     run(&["import", "--json", "--dry-run", "oci:one"]);
     run(&["import", "--json", "--explain", "--name", "one", "oci:one"]);
     run(&["import", "--json", "--name", "two", "oci:two"]);
-    kit::artifact::write_layout(&sandbox.path("disk"), &[(b"a disk", "text/plain", "disk.raw")]);
+    let mut disk = vec![0; 1 << 20];
+    disk[510..512].copy_from_slice(&[0x55, 0xaa]);
+    disk[446 + 4] = 0x83;
+    kit::artifact::write_layout(&sandbox.path("disk"), &[(&disk, "application/octet-stream", "disk.raw")]);
     for args in READS_AND_MORE {
         run(args);
     }

@@ -77,6 +77,14 @@ pub enum DeployError {
         /// The files.
         paths: Vec<String>,
     },
+    /// A place that shall be installed to has other things on it: say that they may go, or take another place.
+    #[error("{place} is in use: {}", found.join(", "))]
+    Occupied {
+        /// The directory, file or device.
+        place: String,
+        /// What would be destroyed, or stands in the way.
+        found: Vec<String>,
+    },
     /// A limit was passed.
     #[error("the {what} has {size} bytes, and the limit is {limit}")]
     TooBig {

@@ -45,6 +45,7 @@ mod image;
 mod image_tree;
 mod image_trees;
 mod import_image;
+pub mod install;
 pub mod kargs;
 mod keep;
 mod merge;

@@ -4,7 +4,8 @@
 //! What never lives here: the URL-safe alphabet, line breaks (PEM strips its own).
 
 /// Decodes base64 with or without padding onto `out`; `None` when it is malformed.
-pub(crate) fn decode_base64(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
+#[must_use]
+pub fn decode_base64(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let padded = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"="));
     let text = padded.unwrap_or(text);
     for group in text.chunks(4) {

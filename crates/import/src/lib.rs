@@ -40,6 +40,7 @@ pub mod catalogue;
 mod copy;
 pub mod decompress;
 mod digest;
+pub mod disk_image;
 mod error;
 pub mod export;
 mod ids;
@@ -60,7 +61,7 @@ pub mod tar;
 pub mod tar_split;
 pub mod zstd_chunked;
 
-pub use base64::encode_base64;
+pub use base64::{decode_base64, encode_base64};
 pub use copy::{CopiedLayer, CopyPlan, plan_copy, share_objects};
 pub use digest::{Digest, DigestAlgorithm, DigestHasher, ParseDigestError};
 pub use error::{ImportError, Result};

@@ -38,6 +38,7 @@ Bring images out:
   bundle       Carry a system and the images that it binds to other machines
 
 Use:
+  install      Install a system: onto a disk, into a disk image, into a mounted folder
   deploy       Make an image bootable: state, kernel, boot entry
   update       Update the system: fetch what is new, and stage or deploy it
   switch       Follow another image from now on
@@ -156,6 +157,7 @@ pub enum Verb {
     Dump(verbs::dump::Args),
     Diff(verbs::diff::Args),
     Du(verbs::du::Args),
+    Install(Box<verbs::install::Args>),
     Deploy(Box<verbs::deploy::Args>),
     Update(Box<verbs::update::Args>),
     Switch(Box<verbs::switch::Args>),

@@ -192,6 +192,12 @@ fn of_deploy(error: &DeployError) -> (Exit, Option<&'static str>) {
             (Exit::Untrusted, Some("nothing was published; the image has to be built differently"))
         }
         DeployError::Invalid { .. } => (Exit::Usage, None),
+        DeployError::Occupied { .. } => (
+            Exit::Failed,
+            Some(
+                "nothing was changed; name another place, or let it go with --wipe where there is that flag",
+            ),
+        ),
         DeployError::Overlay { .. } => {
             (Exit::Usage, Some("an overlay is laid on /etc and /var: put it together differently"))
         }

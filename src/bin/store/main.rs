@@ -62,6 +62,7 @@ fn run(verb: &Verb, context: &Context) -> anyhow::Result<Exit> {
         Verb::Dump(args) => verbs::dump::run(args, context),
         Verb::Diff(args) => verbs::diff::run(args, context),
         Verb::Du(args) => verbs::du::run(args, context),
+        Verb::Install(args) => verbs::install::run(args, context),
         Verb::Deploy(args) => verbs::deploy::run(args, context),
         Verb::Update(args) => verbs::update::run(args, context),
         Verb::Switch(args) => verbs::switch::run(args, context),

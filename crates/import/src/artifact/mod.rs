@@ -19,5 +19,5 @@ pub use choose::{ArtifactChoice, find_artifact};
 pub use disk_type::{DiskType, Ranking};
 pub use fetch::{FetchOptions, Fetched, fetch_artifact};
 pub use offer::{Artifact, Offer, list_offers};
-pub use output::{ArtifactOutput, FileOutput, StreamOutput, Target};
+pub use output::{ArtifactOutput, FileOutput, PartialFile, StreamOutput, Target};
 pub use push::{ArtifactFile, PushedArtifacts, push_artifacts};

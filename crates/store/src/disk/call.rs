@@ -84,6 +84,8 @@ pub enum Call<'a> {
     SetFileMode { file: &'a File, mode: u16 },
     /// Asks the kernel to begin writing these bytes to the device and to keep no copy of them; promises nothing.
     StartWriteback { file: &'a File, offset: u64, len: u64 },
+    /// Makes bytes zeros without their being written where that is possible: a hole, or the device's own command.
+    ZeroRange { file: &'a File, offset: u64, len: u64 },
     /// Shares all the blocks of a file (`FICLONE`).
     Reflink { from: &'a File, to: &'a File },
     /// Copies bytes inside the kernel, at the same offset in both. Gives a count.
@@ -158,6 +160,7 @@ impl Call<'_> {
             Self::SetLen { .. } => "SetLen",
             Self::SetFileMode { .. } => "SetFileMode",
             Self::StartWriteback { .. } => "StartWriteback",
+            Self::ZeroRange { .. } => "ZeroRange",
             Self::Reflink { .. } => "Reflink",
             Self::CopyRange { .. } => "CopyRange",
             Self::SyncFile { .. } => "SyncFile",
@@ -200,6 +203,7 @@ impl Call<'_> {
             Self::Write { .. } => "write",
             Self::SetLen { .. } => "resize",
             Self::StartWriteback { .. } => "begin writing back",
+            Self::ZeroRange { .. } => "write zeros to",
             Self::Reflink { .. } => "reflink to",
             Self::CopyRange { .. } => "copy to",
             Self::SyncFile { .. } | Self::SyncDir { .. } => "sync",
@@ -251,6 +255,7 @@ impl Call<'_> {
             | Self::SetLen { file, .. }
             | Self::SetFileMode { file, .. }
             | Self::StartWriteback { file, .. }
+            | Self::ZeroRange { file, .. }
             | Self::SyncFile { file }
             | Self::LockFile { file, .. }
             | Self::EnableVerity { file, .. }

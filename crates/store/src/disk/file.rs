@@ -184,6 +184,15 @@ impl File {
         self.perform(Call::StartWriteback { file: self, offset, len }).map(drop)
     }
 
+    /// Makes bytes of a file or a block device zeros, within its size: by a hole or the device's own command where there is
+    /// one, else as the kernel can.
+    ///
+    /// # Errors
+    /// EOPNOTSUPP where zeros have to be written; when the disk fails.
+    pub fn zero_range(&self, offset: u64, len: u64) -> Result<()> {
+        self.perform(Call::ZeroRange { file: self, offset, len }).map(drop)
+    }
+
     /// Opens the same inode again, for reading only: fs-verity wants no writer.
     ///
     /// # Errors

@@ -118,6 +118,10 @@ impl PowerCutDisk {
                 let node = self.node_of_file(log, file)?;
                 Op::Write { node, offset: *offset, bytes: bytes.to_vec() }
             }
+            Call::ZeroRange { file, offset, len } => {
+                let bytes = vec![0; usize::try_from(*len).unwrap_or_default()];
+                Op::Write { node: self.node_of_file(log, file)?, offset: *offset, bytes }
+            }
             Call::SetLen { file, len } => Op::SetLen { node: self.node_of_file(log, file)?, len: *len },
             Call::SyncFile { file } => Op::SyncFile { node: self.node_of_file(log, file)? },
             Call::SyncDir { dir } => {

@@ -54,7 +54,7 @@ impl Disk for RealDisk {
                 retry_on_intr(|| rustix::io::pwrite(*file, bytes, *offset)).map(Reply::Count)
             }
             Call::Metadata { dir, name } => metadata(dir.as_fd(), name),
-            Call::FileMetadata { file } => metadata(file.as_fd(), Path::new("")),
+            Call::FileMetadata { file } => file_metadata(file.as_fd()),
             Call::ReadDir { dir } => read_dir(dir).map(Reply::Entries),
             Call::ReadLink { dir, name } => {
                 fs::readlinkat(dir, *name, Vec::new()).map(|text| Reply::Bytes(text.into_bytes()))
@@ -73,6 +73,7 @@ impl Disk for RealDisk {
                 // Begins the write-back of the range and lets go of its clean pages; sync_file_range(2) is not needed.
                 fs::fadvise(*file, *offset, NonZeroU64::new(*len), fs::Advice::DontNeed).map(done)
             }
+            Call::ZeroRange { file, offset, len } => zero_range(file, *offset, *len).map(done),
             Call::Reflink { from, to } => fs::ioctl_ficlone(*to, *from).map(done),
             Call::CopyRange { from, to, offset, len } => {
                 copy_range(from, to, *offset, *len).map(Reply::Count)
@@ -245,6 +246,29 @@ fn metadata(fd: BorrowedFd<'_>, name: &Path) -> Result<Reply, Errno> {
         verity: stat.stx_attributes.contains(fs::StatxAttributes::VERITY),
         mount_root: stat.stx_attributes.contains(fs::StatxAttributes::MOUNT_ROOT),
     }))
+}
+
+/// An open device tells its size by where its end is.
+fn file_metadata(fd: BorrowedFd<'_>) -> Result<Reply, Errno> {
+    let mut reply = metadata(fd, Path::new(""))?;
+    if let Reply::Metadata(metadata) = &mut reply
+        && metadata.kind == super::FileType::BlockDevice
+    {
+        metadata.size = fs::seek(fd, fs::SeekFrom::End(0))?;
+    }
+    Ok(reply)
+}
+
+/// A hole in a file, or what a device does by itself (`BLKDEV_ZERO_NOFALLBACK`); else the kernel writes zeros.
+fn zero_range(file: &File, offset: u64, len: u64) -> Result<(), Errno> {
+    let hole = fs::FallocateFlags::PUNCH_HOLE | fs::FallocateFlags::KEEP_SIZE;
+    match retry_on_intr(|| fs::fallocate(file, hole, offset, len)) {
+        Err(Errno::OPNOTSUPP) => {
+            let zero = fs::FallocateFlags::ZERO_RANGE | fs::FallocateFlags::KEEP_SIZE;
+            retry_on_intr(|| fs::fallocate(file, zero, offset, len))
+        }
+        other => other,
+    }
 }
 
 fn read_dir(dir: &Dir) -> Result<Vec<DirEntry>, Errno> {

@@ -58,7 +58,7 @@ pub struct Metadata {
     pub uid: u32,
     /// The group.
     pub gid: u32,
-    /// The size in bytes.
+    /// The size in bytes; that of the device, where one is open.
     pub size: u64,
     /// The space taken, in bytes.
     pub allocated: u64,

@@ -8,6 +8,7 @@
 mod credentials;
 pub mod environment;
 mod policy;
+mod pull_secret;
 mod trust;
 
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use sealstone::store::disk::{Disk, RealDisk};
 
 use crate::context::Context;
 use environment::Environment;
+use pull_secret::PullSecret;
 
 /// The flags of verbs that read from registries, as podman and skopeo have them.
 #[derive(clap::Args)]
@@ -34,6 +36,12 @@ pub struct RegistryArgs {
     /// The user to log in as; the password is asked for, or read from standard input
     #[arg(long, value_name = "USER", conflicts_with = "authfile")]
     creds: Option<String>,
+    /// Where a pull secret is read from, into memory alone: fd:N, a file, or - for standard input. It is USER:PASSWORD, the
+    /// base64 of that, or any other text
+    #[arg(long, value_name = "PLACE", conflicts_with_all = ["authfile", "creds"])]
+    pull_secret: Option<String>,
+    #[arg(skip)]
+    read_secret: PullSecret,
     /// A folder with certificates: *.crt to trust, *.cert and *.key to show [default: certs.d/HOST of podman and Docker]
     #[arg(long, value_name = "DIR")]
     cert_dir: Option<PathBuf>,
@@ -105,7 +113,12 @@ impl Setup<'_> {
         let mut endpoint = RegistryEndpoint::new(host, &found.repository);
         endpoint.is_insecure = self.args.tls_verify.map_or(found.insecure, |verified| !verified);
         endpoint.trust = trust::read(self, &found.host)?;
+        let secret = match &self.args.pull_secret {
+            Some(place) if !found.is_mirror => self.args.read_secret.for_host(place, &found.host)?,
+            _ => None,
+        };
         endpoint.credentials = match &self.args.creds {
+            _ if secret.is_some() => secret,
             // They were given for the registry, not for its mirrors.
             Some(given) if !found.is_mirror => Some(credentials::from_flag(given)?),
             Some(_) => None,

@@ -36,6 +36,8 @@ pub mod index;
 pub mod init;
 pub mod inspect;
 mod inspect_source;
+pub mod install;
+mod install_from_artifact;
 pub mod kargs;
 pub mod ls;
 pub mod man;

@@ -4,32 +4,18 @@
 //! out as holes. When all of it is right it is synced and renamed, so under its own name there is what was there before, or
 //! the whole new file, after a power cut too. What a kill leaves of a file that is its blob's very bytes is gone on with.
 
-use sealstone_store::{
-    Optional,
-    disk::{Access, Dir, File, FileType, Lock, Rename, Resolve, Wait},
-};
+use sealstone_store::disk::Dir;
 
-use rustix::{io::Errno, process::geteuid};
-
-use super::ArtifactOutput;
-use crate::{Digest, DigestHasher, error::Result};
-
-/// What is left out if it is all zeros, in bytes: a block of most file systems.
-const BLOCK: usize = 4096;
+use super::{ArtifactOutput, PartialFile};
+use crate::{Digest, DigestHasher, disk_image::runs, error::Result};
 
 /// Bytes read at a time of what is there already.
 const READ: usize = 1 << 20;
 
-/// The digits of the digest in the temporary name.
-const DIGITS: usize = 16;
-
 /// A file on its way.
 #[derive(Debug)]
 pub struct FileOutput {
-    dir: Dir,
-    name: String,
-    partial: String,
-    file: File,
+    partial: PartialFile,
     at: u64,
     can_resume: bool,
 }
@@ -41,50 +27,9 @@ impl FileOutput {
     /// # Errors
     /// When it cannot be made there; busy when somebody else is just fetching it.
     pub fn new(dir: &Dir, name: &str, digest: &Digest, can_resume: bool) -> Result<Self> {
-        let hex = digest.to_hex();
-        let digits = hex.get(..DIGITS).unwrap_or_default();
-        // The longest name there is less what is added.
-        let end = (0..=name.len().min(220)).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
-        let partial = format!(".{}.{digits}.partial", name.get(..end).unwrap_or_default());
-        let (file, can_resume) = match (can_resume, open_own(dir, &partial)?) {
-            (true, Some(file)) => (file, true),
-            (false, Some(_)) => {
-                dir.remove_file(&partial)?;
-                (dir.create_new(&partial, 0o666)?, false)
-            }
-            (_, None) => (dir.create_new(&partial, 0o666)?, false),
-        };
-        match file.lock(Lock::Exclusive, Wait::Try) {
-            Err(error) if error.errno() == Some(Errno::WOULDBLOCK) => {
-                return Err(
-                    sealstone_store::Error::Busy { path: file.label().to_owned(), holder: None }.into()
-                );
-            }
-            other => other?,
-        }
-        Ok(Self { dir: dir.clone(), name: name.to_owned(), partial, file, at: 0, can_resume })
+        let (partial, can_resume) = PartialFile::open(dir, name, digest, can_resume)?;
+        Ok(Self { partial, at: 0, can_resume })
     }
-}
-
-/// Opens what an earlier try of this user left; what is there and is not that, is removed.
-fn open_own(dir: &Dir, partial: &str) -> Result<Option<File>> {
-    let file = match dir.open_file_with(partial, Access::ReadWrite, Resolve::NoSymlinks) {
-        Ok(file) => file,
-        Err(error) if error.is_missing() => return Ok(None),
-        Err(error) if error.errno() == Some(Errno::LOOP) => {
-            dir.remove_file(partial)?;
-            return Ok(None);
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let metadata = file.metadata()?;
-    // In a folder for everybody, another user's file could be changed after it was verified.
-    let is_own = metadata.kind == FileType::File && metadata.uid == geteuid().as_raw() && metadata.links == 1;
-    if is_own {
-        return Ok(Some(file));
-    }
-    dir.remove_file(partial)?;
-    Ok(None)
 }
 
 impl ArtifactOutput for FileOutput {
@@ -94,7 +39,7 @@ impl ArtifactOutput for FileOutput {
         }
         let mut buffer = vec![0; READ];
         loop {
-            match self.file.read_at(self.at, &mut buffer)? {
+            match self.partial.file().read_at(self.at, &mut buffer)? {
                 0 => return Ok(self.at),
                 count => {
                     hasher.update(buffer.get(..count).unwrap_or_default());
@@ -106,39 +51,21 @@ impl ArtifactOutput for FileOutput {
 
     fn restart(&mut self) -> Result<()> {
         self.at = 0;
-        Ok(self.file.set_len(0)?)
+        Ok(self.partial.file().set_len(0)?)
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            // Up to the next block, then whole ones.
-            let into = usize::try_from(self.at % BLOCK as u64).unwrap_or_default();
-            let mut end = (BLOCK - into).min(rest.len());
-            let is_hole = is_zero(rest.get(..end).unwrap_or_default());
-            while let Some(block) = rest.get(end..rest.len().min(end + BLOCK))
-                && !block.is_empty()
-                && is_zero(block) == is_hole
-            {
-                end += block.len();
-            }
-            let (run, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+        for (offset, run, is_hole) in runs(self.at, bytes) {
             if !is_hole {
-                self.file.write_all_at(self.at, run)?;
+                self.partial.file().write_all_at(offset, run)?;
             }
-            self.at += run.len() as u64;
-            rest = after;
         }
+        self.at += bytes.len() as u64;
         Ok(())
     }
 
     fn finish(&mut self) -> Result<()> {
-        // The last hole has no byte after it.
-        self.file.set_len(self.at)?;
-        // D3.
-        self.file.sync()?;
-        self.dir.rename(&self.partial, &self.dir, &self.name, Rename::Replace)?;
-        Ok(self.dir.sync()?)
+        self.partial.publish(self.at)
     }
 
     fn keep(&mut self) {
@@ -148,15 +75,8 @@ impl ArtifactOutput for FileOutput {
     }
 
     fn discard(&mut self) {
-        // The name is ours. If it cannot be removed, it is wrong again the next time.
-        let _ = self.dir.remove_file(&self.partial).optional();
+        self.partial.discard();
     }
-}
-
-/// Whether all bytes are zero.
-fn is_zero(bytes: &[u8]) -> bool {
-    let (words, rest) = bytes.as_chunks::<16>();
-    words.iter().all(|word| u128::from_ne_bytes(*word) == 0) && rest.iter().all(|byte| *byte == 0)
 }
 
 #[cfg(test)]
@@ -220,7 +140,7 @@ mod tests {
     #[test]
     fn a_link_in_the_place_of_the_temporary_file_is_not_followed() {
         let folder = tempfile::tempdir().unwrap();
-        let partial = output(folder.path(), false).partial;
+        let partial = output(folder.path(), false).partial.temporary_name().to_owned();
         std::fs::write(folder.path().join("victim"), "precious").unwrap();
         for is_hard in [false, true] {
             std::fs::remove_file(folder.path().join(&partial)).unwrap();

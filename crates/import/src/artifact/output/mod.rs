@@ -2,10 +2,12 @@
 
 mod device;
 mod file;
+mod partial;
 mod stream;
 mod target;
 
 pub use file::FileOutput;
+pub use partial::PartialFile;
 pub use stream::StreamOutput;
 pub use target::Target;
 

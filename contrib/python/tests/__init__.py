@@ -1,0 +1,1 @@
+"""Tests against the real command: SEALSTONE_STORE names it."""
