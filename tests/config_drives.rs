@@ -1,4 +1,4 @@
-//! Config drives: what OpenStack gives a machine to read at its first boot, behind a whole-disk image. libarchive reads what
+//! Config drives: what `OpenStack` gives a machine to read at its first boot, behind a whole-disk image. libarchive reads what
 //! we make, and makes what we take.
 #![allow(
     clippy::expect_used,
@@ -43,7 +43,7 @@ fn write_disk(sandbox: &Sandbox) -> Vec<u8> {
     disk
 }
 
-/// What OpenStack puts there, and names that need more than ISO 9660 has.
+/// What `OpenStack` puts there, and names that need more than ISO 9660 has.
 fn write_drive(sandbox: &Sandbox) -> Vec<(&'static str, Vec<u8>)> {
     let files = vec![
         ("openstack/latest/meta_data.json", br#"{"uuid": "0"}"#.to_vec()),

@@ -117,6 +117,14 @@ fn refusal(sandbox: &Sandbox) -> Value {
     serde_json::from_str(&outcome.stdout).expect("JSON")
 }
 
+/// A disk with one partition.
+fn disk() -> Vec<u8> {
+    let mut disk = vec![0; 1 << 20];
+    disk[510..512].copy_from_slice(&[0x55, 0xaa]);
+    disk[446 + 4] = 0x83;
+    disk
+}
+
 /// Verbs that answer of the images `one` and `two`, in this order.
 const READS_AND_MORE: [&[&str]; 24] = [
     &["images", "--json"],
@@ -161,10 +169,7 @@ fn every_document_has_its_documented_shape_and_every_documented_one_is_checked()
     run(&["import", "--json", "--dry-run", "oci:one"]);
     run(&["import", "--json", "--explain", "--name", "one", "oci:one"]);
     run(&["import", "--json", "--name", "two", "oci:two"]);
-    let mut disk = vec![0; 1 << 20];
-    disk[510..512].copy_from_slice(&[0x55, 0xaa]);
-    disk[446 + 4] = 0x83;
-    kit::artifact::write_layout(&sandbox.path("disk"), &[(&disk, "application/octet-stream", "disk.raw")]);
+    kit::artifact::write_layout(&sandbox.path("disk"), &[(&disk(), "text/plain", "disk.raw")]);
     for args in READS_AND_MORE {
         run(args);
     }

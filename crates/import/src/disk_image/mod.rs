@@ -1,6 +1,6 @@
 //! Images of whole disks, as they come through a stream: [`DiskDecoder`] says which bytes go where on the disk.
 //!
-//! What lives here: what format the bytes have, raw disks, and qcow2 ([`qcow2`]). What never does: the disk itself, which is
+//! What lives here: what format the bytes have, raw disks, and qcow2. What never does: the disk itself, which is
 //! a [`DiskSink`] of the caller's, and what a partition table is.
 //!
 //! Invariants: nothing is read twice from the source; memory is bounded whatever the image says; the one thing that is
