@@ -6,27 +6,18 @@
 
 use std::fmt;
 
-use sealstone_store::{Algorithm, ObjectId};
+use sealstone_store::{Algorithm, ObjectId, erofs::Version};
 
 use crate::{BootError, Karg, Kargs};
 
 const SHORT: &str = "composefs";
 const DESCRIBED: &str = "composefs.digest";
 
-/// The version of the EROFS layout that a described argument names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ErofsVersion {
-    /// Compact inodes, breadth first: what C `mkcomposefs --min-version=1` writes.
-    V1,
-    /// Extended inodes, depth first: what older sealed UKIs carry.
-    V2,
-}
-
 /// The argument that names the root image of a boot entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ComposefsArg {
     image: ObjectId,
-    described: Option<ErofsVersion>,
+    described: Option<Version>,
     verity_optional: bool,
 }
 
@@ -38,7 +29,7 @@ impl ComposefsArg {
     pub const fn for_image(image: ObjectId, verity_optional: bool) -> Self {
         let described = match image.algorithm() {
             Algorithm::Sha512 => None,
-            Algorithm::Sha256 => Some(ErofsVersion::V1),
+            Algorithm::Sha256 => Some(Version::V1),
         };
         Self { image, described, verity_optional }
     }
@@ -57,7 +48,7 @@ impl ComposefsArg {
 
     /// The EROFS version, when the argument says it.
     #[must_use]
-    pub const fn described(&self) -> Option<ErofsVersion> {
+    pub const fn described(&self) -> Option<Version> {
         self.described
     }
 
@@ -92,12 +83,8 @@ impl fmt::Display for ComposefsArg {
         let Some(version) = self.described else {
             return write!(f, "{SHORT}={optional}{}", self.image);
         };
-        let version = match version {
-            ErofsVersion::V1 => 1,
-            ErofsVersion::V2 => 2,
-        };
         let hash = self.image.algorithm().name().trim_start_matches("fsverity-");
-        write!(f, "{DESCRIBED}={optional}v{version}-{hash}:{}", self.image)
+        write!(f, "{DESCRIBED}={optional}{version}-{hash}:{}", self.image)
     }
 }
 
@@ -122,11 +109,8 @@ impl TryFrom<&Karg> for ComposefsArg {
             value.split_once(':').ok_or_else(|| invalid("it has no colon before the digest".into()))?;
         let (version, hash) =
             description.split_once('-').ok_or_else(|| invalid("it names no hash before the colon".into()))?;
-        let described = match version {
-            "v1" => ErofsVersion::V1,
-            "v2" => ErofsVersion::V2,
-            _ => return Err(invalid(format!("its version {version:?} is neither v1 nor v2"))),
-        };
+        let described: Version =
+            version.parse().map_err(|error| invalid(format!("its version {version:?} is {error}")))?;
         let image = parse_id(hex)?;
         if image.algorithm().name().strip_prefix("fsverity-") != Some(hash) {
             return Err(invalid(format!("the digest is not one of {hash}")));
@@ -162,7 +146,7 @@ mod tests {
         let line = format!("composefs={0} quiet composefs.digest=v2-sha256-12:{1}", id(64), id(32));
         let found = ComposefsArg::find_all(&line.parse().unwrap()).unwrap();
         assert_eq!(found.len(), 2);
-        assert_eq!(found[0].described(), Some(ErofsVersion::V2));
+        assert_eq!(found[0].described(), Some(Version::V2));
         assert_eq!(found[1].image(), &id(64));
     }
 

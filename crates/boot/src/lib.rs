@@ -41,7 +41,7 @@ mod version;
 pub use blob::Blob;
 pub use bls::{BlsEntry, ENTRY_MAX, SEALSTONE_ID_KEY};
 pub use boot_digest::BootDigest;
-pub use composefs_arg::{ComposefsArg, ErofsVersion};
+pub use composefs_arg::ComposefsArg;
 pub use entry_changes::{EntryChange, entry_changes};
 pub use entry_name::{EntryName, Rank, Tries, menu_order};
 pub use error::BootError;

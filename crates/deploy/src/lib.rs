@@ -40,6 +40,7 @@ mod documents;
 mod entries;
 mod error;
 mod etc;
+mod explain;
 mod find;
 mod image;
 mod image_tree;
@@ -56,6 +57,7 @@ mod overlay;
 mod plan;
 mod populate;
 mod profile;
+mod recipe;
 mod record;
 mod retention;
 pub mod selinux;
@@ -83,6 +85,7 @@ pub use etc::{
     Changed, ConflictKind, EtcChange, EtcConflict, EtcIgnored, EtcMerge, EtcPolicy, EtcSection, EtcStrategy,
     Ignored, StrategyRule, VarSection,
 };
+pub use explain::{Cause, Explanation, FirstDifference, Puzzle, explain_digest};
 pub use find::find_deployment;
 pub use image::{ImageId, MadeImages, NotBootable, make_image, make_images};
 pub use image_trees::ImageTrees;
@@ -100,6 +103,7 @@ pub use plan::{
 };
 pub use populate::Populated;
 pub use profile::Profile;
+pub use recipe::{Basis, Departure, Recipe};
 pub use record::{
     BootcKernel, DeployedImage, DeployedKernel, KargOrigin, Os, RECORD_VERSION, Record, RecordedKarg, State,
     VerityNeed,

@@ -23,17 +23,45 @@ use decide::{Candidate, Decision, decide};
 /// What a root that no layer describes is like.
 const PLAIN_ROOT: Metadata = Metadata { mode: 0o755, uid: 0, gid: 0, mtime: Timestamp { sec: 0, nsec: 0 } };
 
+/// Which extended attributes of its layers a tree keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum KeptXattrs {
+    /// Only `security.capability`: what every profile wants.
+    #[default]
+    Capability,
+    /// `user.*` as well.
+    AndUser,
+    /// All.
+    All,
+}
+
+impl KeptXattrs {
+    pub(crate) fn keep(self, name: &[u8]) -> bool {
+        match self {
+            Self::Capability => name == KEPT_XATTR,
+            Self::AndUser => name == KEPT_XATTR || name.starts_with(b"user."),
+            Self::All => true,
+        }
+    }
+}
+
 /// Merges layers, the lowest first (the order of an OCI manifest), into the tree that a container would see. Of the
 /// extended attributes only `security.capability` is kept, as every profile wants it.
 ///
 /// # Errors
 /// [`DeployError::Layer`] when a hardlink leads nowhere, [`DeployError::Tree`] when the result outgrows its tables.
 pub fn merge(layers: &[&LayerTree]) -> Result<Tree, DeployError> {
-    Merge::new(layers).run()
+    merge_keeping(layers, KeptXattrs::Capability)
+}
+
+/// The same with more of the extended attributes.
+pub(crate) fn merge_keeping(layers: &[&LayerTree], kept: KeptXattrs) -> Result<Tree, DeployError> {
+    Merge::new(layers, kept).run()
 }
 
 struct Merge<'t, 'l> {
     layers: &'l [&'t LayerTree],
+    kept: KeptXattrs,
     tree: Tree,
     /// For each layer, the inodes of the result by those of the layer.
     inodes: Vec<Vec<Option<InodeId>>>,
@@ -79,10 +107,11 @@ impl<'t> Open<'t> {
 }
 
 impl<'t, 'l> Merge<'t, 'l> {
-    fn new(layers: &'l [&'t LayerTree]) -> Self {
+    fn new(layers: &'l [&'t LayerTree], kept: KeptXattrs) -> Self {
         let most = layers.iter().map(|layer| layer.inode_count()).max().unwrap_or_default();
         Self {
             layers,
+            kept,
             tree: Tree::with_capacity(PLAIN_ROOT, most),
             inodes: layers.iter().map(|layer| vec![None; layer.inode_count()]).collect(),
             xattrs: vec![HashMap::new(); layers.len()],
@@ -165,7 +194,7 @@ impl<'t, 'l> Merge<'t, 'l> {
         if let Some(set) = known.get(&key) {
             return Ok(*set);
         }
-        let kept: Vec<_> = inode.xattrs().filter(|(name, _)| *name == KEPT_XATTR).collect();
+        let kept: Vec<_> = inode.xattrs().filter(|(name, _)| self.kept.keep(name)).collect();
         let set = tree.intern_xattrs(&kept)?;
         known.insert(key, set);
         Ok(set)

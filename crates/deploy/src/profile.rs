@@ -59,10 +59,15 @@ impl Profile {
     /// cannot be read.
     pub fn apply(self, tree: &mut Tree, read_object: &ReadObject<'_>) -> Result<(), DeployError> {
         match self {
-            Self::Oci => self.like_usr(tree),
+            Self::Oci => {
+                self.root_like_usr(tree)?;
+                self.empty_run(tree, EmptiedTime::OfUsr)
+            }
             Self::Bootable => {
-                self.like_usr(tree)?;
-                self.for_boot(tree, read_object)
+                self.root_like_usr(tree)?;
+                self.empty_run(tree, EmptiedTime::OfUsr)?;
+                self.empty_boot(tree, EmptiedTime::OfUsr)?;
+                Self::label(tree, read_object)
             }
             Self::OciPlain => {
                 let mtime = Timestamp { sec: 0, nsec: 0 };
@@ -73,24 +78,37 @@ impl Profile {
         }
     }
 
-    fn like_usr(self, tree: &mut Tree) -> Result<(), DeployError> {
+    /// A step of `oci`: the root is like `/usr`.
+    pub(crate) fn root_like_usr(self, tree: &mut Tree) -> Result<(), DeployError> {
         let usr = self.folder(tree, b"usr")?;
         let (metadata, xattrs) = (tree.metadata(usr), tree.xattr_set(usr));
         tree.set_metadata(tree.root(), metadata);
         tree.set_xattrs(tree.root(), xattrs);
+        Ok(())
+    }
+
+    /// A step of `oci`: nothing is in `/run`.
+    pub(crate) fn empty_run(self, tree: &mut Tree, time: EmptiedTime) -> Result<(), DeployError> {
+        let usr = self.folder(tree, b"usr")?;
         if let Some(run) = folder(tree, b"run") {
-            empty(tree, run, metadata.mtime);
+            empty(tree, run, (time, usr));
         }
         Ok(())
     }
 
-    fn for_boot(self, tree: &mut Tree, read_object: &ReadObject<'_>) -> Result<(), DeployError> {
+    /// A step of `bootable`: nothing is in `/boot` and `/sysroot`.
+    pub(crate) fn empty_boot(self, tree: &mut Tree, time: EmptiedTime) -> Result<(), DeployError> {
         let usr = self.folder(tree, b"usr")?;
         for name in EMPTIED_FOR_BOOT {
             let emptied = self.folder(tree, name)?;
-            empty(tree, emptied, tree.metadata(usr).mtime);
+            empty(tree, emptied, (time, usr));
         }
-        // Without a policy there is nothing to strip: the merge keeps no label of a build host.
+        Ok(())
+    }
+
+    /// A step of `bootable`: labels by the image's own policy. Without one there is nothing to strip: the merge keeps no
+    /// label of a build host.
+    pub(crate) fn label(tree: &mut Tree, read_object: &ReadObject<'_>) -> Result<(), DeployError> {
         match selinux::read_policy(tree, read_object)? {
             Some(files) => selinux::label(tree, &mut Policy::new(&files)?),
             None => Ok(()),
@@ -110,9 +128,21 @@ fn folder(tree: &Tree, name: &[u8]) -> Option<InodeId> {
     tree.lookup(tree.root(), name).filter(|inode| tree.file_type(*inode) == FileType::Directory)
 }
 
-fn empty(tree: &mut Tree, folder: InodeId, mtime: Timestamp) {
+/// The time that a folder has once it is emptied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EmptiedTime {
+    /// That of `/usr`, as every profile wants it.
+    OfUsr,
+    /// Its own.
+    Kept,
+}
+
+fn empty(tree: &mut Tree, folder: InodeId, (time, usr): (EmptiedTime, InodeId)) {
     tree.clear(folder);
-    tree.set_metadata(folder, Metadata { mtime, ..tree.metadata(folder) });
+    if time == EmptiedTime::OfUsr {
+        let mtime = tree.metadata(usr).mtime;
+        tree.set_metadata(folder, Metadata { mtime, ..tree.metadata(folder) });
+    }
 }
 
 impl fmt::Display for Profile {

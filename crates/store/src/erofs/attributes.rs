@@ -3,11 +3,12 @@
 //! What lives here: sets of attributes, each distinct attribute kept once with its count. What does not: the two
 //! attributes that name an object, which are almost all unique (see [`super::sharing`]); bytes.
 
-use std::{cmp::Reverse, collections::HashMap};
+use std::{cmp::Ordering, collections::HashMap};
 
 use super::{
     format::{XATTR_ENTRY_LEN, XATTR_WORD},
-    order::{Node, Order},
+    order::{NONE, Node, Order},
+    version::Version,
     xattr_name::{METACOPY, REDIRECT, XattrName},
 };
 use crate::{
@@ -45,6 +46,16 @@ impl Attribute<'_> {
         let len = XATTR_ENTRY_LEN + self.name.suffix_len() as u64 + self.value.len() as u64;
         len.next_multiple_of(XATTR_WORD)
     }
+
+    /// The order of the shared table, ascending. Of equal names, V1 has the shorter value first.
+    fn cmp_in_table(&self, other: &Self, version: Version) -> Ordering {
+        let lengths = || match version {
+            Version::V1 => self.value.len().cmp(&other.value.len()),
+            Version::V2 => Ordering::Equal,
+        };
+        let names = self.name.cmp_in_table(&other.name, version);
+        names.then_with(lengths).then_with(|| self.value.cmp(other.value))
+    }
 }
 
 /// The attributes of an inode, but for the two that name its object.
@@ -58,7 +69,7 @@ pub(super) struct Set {
     /// How many are shared, and the bytes of the others.
     pub(super) shared: u64,
     pub(super) local_len: u64,
-    /// How many come before an object's `metacopy`, and before its `redirect`.
+    /// How many come before an object's `metacopy`, and before its `redirect`: in V2 none, in V1 by full names.
     pub(super) before_metacopy: usize,
     pub(super) before_redirect: usize,
 }
@@ -86,16 +97,17 @@ impl<'a> Attributes<'a> {
                 *uses += 1;
             }
         }
-        let of_tree = order.tree.xattr_sets().map(pairs);
+        let version = order.version;
+        let of_tree = order.tree.xattr_sets().map(|xattrs| pairs(xattrs, version));
         let mut attributes = Self::default();
         for (uses, pairs) in uses.into_iter().zip(of_tree.chain(added)) {
-            let set = if uses == 0 { Set::default() } else { attributes.intern(pairs, uses) };
+            let set = if uses == 0 { Set::default() } else { attributes.intern(pairs, uses, version) };
             attributes.sets.push(set);
         }
         attributes
     }
 
-    fn intern(&mut self, mut pairs: Pairs<'a>, uses: u64) -> Set {
+    fn intern(&mut self, mut pairs: Pairs<'a>, uses: u64, version: Version) -> Set {
         pairs.sort_unstable();
         let mut set = Set { start: self.members.len(), ..Set::default() };
         for pair in pairs {
@@ -114,20 +126,20 @@ impl<'a> Attributes<'a> {
             }
             self.members.push(index);
             set.filter |= name.filter_bit();
-            set.before_metacopy += usize::from(name < METACOPY);
-            set.before_redirect += usize::from(name < REDIRECT);
+            if version == Version::V1 {
+                set.before_metacopy += usize::from(name < METACOPY);
+                set.before_redirect += usize::from(name < REDIRECT);
+            }
         }
         set.end = self.members.len();
         set
     }
 
-    /// The attributes that more than one inode has, in the order of the shared table: descending.
-    pub(super) fn shared(&self) -> Vec<u32> {
+    /// The attributes that more than one inode has, in the ascending order of the shared table.
+    pub(super) fn shared(&self, version: Version) -> Vec<u32> {
         let repeated = (0..).zip(&self.all).filter(|(_, attribute)| attribute.uses > 1);
         let mut repeated: Vec<(u32, &Attribute<'_>)> = repeated.collect();
-        repeated.sort_unstable_by_key(|(_, attribute)| {
-            Reverse((attribute.name, attribute.value.len(), attribute.value))
-        });
+        repeated.sort_unstable_by(|(_, one), (_, other)| one.cmp_in_table(other, version));
         repeated.into_iter().map(|(index, _)| index).collect()
     }
 
@@ -161,13 +173,19 @@ impl<'a> Attributes<'a> {
     }
 }
 
-fn pairs(xattrs: Xattrs<'_>) -> Pairs<'_> {
-    xattrs.map(|(name, value)| (XattrName::escaped(name), value)).collect()
+fn pairs(xattrs: Xattrs<'_>, version: Version) -> Pairs<'_> {
+    xattrs.map(|(name, value)| (XattrName::escaped(name, version), value)).collect()
 }
 
-/// Sets `set` of every node; the sets that the tree has not are returned, numbered after the tree's.
+/// Sets `set` of every node; the sets that the tree has not are returned, numbered after the tree's. V2 adds nothing.
 fn assign_sets<'a>(order: &mut Order<'a>) -> Vec<Pairs<'a>> {
     let tree = order.tree;
+    if order.version == Version::V2 {
+        for node in &mut order.nodes {
+            node.set = node.inode.map_or(NONE, |inode| number(tree.xattr_set(inode).index()));
+        }
+        return Vec::new();
+    }
     let mut added = Added { tree, sets: Vec::new(), known: HashMap::new() };
     let stub = added.push(stub_pairs(tree));
     for node in &mut order.nodes {
@@ -212,9 +230,10 @@ impl<'a> Added<'a> {
         if let Some(known) = self.known.get(&(base, extras)) {
             return *known;
         }
-        let own = self.tree.xattr_sets().nth(base).map(pairs).unwrap_or_default();
-        let extra: Pairs<'a> =
-            extras.iter().copied().flatten().map(|(name, value)| (XattrName::stored(name), *value)).collect();
+        let own =
+            self.tree.xattr_sets().nth(base).map(|xattrs| pairs(xattrs, Version::V1)).unwrap_or_default();
+        let stored = |(name, value): &(&'a [u8], &'a [u8])| (XattrName::stored(name, Version::V1), *value);
+        let extra: Pairs<'a> = extras.iter().copied().flatten().map(stored).collect();
         // What the format says replaces what the file says, as in C.
         let replaced = |name: &XattrName<'_>| extra.iter().any(|(other, _)| other == name);
         let mut all: Pairs<'a> = own.into_iter().filter(|(name, _)| !replaced(name)).collect();
@@ -228,7 +247,7 @@ impl<'a> Added<'a> {
 /// Stubs take the root's SELinux label and nothing else.
 fn stub_pairs(tree: &Tree) -> Pairs<'_> {
     let label = tree.xattrs(tree.root()).filter(|(name, _)| *name == b"security.selinux");
-    label.map(|(name, value)| (XattrName::escaped(name), value)).collect()
+    label.map(|(name, value)| (XattrName::escaped(name, Version::V1), value)).collect()
 }
 
 /// Sets are counted in 32 bits; `u32::MAX` is none.

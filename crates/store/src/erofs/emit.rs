@@ -6,14 +6,15 @@
 use super::{
     attributes::{Attribute, Set},
     format::{
-        BLOCK, BLOCK_BITS, CHUNK_BASED, CHUNK_ENTRY_LEN, COMPOSEFS_HEADER_VERSION, COMPOSEFS_MAGIC,
-        COMPOSEFS_VERSION, DIRENT_LEN, EXTENDED, FEATURE_COMPAT, FLAT_INLINE, FLAT_PLAIN, HAS_ACL,
+        BLOCK, BLOCK_BITS, CHUNK_BASED, CHUNK_ENTRY_LEN, CHUNK_FORMAT_V2, COMPOSEFS_HEADER_VERSION,
+        COMPOSEFS_MAGIC, DIRENT_LEN, EXTENDED, FEATURE_COMPAT, FLAT_INLINE, FLAT_PLAIN, HAS_ACL,
         INODES_START, NULL_CHUNK, SLOT, SUPERBLOCK_MAGIC, SUPERBLOCK_START, XATTR_HEADER_LEN, XATTR_WORD,
         chunk_bits, dirent_type,
     },
     layout::{Layout, Shape},
     order::{Child, Node, Order},
     sharing::{SharedEntry, SharedObject, Sharing},
+    version::Version,
     xattr_name::{METACOPY, REDIRECT, XattrName},
 };
 use crate::{
@@ -33,6 +34,8 @@ pub(super) struct Emitter<'a> {
     entries: Vec<(&'a [u8], Child)>,
     /// The bits of the name filter for the two attributes of an object.
     object_filter: u32,
+    /// The block from which references to shared attributes count.
+    shared_block: u64,
 }
 
 /// One of an inode's attributes: from its set, or of its object.
@@ -55,7 +58,11 @@ impl<'a> Emitter<'a> {
         let out = Vec::with_capacity(usize::try_from(layout.end).unwrap_or_default());
         let next_block = layout.blocks_start / BLOCK;
         let object_filter = METACOPY.filter_bit() | REDIRECT.filter_bit();
-        Self { order, sharing, layout, out, next_block, entries: Vec::new(), object_filter }
+        let shared_block = match order.version {
+            Version::V1 => layout.inodes_end / BLOCK,
+            Version::V2 => 0,
+        };
+        Self { order, sharing, layout, out, next_block, entries: Vec::new(), object_filter, shared_block }
     }
 
     /// The whole image.
@@ -74,11 +81,12 @@ impl<'a> Emitter<'a> {
     }
 
     fn superblock(&mut self) {
-        let Layout { build_time, inodes_end, end, .. } = *self.layout;
+        let Layout { build_time, end, .. } = *self.layout;
+        let has_acl = self.order.version == Version::V1 && self.sharing.attributes.has_acl();
         self.put(&COMPOSEFS_MAGIC.to_le_bytes());
         self.put(&COMPOSEFS_HEADER_VERSION.to_le_bytes());
-        self.put(&if self.sharing.attributes.has_acl() { HAS_ACL } else { 0 }.to_le_bytes());
-        self.put(&COMPOSEFS_VERSION.to_le_bytes());
+        self.put(&if has_acl { HAS_ACL } else { 0 }.to_le_bytes());
+        self.put(&self.order.version.number().to_le_bytes());
         self.pad_to(SUPERBLOCK_START);
         self.put(&SUPERBLOCK_MAGIC.to_le_bytes());
         self.put(&[0; 4]); // no checksum
@@ -90,7 +98,7 @@ impl<'a> Emitter<'a> {
         self.put(&build_time.nsec.to_le_bytes());
         self.put(&low32(end / BLOCK).to_le_bytes());
         self.put(&[0; 4]); // nids count from the start of the image
-        self.put(&low32(inodes_end / BLOCK).to_le_bytes());
+        self.put(&low32(self.shared_block).to_le_bytes());
         self.pad_to(INODES_START);
     }
 
@@ -115,7 +123,13 @@ impl<'a> Emitter<'a> {
     }
 
     fn inode_header(&mut self, number: u32, node: &Node, shape: &Shape) {
-        let metadata = self.order.metadata(node);
+        let mut metadata = self.order.metadata(node);
+        // V1 numbers inodes in their order, V2 by their place, and keeps no nanoseconds.
+        let mut number = number;
+        if self.order.version == Version::V2 {
+            number = low32(self.out.len() as u64 / SLOT);
+            metadata.mtime.nsec = 0;
+        }
         let data_layout = match () {
             () if shape.is_chunked => CHUNK_BASED,
             () if shape.tail > 0 => FLAT_INLINE,
@@ -163,6 +177,7 @@ impl<'a> Emitter<'a> {
                     _ => block,
                 }
             }
+            _ if shape.is_chunked && self.order.version == Version::V2 => CHUNK_FORMAT_V2,
             _ if shape.is_chunked => block & 0xffff_0000 | (chunk_bits(shape.size) - BLOCK_BITS),
             _ => block,
         }
@@ -188,7 +203,7 @@ impl<'a> Emitter<'a> {
         }
         self.put(&(!filter).to_le_bytes());
         self.put(&[low8(shared), 0, 0, 0, 0, 0, 0, 0]);
-        let base = low32(self.layout.inodes_end % BLOCK / XATTR_WORD);
+        let base = low32((self.layout.inodes_end - self.shared_block * BLOCK) / XATTR_WORD);
         for place in items.clone().filter_map(|item| place(&item)) {
             self.put(&base.wrapping_add(place).to_le_bytes());
         }
@@ -202,7 +217,7 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    /// The attributes of a set in the order of full names, with the two of an object among them.
+    /// The attributes of a set in the order of full names, with the two of an object among them (V1) or before them (V2).
     fn items(&self, set: Set, has_object: bool) -> impl Iterator<Item = Item<'a>> + Clone + use<'a> {
         let members = self.sharing.attributes.members(set).map(Item::Attribute);
         let Set { before_metacopy, before_redirect, .. } = set;

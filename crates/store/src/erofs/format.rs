@@ -12,11 +12,10 @@ pub(super) const SLOT: u64 = 32;
 /// The longest tail of a directory or an inline file; what is longer gets a block (composefs: half a block).
 pub(super) const TAIL_MAX: u64 = BLOCK / 2;
 
-/// The composefs header's `magic`, EROFS `version` and `composefs_version` (format V1).
+/// The composefs header's `magic` and EROFS `version`.
 pub(super) const COMPOSEFS_MAGIC: u32 = 0xd078_629a;
 pub(super) const COMPOSEFS_HEADER_VERSION: u32 = 1;
-pub(super) const COMPOSEFS_VERSION: u32 = 1;
-/// Header flag: some inode has a POSIX ACL.
+/// Header flag of V1: some inode has a POSIX ACL.
 pub(super) const HAS_ACL: u32 = 1;
 
 pub(super) const SUPERBLOCK_START: u64 = 1024;
@@ -55,6 +54,10 @@ pub(super) const DIRENT_LEN: u64 = 12;
 /// The entry of a chunk that is not there: all external files consist of these.
 pub(super) const NULL_CHUNK: [u8; 4] = [0xff; 4];
 pub(super) const CHUNK_ENTRY_LEN: u64 = 4;
+/// V2: every external file is one chunk of this binary logarithm, above that of a block.
+pub(super) const CHUNK_FORMAT_V2: u32 = 31;
+/// V2: the longest tail that has a place wherever the inode is. What lies before it in its block is 32 bytes at most.
+pub(super) const TAIL_MAX_V2: u64 = BLOCK - SLOT;
 
 /// The binary logarithm of a file's chunk size: as few chunks as possible, a block at least, 8 TiB at most.
 pub(super) fn chunk_bits(size: u64) -> u32 {

@@ -10,6 +10,7 @@ use super::{
         BLOCK, BLOCK_BITS, COMPOSEFS_HEADER_VERSION, COMPOSEFS_MAGIC, FEATURE_CHUNKED, FEATURE_COMPAT_KNOWN,
         INODES_START, SLOT, SUPERBLOCK_MAGIC,
     },
+    version::Version,
 };
 use crate::tree::Timestamp;
 
@@ -22,6 +23,18 @@ pub enum Format {
     V1,
     /// An older layout of the crate composefs.
     V2,
+}
+
+impl Format {
+    /// The version in which an image of this format is written again; none of V0.
+    #[must_use]
+    pub const fn version(self) -> Option<Version> {
+        match self {
+            Self::V0 => None,
+            Self::V1 => Some(Version::V1),
+            Self::V2 => Some(Version::V2),
+        }
+    }
 }
 
 /// An EROFS image of composefs.

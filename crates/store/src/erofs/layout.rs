@@ -7,10 +7,11 @@
 use super::{
     format::{
         BLOCK, CHUNK_ENTRY_LEN, COMPACT_LEN, DIRENT_LEN, EXTENDED_LEN, INODES_START, SLOT, TAIL_MAX,
-        chunk_count,
+        TAIL_MAX_V2, XATTR_WORD, chunk_count,
     },
     order::{Child, Directory, Node, Order},
     sharing::{Sharing, too_big, xattrs_len},
+    version::Version,
 };
 use crate::tree::{FileType, Timestamp, TreeError};
 
@@ -41,6 +42,15 @@ pub(super) struct Shape {
 }
 
 impl Shape {
+    /// V2 has no blocks but for directories: all else is a tail.
+    fn place_content_v2(&mut self) {
+        match self.file_type {
+            FileType::Regular if self.is_chunked => self.tail = CHUNK_ENTRY_LEN,
+            FileType::Regular | FileType::Symlink => self.tail = self.size,
+            _ => {}
+        }
+    }
+
     /// The header and the attributes.
     fn head(&self) -> u64 {
         self.xattrs_len + if self.is_compact { COMPACT_LEN } else { EXTENDED_LEN }
@@ -77,7 +87,10 @@ impl Layout {
         let mut blocks = 0;
         for (node, directory) in order.walk() {
             let shape = layout.shape(order, sharing, node, directory);
-            position = start(position, &shape);
+            position = match order.version {
+                Version::V1 => start(position, &shape),
+                Version::V2 => start_v2(position, &shape)?,
+            };
             layout.nids.push(u32::try_from(position / SLOT).map_err(|_| too_big())?);
             position += shape.head() + shape.tail;
             blocks += shape.blocks;
@@ -85,6 +98,10 @@ impl Layout {
         layout.inodes_end = position.next_multiple_of(SLOT);
         layout.blocks_start = (layout.inodes_end + sharing.table_len).next_multiple_of(BLOCK);
         layout.end = layout.blocks_start + blocks * BLOCK;
+        // V2 counts the words of shared attributes from the start of the image.
+        if order.version == Version::V2 && layout.blocks_start / XATTR_WORD > u32::MAX.into() {
+            return Err(too_big());
+        }
         Ok(layout)
     }
 
@@ -119,6 +136,7 @@ impl Layout {
         }
         shape.is_compact = self.is_compact(order, node, &shape);
         match file_type {
+            _ if order.version == Version::V2 => shape.place_content_v2(),
             FileType::Regular if shape.is_chunked => place_chunks(&mut shape),
             FileType::Regular => {
                 (shape.blocks, shape.tail) = (shape.size / BLOCK, shape.size % BLOCK);
@@ -135,7 +153,8 @@ impl Layout {
 
     fn is_compact(&self, order: &Order<'_>, node: &Node, shape: &Shape) -> bool {
         let metadata = order.metadata(node);
-        metadata.mtime == self.build_time
+        order.version == Version::V1
+            && metadata.mtime == self.build_time
             && shape.links <= u16::MAX.into()
             && metadata.uid <= u16::MAX.into()
             && metadata.gid <= u16::MAX.into()
@@ -169,6 +188,24 @@ fn start(position: u64, shape: &Shape) -> u64 {
     }
 }
 
+/// The same for V2: what does not end before the block does starts in the next one. Where exactly is as in the crate
+/// `composefs`, which leaves a few bytes free there.
+fn start_v2(position: u64, shape: &Shape) -> Result<u64, TreeError> {
+    let position = position.next_multiple_of(SLOT);
+    if shape.is_chunked || shape.tail == 0 {
+        return Ok(position);
+    }
+    if shape.tail > TAIL_MAX_V2 {
+        let what = "bytes of a file or target inside an image of format V2";
+        return Err(TreeError::TooBig { what, limit: TAIL_MAX_V2 });
+    }
+    let head_end = position + shape.head() - 1;
+    if head_end / BLOCK == (head_end + 1 + shape.tail) / BLOCK {
+        return Ok(position);
+    }
+    Ok((position + BLOCK - head_end % BLOCK).next_multiple_of(SLOT))
+}
+
 /// Directory blocks are filled in order; what is left is a tail if it is small.
 fn directory_shape<'a>(
     order: &Order<'a>,
@@ -191,9 +228,12 @@ fn directory_shape<'a>(
     shape
 }
 
-/// The earliest mtime of all inodes. Seconds are compared unsigned, as the crate composefs does and so bootc: times
+/// The earliest mtime of all inodes; none in V2, where no inode needs it. Seconds are compared unsigned, as the crate composefs does and so bootc: times
 /// before 1970 count as latest. C `mkcomposefs` compares them signed.
 fn build_time(order: &Order<'_>) -> Timestamp {
+    if order.version == Version::V2 {
+        return Timestamp::default();
+    }
     let times = order.nodes.iter().map(|node| order.metadata(node).mtime);
     times.min_by_key(|time| (time.sec.cast_unsigned(), time.nsec)).unwrap_or_default()
 }

@@ -1,12 +1,13 @@
-//! The order of inodes in an image: breadth first, children bytewise, a file with several names where a depth-first
-//! walk meets it first.
+//! The order of inodes in an image: breadth first (V1) or depth first (V2), children bytewise, a file with several names
+//! where a depth-first walk meets it first.
 //!
-//! What lives here: the numbering, the 256 whiteouts that every root gets, and a directory's entries as stored (with
-//! `.`, `..` and those whiteouts). What does not: sizes and offsets. The order is that of C `mkcomposefs` fed with a
+//! What lives here: the numbering, the 256 whiteouts that every root gets in V1, and a directory's entries as stored (with
+//! `.`, `..` and those whiteouts). What does not: sizes and offsets. V1's order is that of C `mkcomposefs` fed with a
 //! dump, whose first line for a file is the file and whose later ones are links.
 
 use std::collections::VecDeque;
 
+use super::version::Version;
 use crate::{
     Algorithm,
     tree::{FileType, InodeId, Metadata, Tree},
@@ -53,6 +54,7 @@ pub(super) enum Child {
 #[derive(Debug)]
 pub(super) struct Order<'a> {
     pub(super) tree: &'a Tree,
+    pub(super) version: Version,
     pub(super) nodes: Vec<Node>,
     /// In the order of their nodes.
     pub(super) directories: Vec<Directory>,
@@ -65,22 +67,48 @@ pub(super) struct Order<'a> {
 }
 
 impl<'a> Order<'a> {
-    pub(super) fn new(tree: &'a Tree) -> Self {
+    pub(super) fn new(tree: &'a Tree, version: Version) -> Self {
         let (links, first_directory) = first_names(tree);
         let mut order = Self {
             tree,
+            version,
             nodes: Vec::with_capacity(tree.inode_count() + STUB_NAMES.len()),
             directories: Vec::new(),
             links,
             node_of: vec![NONE; tree.inode_count()],
             stubs: [NONE; 256],
         };
-        order.number(&first_directory);
+        match version {
+            Version::V1 => order.number_by_breadth(&first_directory),
+            Version::V2 => order.number_by_depth(),
+        }
         order
     }
 
+    /// Appends a node for every file, each directory's before the next name beside it.
+    fn number_by_depth(&mut self) {
+        let root = self.tree.root();
+        let node = self.push(Some(root));
+        self.directories.push(Directory { inode: root, node, parent: node, has_whiteout: false });
+        let mut open = vec![(node, self.tree.entries(root))];
+        while let Some((parent, entries)) = open.last_mut() {
+            let parent = *parent;
+            let Some((_, inode)) = entries.next() else {
+                open.pop();
+                continue;
+            };
+            if self.tree.file_type(inode) == FileType::Directory {
+                let node = self.push(Some(inode));
+                self.directories.push(Directory { inode, node, parent, has_whiteout: false });
+                open.push((node, self.tree.entries(inode)));
+            } else if self.node_of(inode) == NONE {
+                self.push(Some(inode));
+            }
+        }
+    }
+
     /// Appends a node for every file and stub, directory by directory.
-    fn number(&mut self, first_directory: &[InodeId]) {
+    fn number_by_breadth(&mut self, first_directory: &[InodeId]) {
         let mut entries = Vec::new();
         let mut queue = VecDeque::new();
         let root = self.tree.root();
@@ -133,9 +161,12 @@ impl<'a> Order<'a> {
         self.links.get(inode.index()).copied().unwrap_or_default()
     }
 
-    /// The type under which a file is stored: a whiteout of the tree is an empty regular file.
+    /// The type under which a file is stored: a whiteout of the tree is an empty regular file in V1, itself in V2.
     fn stored_type(&self, inode: InodeId) -> FileType {
-        if self.tree.is_whiteout(inode) { FileType::Regular } else { self.tree.file_type(inode) }
+        match self.version {
+            Version::V1 if self.tree.is_whiteout(inode) => FileType::Regular,
+            _ => self.tree.file_type(inode),
+        }
     }
 
     /// The type of a node.
@@ -151,10 +182,10 @@ impl<'a> Order<'a> {
         }
     }
 
-    /// The algorithm of the object that a file's content is. An empty file needs none (as in C).
+    /// The algorithm of the object that a file's content is.
     pub(super) fn object(&self, inode: InodeId) -> Option<Algorithm> {
         let (algorithm, _) = self.tree.digest(inode)?;
-        (self.tree.size(inode) > 0).then_some(algorithm)
+        needs_object(self.version, self.tree.size(inode)).then_some(algorithm)
     }
 
     /// All nodes in order, each directory with its number among the directories.
@@ -195,13 +226,18 @@ impl<'a> Order<'a> {
             entries.push((dot, Child::Dot(node)));
         }
         entries.extend(files.map(|(name, inode)| (name, Child::File(inode))));
-        if directory.inode == self.tree.root() {
+        if self.version == Version::V1 && directory.inode == self.tree.root() {
             let is_missing = |name: &[u8; 2]| self.tree.lookup(directory.inode, name).is_none();
             let stubs = (0..=u8::MAX).zip(&STUB_NAMES).filter(|(_, name)| is_missing(name));
             entries.extend(stubs.map(|(stub, name)| (&name[..], Child::Stub(stub))));
             entries.sort_unstable_by_key(|(name, _)| *name);
         }
     }
+}
+
+/// Whether an external file of so many bytes has an object in the image. An empty file needs none (V1, as in C).
+pub(super) const fn needs_object(version: Version, size: u64) -> bool {
+    size > 0 || matches!(version, Version::V2)
 }
 
 /// For each inode, how many names it has and which directory has the first that a depth-first walk meets.

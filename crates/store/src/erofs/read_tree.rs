@@ -8,7 +8,7 @@ use std::{borrow::Cow, collections::VecDeque};
 use super::{
     dirents,
     error::ImageError,
-    format::SLOT,
+    format::{SLOT, TAIL_MAX_V2},
     image::{Budget, Format, Image},
     inode::{DataLayout, Inode},
     objects::ObjectXattrs,
@@ -36,10 +36,10 @@ impl Image<'_> {
     /// The tree of the image: writing it gives the image again.
     ///
     /// # Errors
-    /// [`ImageError::Unsupported`] for formats but V1, [`ImageError::Corrupt`], and [`ImageError::Tree`] for names
+    /// [`ImageError::Unsupported`] for the format V0, [`ImageError::Corrupt`], and [`ImageError::Tree`] for names
     /// that are none, names twice, or a directory with two names.
     pub fn to_tree(&self) -> Result<Tree, ImageError> {
-        if self.format() != Format::V1 {
+        if self.format() == Format::V0 {
             return Err(ImageError::Unsupported(format!("a tree of format {:?}", self.format())));
         }
         TreeReader::new(self)?.read()
@@ -105,6 +105,11 @@ impl<'a> TreeReader<'a> {
         Ok(self.tree)
     }
 
+    /// Whether whiteouts are stored as marked files, in marked directories, and the root has some of the writer's own.
+    fn marks_whiteouts(&self) -> bool {
+        self.image.format() != Format::V2
+    }
+
     /// Takes the marks off the directory of a whiteout.
     fn unmark(&mut self, directory: InodeId) -> Result<(), ImageError> {
         let stored = self.tree.xattrs(directory).map(|(name, value)| (name.to_vec(), value.to_vec()));
@@ -125,7 +130,7 @@ impl<'a> TreeReader<'a> {
         }
         let stored = Inode::read(self.image, nid)?;
         self.budget.spend(stored.len(), stored.start)?;
-        if directory.depth == 0 && is_stub(name, &stored) {
+        if self.marks_whiteouts() && directory.depth == 0 && is_stub(name, &stored) {
             return Ok(false);
         }
         let inode = self.add(&stored)?;
@@ -142,7 +147,7 @@ impl<'a> TreeReader<'a> {
             }
             self.queue.push_back(Directory { stored, inode, depth });
         }
-        Ok(self.tree.is_whiteout(inode))
+        Ok(self.marks_whiteouts() && self.tree.is_whiteout(inode))
     }
 
     fn add(&mut self, stored: &Inode<'a>) -> Result<InodeId, ImageError> {
@@ -152,9 +157,12 @@ impl<'a> TreeReader<'a> {
             FileType::Symlink => self.content(stored)?,
             _ => Cow::default(),
         };
+        let marks_whiteouts = self.marks_whiteouts();
         let mut pairs = self.own.pairs();
         let content = match (stored.file_type, object) {
-            (FileType::Regular, None) if stored.size == 0 && remove(&mut pairs, &WHITEOUT_MARKS) => {
+            (FileType::Regular, None)
+                if marks_whiteouts && stored.size == 0 && remove(&mut pairs, &WHITEOUT_MARKS) =>
+            {
                 Content::CharDevice(0)
             }
             (FileType::Regular, None) => Content::Inline(&content),
@@ -182,6 +190,9 @@ impl<'a> TreeReader<'a> {
         if stored.layout == DataLayout::Chunked {
             return Err(ImageError::Unsupported("a file without content".to_owned()));
         }
+        if self.image.format() == Format::V2 && stored.size > TAIL_MAX_V2 {
+            return Err(ImageError::Corrupt { what: "a content is too large for V2", at: stored.start });
+        }
         self.budget.spend(stored.size, stored.start)?;
         Ok(match stored.content(self.image)? {
             (blocks, []) => blocks.into(),
@@ -205,7 +216,8 @@ impl<'a> TreeReader<'a> {
                 return Ok(());
             }
             let is_of_object = stored.file_type == FileType::Regular && object.take(name, xattr.value);
-            let is_of_root = name == b"opaque" && stored.start == image.root_nid * SLOT;
+            let is_of_root =
+                image.format() != Format::V2 && name == b"opaque" && stored.start == image.root_nid * SLOT;
             if is_of_object || is_of_root {
                 return Ok(());
             }

@@ -9,8 +9,9 @@
 use super::{
     attributes::{Attributes, Set},
     format::{XATTR_ENTRY_LEN, XATTR_HEADER_LEN, XATTR_WORD},
-    order::{NONE, Node, Order},
-    xattr_name::{METACOPY, REDIRECT},
+    order::{NONE, Node, Order, needs_object},
+    version::Version,
+    xattr_name::{METACOPY, REDIRECT, XattrName},
 };
 use crate::{
     Algorithm,
@@ -50,39 +51,45 @@ pub(super) struct Sharing<'a> {
 impl<'a> Sharing<'a> {
     /// Decides for all nodes, and sets their `set` and `object`.
     pub(super) fn new(order: &mut Order<'a>) -> Result<Self, TreeError> {
-        let objects = repeated_objects(order.tree, &mut order.nodes);
+        let objects = repeated_objects(order);
         let attributes = Attributes::collect(order);
         let mut sharing = Self { attributes, objects, table: Vec::new(), table_len: 0 };
-        sharing.order_table(order.tree);
+        sharing.order_table(order.tree, order.version);
         sharing.give_places(order.tree)?;
         sharing.attributes.measure();
         Ok(sharing)
     }
 
-    /// Descending by full name, then by the value's length, then by its bytes (C: `xattrs_ht_sort`).
-    fn order_table(&mut self, tree: &Tree) {
-        let attributes = self.attributes.shared();
+    /// V1: descending by full name, then by the value's length, then by its bytes (C: `xattrs_ht_sort`). V2: ascending
+    /// by the prefix' index, the rest of the name, and the value.
+    fn order_table(&mut self, tree: &Tree, version: Version) {
+        let attributes = self.attributes.shared(version);
         let mut objects: Vec<u32> = (0..).zip(&self.objects).map(|(index, _)| index).collect();
         // Paths sort as the digests in them do.
         objects.sort_unstable_by_key(|index| {
             let digest = self.objects.get(*index as usize).and_then(|object| tree.digest(object.inode));
-            std::cmp::Reverse(digest.map(|(_, digest)| (digest.len(), digest)))
+            digest.map(|(_, digest)| (digest.len(), digest))
         });
-        let is_after = |name| {
-            let attribute = |index: &u32| self.attributes.all.get(*index as usize);
-            attributes
-                .partition_point(|index| attribute(index).is_some_and(|attribute| attribute.name > name))
+        let before = |name: XattrName<'_>| {
+            let is_before = |index: &u32| {
+                let attribute = self.attributes.all.get(*index as usize);
+                attribute.is_some_and(|attribute| attribute.name.cmp_in_table(&name, version).is_lt())
+            };
+            attributes.partition_point(is_before)
         };
-        let (redirect, metacopy) = (is_after(REDIRECT), is_after(METACOPY));
+        let (metacopy, redirect) = (before(METACOPY), before(REDIRECT));
         let part = |range: std::ops::Range<usize>| {
             attributes.get(range).unwrap_or_default().iter().map(|i| SharedEntry::Attribute(*i))
         };
-        self.table = part(0..redirect)
-            .chain(objects.iter().map(|index| SharedEntry::Redirect(*index)))
-            .chain(part(redirect..metacopy))
+        self.table = part(0..metacopy)
             .chain(objects.iter().map(|index| SharedEntry::Metacopy(*index)))
-            .chain(part(metacopy..attributes.len()))
+            .chain(part(metacopy..redirect))
+            .chain(objects.iter().map(|index| SharedEntry::Redirect(*index)))
+            .chain(part(redirect..attributes.len()))
             .collect();
+        if version == Version::V1 {
+            self.table.reverse();
+        }
     }
 
     fn give_places(&mut self, tree: &Tree) -> Result<(), TreeError> {
@@ -129,13 +136,15 @@ pub(super) fn xattrs_len(node: &Node, set: &Set, object: Option<Algorithm>) -> u
 }
 
 /// The objects that more than one node has; sets `object` of those nodes.
-fn repeated_objects(tree: &Tree, nodes: &mut [Node]) -> Vec<SharedObject> {
+fn repeated_objects(order: &mut Order<'_>) -> Vec<SharedObject> {
+    let Order { tree, version, ref mut nodes, .. } = *order;
     let mut objects = Vec::new();
     let mut seen = IdTable::default();
     for number in 0..nodes.len() {
-        let Some((inode, digest)) = external(tree, nodes, number) else { continue };
-        let same =
-            |other: u32| external(tree, nodes, other as usize).is_some_and(|(_, other)| other == digest);
+        let Some((inode, digest)) = external(tree, version, nodes, number) else { continue };
+        let same = |other: u32| {
+            external(tree, version, nodes, other as usize).is_some_and(|(_, other)| other == digest)
+        };
         // Nodes are counted in 32 bits.
         let id = u32::try_from(number).unwrap_or(NONE);
         let Some(first) = seen.find_or_insert(seen.hash(digest), id, same) else { continue };
@@ -154,10 +163,15 @@ fn repeated_objects(tree: &Tree, nodes: &mut [Node]) -> Vec<SharedObject> {
 }
 
 /// The file and its digest, if a node is a file whose content is an object.
-fn external<'a>(tree: &'a Tree, nodes: &[Node], number: usize) -> Option<(InodeId, &'a [u8])> {
+fn external<'a>(
+    tree: &'a Tree,
+    version: Version,
+    nodes: &[Node],
+    number: usize,
+) -> Option<(InodeId, &'a [u8])> {
     let inode = nodes.get(number)?.inode?;
     let (_, digest) = tree.digest(inode)?;
-    (tree.size(inode) > 0).then_some((inode, digest))
+    needs_object(version, tree.size(inode)).then_some((inode, digest))
 }
 
 /// The bytes of an object's `trusted.overlay.metacopy`: four bytes and the digest.

@@ -7,9 +7,10 @@ use std::{cmp::Ordering, iter};
 
 use twox_hash::XxHash32;
 
-use super::format::XATTR_FILTER_SEED;
+use super::{format::XATTR_FILTER_SEED, version::Version};
 
-/// The prefixes by index (`EROFS_XATTR_INDEX_*`). Index 5, `lustre.`, is never written: C `mkcomposefs` has no such.
+/// The prefixes by index (`EROFS_XATTR_INDEX_*`). Index 5, `lustre.`, is not written in V1: C `mkcomposefs`
+/// has no such.
 pub(super) const PREFIXES: [&[u8]; 7] = [
     b"",
     b"user.",
@@ -46,16 +47,17 @@ const fn overlay(rest: &[u8]) -> XattrName<'_> {
 
 impl<'a> XattrName<'a> {
     /// The stored form of a file's own attribute: one that overlayfs would take for its own is escaped.
-    pub(super) fn escaped(full: &'a [u8]) -> Self {
-        full.strip_prefix(OVERLAY).map_or_else(|| Self::stored(full), Self::deeper)
+    pub(super) fn escaped(full: &'a [u8], version: Version) -> Self {
+        full.strip_prefix(OVERLAY).map_or_else(|| Self::stored(full, version), Self::deeper)
     }
 
     /// An attribute that is meant for overlayfs, under the name given.
-    pub(super) fn stored(full: &'a [u8]) -> Self {
+    pub(super) fn stored(full: &'a [u8], version: Version) -> Self {
         if let Some(rest) = full.strip_prefix(OVERLAY).and_then(|rest| rest.strip_prefix(b"overlay.")) {
             return Self::deeper(rest);
         }
-        let mut stored = (1_u8..).zip(PREFIXES.iter().skip(1)).filter(|(index, _)| *index != LUSTRE);
+        let is_written = |index: u8| index != LUSTRE || version == Version::V2;
+        let mut stored = (1_u8..).zip(PREFIXES.iter().skip(1)).filter(|(index, _)| is_written(*index));
         let found = stored.find_map(|(index, prefix)| Some((index, full.strip_prefix(*prefix)?)));
         let (index, rest) = found.unwrap_or((0, full));
         Self { index, stem: b"", rest }
@@ -85,6 +87,18 @@ impl<'a> XattrName<'a> {
     pub(super) fn filter_bit(&self) -> u32 {
         let suffix = self.suffix().concat();
         1 << (XxHash32::oneshot(XATTR_FILTER_SEED.wrapping_add(self.index.into()), &suffix) % 32)
+    }
+
+    /// The order of the shared table, ascending. V1 compares full names, V2 what is stored of them: the prefix' index,
+    /// then the rest.
+    pub(super) fn cmp_in_table(&self, other: &Self, version: Version) -> Ordering {
+        match version {
+            Version::V1 => self.cmp(other),
+            Version::V2 => self
+                .index
+                .cmp(&other.index)
+                .then_with(|| self.suffix().into_iter().flatten().cmp(other.suffix().into_iter().flatten())),
+        }
     }
 
     fn full(&self) -> impl Iterator<Item = &'a u8> {

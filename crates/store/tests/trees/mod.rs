@@ -41,6 +41,9 @@ pub const ALL: Limits = Limits {
 pub const DUMPABLE: Limits =
     Limits { inline_max: 512, target_max: 1024, has_negative_mtimes: false, xattrs_max: 5, ..ALL };
 
+/// What fits into an image of format V2 wherever it comes: contents and targets of a block, all but 32 bytes.
+pub const IN_V2: Limits = Limits { inline_max: 2049, target_max: 4052, ..ALL };
+
 #[derive(Clone, Debug)]
 enum Kind {
     Directory,

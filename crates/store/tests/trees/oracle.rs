@@ -17,12 +17,21 @@ use composefs::{
 };
 use sealstone_store::{
     Algorithm,
+    erofs::Version,
     tree::{Content, InodeId, Tree},
 };
 
 /// The V1 image that the crate writes of a tree.
 pub fn image(algorithm: Algorithm, tree: &Tree) -> Vec<u8> {
     image_of(algorithm, tree, FormatVersion::V1)
+}
+
+/// The crate's name of one of our versions.
+pub fn version(version: Version) -> FormatVersion {
+    match version {
+        Version::V1 => FormatVersion::V1,
+        Version::V2 => FormatVersion::V2,
+    }
 }
 
 /// The image in another of the crate's format versions.
