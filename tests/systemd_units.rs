@@ -42,9 +42,11 @@ fn systemd_finds_no_fault_in_the_units() {
     let sandbox = Sandbox::new();
     let mut verify = Command::new("systemd-analyze");
     verify.args(["verify", "--man=no"]).env("HOME", sandbox.path("."));
+    // In an initramfs, systemd makes it from root=.
+    std::fs::write(sandbox.path("sysroot.mount"), "[Mount]\nWhat=/dev/root\nWhere=/sysroot\n").unwrap();
     for path in units() {
-        // The command, where this build has it.
-        let text = std::fs::read_to_string(&path).unwrap();
+        // The command, where this build has it; the initramfs program is built for itself.
+        let text = std::fs::read_to_string(&path).unwrap().replace("/usr/bin/store-setup-root", "/bin/true");
         let text = text.replace("/usr/bin/store", env!("CARGO_BIN_EXE_store"));
         let copy = sandbox.path(path.file_name().unwrap().to_str().unwrap());
         std::fs::write(&copy, text).unwrap();
@@ -82,6 +84,18 @@ fn finalising_comes_after_every_service_and_before_the_file_systems_go() {
     }
     assert_eq!(values(&finalize, "RemainAfterExit"), ["yes"]);
     assert!(finalize.contains("ExecStop=") && !finalize.contains("ExecStart="));
+}
+
+#[test]
+fn the_initramfs_program_runs_for_both_arguments_and_stops_a_boot_that_it_cannot_serve() {
+    let setup = unit("store-setup-root.service");
+    // One of these two has to be there, and ostree's must not.
+    assert_eq!(values(&setup, "ConditionKernelCommandLine"), ["|composefs", "|composefs.digest", "!ostree"]);
+    assert_eq!(values(&setup, "ConditionPathExists"), ["/etc/initrd-release"]);
+    assert_eq!(values(&setup, "Requires"), ["sysroot.mount"]);
+    assert_eq!(values(&setup, "After"), ["sysroot.mount"]);
+    assert!(values(&setup, "Before").contains(&"initrd-root-fs.target".to_owned()));
+    assert_eq!(values(&setup, "OnFailure"), ["emergency.target"]);
 }
 
 #[test]

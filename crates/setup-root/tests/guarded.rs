@@ -18,7 +18,7 @@ use sealstone_store::{Algorithm, verity};
 
 /// Boots, and says how much of the object can be read.
 const LOOK: &str = "boot\ncat $S/usr/name; echo\nwc -c 2>&1 < $S/usr/object || true\n\
-    cat $S/usr/object >/dev/null 2>/tmp/said || cat /tmp/said\n\
+    cat $S/usr/object >/dev/null 2>/run/said || cat /run/said\n\
     grep -F \" $S \" /proc/self/mountinfo | grep -o verity=require\n";
 
 /// Puts other bytes in the place of a file, with fs-verity of their own or without.
@@ -56,7 +56,7 @@ fn a_changed_byte_of_an_object_is_an_error_and_never_other_bytes() {
         let image = machine.deployment("one");
         replace(&machine, &machine.shared_object(), seal);
         let seen = machine.run(&format!("composefs={image}"), LOOK).succeeds();
-        assert!(seen.contains("I/O error") && !seen.contains(&large().len().to_string()), "{seen}");
+        assert!(seen.contains("Input/output error") && !seen.contains(&large().len().to_string()), "{seen}");
     }
 }
 

@@ -63,22 +63,34 @@ impl Machine {
     }
 
     pub fn image_with(&self, name: &str, folders: &[&str], files: &[(&str, &str)]) -> ObjectId {
+        let files: Vec<_> = files.iter().map(|(path, text)| (*path, text.as_bytes())).collect();
+        self.image_of(name, folders, &files)
+    }
+
+    /// The same with files of any size, which can be run.
+    pub fn image_of(&self, name: &str, folders: &[&str], files: &[(&str, &[u8])]) -> ObjectId {
         let transaction = self.repository.transaction().unwrap();
         let metadata = Metadata { mode: 0o755, uid: 0, gid: 0, mtime: Timestamp { sec: 9, nsec: 0 } };
         let mut tree = Tree::new(metadata);
-        let object = transaction.put(large().as_bytes()).unwrap().id;
-        let external = Content::External { object, size: large().len() as u64 };
-        add(&mut tree, metadata, "usr/object", external);
-        add(&mut tree, metadata, "usr/name", Content::Inline(name.as_bytes()));
+        let add_file = |tree: &mut Tree, path: &str, bytes: &[u8]| {
+            // As images have it: what is small is in the image itself.
+            if bytes.len() <= 64 {
+                return add(tree, metadata, path, Content::Inline(bytes));
+            }
+            let object = transaction.put(bytes).unwrap().id;
+            add(tree, metadata, path, Content::External { object, size: bytes.len() as u64 });
+        };
+        add_file(&mut tree, "usr/object", large().as_bytes());
+        add_file(&mut tree, "usr/name", name.as_bytes());
         for folder in folders {
             let inode = folder_of(&mut tree, metadata, folder);
             if *folder == "etc" {
                 tree.set_metadata(inode, Metadata { mode: 0o751, uid: 7, gid: 8, ..metadata });
-                add(&mut tree, metadata, "etc/of-image", Content::Inline(b"of the image"));
+                add_file(&mut tree, "etc/of-image", b"of the image");
             }
         }
-        for (path, text) in files {
-            add(&mut tree, metadata, path, Content::Inline(text.as_bytes()));
+        for (path, bytes) in files {
+            add_file(&mut tree, path, bytes);
         }
         let image = transaction.put(&erofs::write(&tree).unwrap()).unwrap().id;
         transaction.name_image(image);
