@@ -99,9 +99,19 @@ fn the_initramfs_program_runs_for_both_arguments_and_stops_a_boot_that_it_cannot
 }
 
 #[test]
+fn blessing_waits_for_every_check_of_the_boot_and_comes_before_the_rename_of_systemd() {
+    let bless = unit("store-bless.service");
+    assert_eq!(values(&bless, "Requires"), ["boot-complete.target"]);
+    assert!(values(&bless, "After").contains(&"boot-complete.target".to_owned()));
+    assert_eq!(values(&bless, "Before"), ["systemd-bless-boot.service"]);
+    // What an image has to show for its updates to be counted (docs/boot-targets.md).
+    assert_eq!(values(&bless, "WantedBy"), ["multi-user.target"]);
+}
+
+#[test]
 fn the_verbs_that_units_call_exist_and_take_their_options() {
     let sandbox = Sandbox::new();
-    for name in ["store-update.service", "store-finalize.service"] {
+    for name in ["store-update.service", "store-finalize.service", "store-bless.service"] {
         let text = unit(name);
         let call = text.split("/usr/bin/store ").nth(1).expect("a call").split('\'').next().unwrap();
         let verb = call.split_whitespace().next().unwrap();

@@ -46,7 +46,7 @@ pub fn entry_changes(
     for (name, entry) in wanted {
         let Some(holder) = disk.get(name).filter(|holder| *holder != entry).cloned() else { continue };
         if !is_held_elsewhere(&disk, name, &holder, wanted) {
-            let bridge = bridge_name(&holder, &disk)?;
+            let bridge = bridge_name(name, &holder, &disk)?;
             step(&mut disk, EntryChange::Write(bridge, holder));
         }
         step(&mut disk, EntryChange::Remove(name.clone()));
@@ -76,14 +76,20 @@ fn is_held_elsewhere(
     !holder.is_bootable() || disk.iter().any(serves)
 }
 
-/// A free name for an entry that only tides over.
-fn bridge_name(holder: &BlsEntry, disk: &BTreeMap<EntryName, BlsEntry>) -> Result<EntryName, BootError> {
+/// A free name for an entry that only tides over. It is counted as the entry's own is.
+fn bridge_name(
+    name: &EntryName,
+    holder: &BlsEntry,
+    disk: &BTreeMap<EntryName, BlsEntry>,
+) -> Result<EntryName, BootError> {
+    let tries = name.tries();
     let id = holder.sealstone_id().unwrap_or("foreign");
     // An id of SHA-512 leaves room; a longer one is cut, and the number keeps names apart.
     let id: String = id.chars().take(160).collect();
     let mut number = 0_u32;
     loop {
-        let name = EntryName::parse(&format!("bridge_{id}_{number}.conf"))?;
+        let plain = EntryName::parse(&format!("bridge_{id}_{number}.conf"))?;
+        let name = tries.map_or_else(|| Ok(plain.clone()), |tries| plain.counted(tries))?;
         if !disk.contains_key(&name) {
             return Ok(name);
         }

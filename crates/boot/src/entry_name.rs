@@ -1,10 +1,13 @@
 //! File names and sort keys of boot entries, by bootc's scheme.
 //!
-//! What lives here: how the newest two deployments and the older ones are named, and how a name is read. What does not:
-//! the order of versions ([`compare_versions`](crate::compare_versions)).
+//! What lives here: how the newest two deployments and the older ones are named, and the order of the menu. What does not:
+//! the order of versions ([`compare_versions`](crate::compare_versions)), counters in names (`counting.rs`).
 //! Source: bootc names an entry `bootc_<ID with - as _>-<version>-<1|0>.conf`, since GRUB reads a file name as name,
 //! version and release and sorts descending, ignoring the sort key; systemd-boot sorts `sort-key` ascending.
 //! Invariant: in both orders the primary comes first, then the secondary, then what is older, newest first.
+
+#[cfg(test)]
+mod grub_tests;
 
 use std::{fmt, path::Path};
 
@@ -52,12 +55,15 @@ impl EntryName {
         let id = os.id.replace('-', "_");
         // GRUB splits at the last two dashes: one inside the version would shift its parts.
         let version = version.replace('-', "_");
-        match rank {
+        let name = |version: &str| match rank {
             Rank::Primary => Self::parse(&format!("bootc_{id}-{version}-1.conf")),
             Rank::Secondary => Self::parse(&format!("bootc_{id}-{version}-0.conf")),
             // `archived` is before `bootc`, so behind it in GRUB's descending order.
             Rank::Archived(serial) => Self::parse(&format!("archived_{id}-{version}-{serial}.conf")),
-        }
+        };
+        let plain = name(&version)?;
+        // A version such as `1+12` would make a counter, which the boot loader counts down.
+        if plain.tries().is_some() { name(&version.replace('+', "_")) } else { Ok(plain) }
     }
 
     /// Takes the name of a file in `loader/entries`.
@@ -88,29 +94,12 @@ impl EntryName {
         &self.0
     }
 
-    /// What a boot loader has counted in this name: `NAME+LEFT[-DONE].conf`.
-    #[must_use]
-    pub fn tries(&self) -> Option<Tries> {
-        let (_, counter) = self.0.strip_suffix(".conf")?.rsplit_once('+')?;
-        let (left, done) = counter.split_once('-').unwrap_or((counter, "0"));
-        Some(Tries { left: left.parse().ok()?, done: done.parse().ok()? })
-    }
-
     /// Whether bootc made this name, or we did in its scheme: not foreign, even without our key.
     #[must_use]
     pub fn is_of_bootc(&self) -> bool {
         let stem = self.0.strip_suffix(".conf").and_then(|stem| stem.strip_prefix("bootc_"));
         stem.is_some_and(|stem| stem.ends_with("-1") || stem.ends_with("-0"))
     }
-}
-
-/// The counter of Automatic Boot Assessment in an entry's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tries {
-    /// How often the boot loader still tries it.
-    pub left: u32,
-    /// How often it has tried.
-    pub done: u32,
 }
 
 /// Whether a boot loader takes a file of this name for an entry. FAT has no case.
@@ -144,11 +133,15 @@ impl Ord for EntryName {
     }
 }
 
-/// The order in which systemd-boot lists entries, first what it boots by default (UAPI.1 "Sorting"): entries with a
-/// sort key first, by it ascending, then machine id ascending, then version descending, then file name descending.
+/// The order in which systemd-boot lists entries, first what it boots by default (UAPI.1 "Sorting"): entries that have no
+/// tries left come last; entries with a sort key first, by it ascending, then machine id ascending, then version
+/// descending, then file name without its counter descending, then what has more tries left.
 #[must_use]
 pub fn menu_order(a: (&EntryName, &BlsEntry), b: (&EntryName, &BlsEntry)) -> std::cmp::Ordering {
     let version = |entry: &BlsEntry| entry.version().unwrap_or_default().to_owned();
+    // What was tried as often as it may be comes last, whatever else it says.
+    let is_spent = |name: &EntryName| name.tries().is_some_and(|tries| tries.left == 0);
+    let by_tries = is_spent(a.0).cmp(&is_spent(b.0));
     let by_key = match (a.1.sort_key(), b.1.sort_key()) {
         (Some(x), Some(y)) => {
             let machine = |entry: &BlsEntry| entry.get("machine-id").unwrap_or_default().to_owned();
@@ -157,7 +150,14 @@ pub fn menu_order(a: (&EntryName, &BlsEntry), b: (&EntryName, &BlsEntry)) -> std
         }
         (x, y) => y.is_some().cmp(&x.is_some()),
     };
-    by_key.then_with(|| compare_versions(b.0.as_str(), a.0.as_str()))
+    // The counter is no part of an entry's id.
+    let id = |name: &EntryName| name.plain().unwrap_or_else(|_| name.clone());
+    let by_id = || compare_versions(id(b.0).as_str(), id(a.0).as_str());
+    let by_counter = || match (a.0.tries(), b.0.tries()) {
+        (Some(x), Some(y)) => y.left.cmp(&x.left).then(x.done.cmp(&y.done)),
+        _ => std::cmp::Ordering::Equal,
+    };
+    by_tries.then(by_key).then_with(by_id).then_with(by_counter)
 }
 
 #[cfg(test)]
@@ -221,5 +221,13 @@ mod tests {
         for pair in list.windows(2) {
             assert!(menu_order((&pair[0].0, &pair[0].1), (&pair[1].0, &pair[1].1)).is_lt());
         }
+        // Whatever has no tries left comes behind all of them, and of one entry what has more left comes first.
+        let spent = (name("a+0-3.conf"), list[0].1.clone());
+        for other in &list {
+            assert!(menu_order((&other.0, &other.1), (&spent.0, &spent.1)).is_lt());
+        }
+        let counted = (name("a+2-1.conf"), list[0].1.clone());
+        let more = (name("a+3-0.conf"), list[0].1.clone());
+        assert!(menu_order((&more.0, &more.1), (&counted.0, &counted.1)).is_lt());
     }
 }

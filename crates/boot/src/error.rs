@@ -70,6 +70,13 @@ pub enum BootError {
 }
 
 impl BootError {
+    /// Whether the boot partition's medium failed, so that another one may still work.
+    #[must_use]
+    pub fn is_of_the_medium(&self) -> bool {
+        use sealstone_store::Error;
+        matches!(self, Self::Store(Error::Io { .. } | Error::ReadOnly { .. }) | Self::Corrupt { .. })
+    }
+
     /// A text that breaks a rule; long texts are cut.
     pub(crate) fn invalid(what: &'static str, text: &str, reason: impl Into<String>) -> Self {
         Self::Invalid { what, text: text.chars().take(200).collect(), reason: reason.into() }

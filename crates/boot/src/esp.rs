@@ -6,11 +6,17 @@
 //! read back; an entry fits one cluster; no name is longer or stranger than FAT takes.
 
 mod bootc_files;
+mod loader;
+#[cfg(test)]
+mod loader_power_tests;
 #[cfg(test)]
 mod power_tests;
+mod role;
 #[cfg(test)]
 mod tests;
 mod write;
+
+pub use role::BootRole;
 
 use sealstone_store::{
     Optional,
@@ -54,19 +60,46 @@ pub enum FoundEntry {
 #[derive(Clone, Debug)]
 pub struct Esp {
     root: Dir,
+    role: BootRole,
+    name: String,
 }
 
 impl Esp {
-    /// The boot partition mounted at (or built in) this directory.
+    /// The boot partition mounted at (or built in) this directory, which has everything.
     #[must_use]
-    pub const fn new(root: Dir) -> Self {
-        Self { root }
+    pub fn new(root: Dir) -> Self {
+        let name = root.label().display().to_string();
+        Self { root, role: BootRole::Esp, name }
     }
 
-    /// The name for messages: its path.
+    /// With another role.
+    #[must_use]
+    pub fn with_role(self, role: BootRole) -> Self {
+        Self { role, ..self }
+    }
+
+    /// With another name for messages, such as that of a device that is mounted nowhere.
+    #[must_use]
+    pub fn with_name(self, name: String) -> Self {
+        Self { name, ..self }
+    }
+
+    /// What it is for.
+    #[must_use]
+    pub const fn role(&self) -> BootRole {
+        self.role
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub const fn directory(&self) -> &Dir {
+        &self.root
+    }
+
+    /// The name for messages: its path, unless it has another.
     #[must_use]
     pub fn name(&self) -> String {
-        self.root.label().display().to_string()
+        self.name.clone()
     }
 
     /// The space there is; `block` is the cluster.

@@ -25,15 +25,20 @@
 mod blob;
 mod bls;
 mod boot_digest;
+mod boot_target;
 mod composefs_arg;
+mod counting;
+mod efi_variables;
 mod entry_changes;
 mod entry_name;
 mod error;
 mod esp;
+mod gpt_entries;
 mod karg;
 mod kargs;
 mod kernel;
 mod kernel_sizes;
+mod loader;
 mod os_release;
 mod root_conf;
 mod version;
@@ -41,15 +46,23 @@ mod version;
 pub use blob::Blob;
 pub use bls::{BlsEntry, ENTRY_MAX, SEALSTONE_ID_KEY};
 pub use boot_digest::BootDigest;
+pub use boot_target::{BootPartition, PartitionKind, boot_targets};
 pub use composefs_arg::ComposefsArg;
+pub use counting::Tries;
+pub use efi_variables::{
+    BOOT_ATTRIBUTES, BootEntryChange, BootOption, BootPartitionId, EfiVariables, Efivarfs, GLOBAL_VENDOR,
+    LOADER_VENDOR, LoaderVariables, MemoryVariables, Variable, VariableName, register_boot_entry,
+};
 pub use entry_changes::{EntryChange, entry_changes};
-pub use entry_name::{EntryName, Rank, Tries, menu_order};
+pub use entry_name::{EntryName, Rank, menu_order};
 pub use error::BootError;
-pub use esp::{Esp, FoundEntry};
+pub use esp::{BootRole, Esp, FoundEntry};
+pub use gpt_entries::{GptEntry, boot_entries};
 pub use karg::Karg;
 pub use kargs::{COMMAND_LINE_MAX, Kargs};
 pub use kernel::{Kernel, find_ukis};
 pub use kernel_sizes::KernelSizes;
+pub use loader::{FoundLoader, Loader, LoaderChanges, LoaderFile, LoaderKind, LoaderWish, image_file};
 pub use os_release::OsRelease;
 pub use root_conf::{MountKind, RootConf, RootKind};
 pub use version::compare_versions;

@@ -4,6 +4,9 @@
 
 use std::cmp::Ordering;
 
+#[cfg(test)]
+mod oracle_tests;
+
 /// Compares two versions by the UAPI rules: `~` sorts before the end, then the end, `-`, `^`, `.`, then letters, then
 /// digits as numbers.
 #[must_use]

@@ -184,6 +184,8 @@ impl Found<'_> {
             bound: Vec::new(),
             etc: crate::EtcPolicy::default(),
             overlays: Vec::new(),
+            tries: None,
+            boot_loader: None,
             unknown: serde_json::Map::new(),
         })
     }
@@ -240,7 +242,7 @@ impl Found<'_> {
         let of_bootc = files.map(|(linux, initrd)| BootcKernel::Files { linux, initrd });
         let mut kernel = DeployedKernel { version: kernel.version().to_owned(), sizes, of_bootc };
         // One that is not there, or only on one of several, is written where ours are.
-        if !is_on_all(&kernel, &target.esps)? {
+        if !is_on_all(&kernel, target.esps.iter().filter(|esp| esp.role().has_entries()))? {
             kernel.of_bootc = None;
         }
         Ok(kernel)
@@ -269,7 +271,10 @@ impl Found<'_> {
 }
 
 /// Whether a kernel's files are on each boot partition.
-pub(crate) fn is_on_all(kernel: &DeployedKernel, esps: &[Esp]) -> Result<bool, DeployError> {
+pub(crate) fn is_on_all<'a>(
+    kernel: &DeployedKernel,
+    esps: impl Iterator<Item = &'a Esp>,
+) -> Result<bool, DeployError> {
     for esp in esps {
         if !kernel.is_on(esp)? {
             return Ok(false);

@@ -13,9 +13,9 @@ mod bound;
 mod etc;
 mod state;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use sealstone_boot::{BlsEntry, BootError, EntryName, Esp, Kernel};
+use sealstone_boot::{BlsEntry, BootError, EntryName, Esp, Kernel, image_file};
 use sealstone_store::{Control, Durable, Error, tree::Tree};
 
 use crate::{
@@ -24,8 +24,17 @@ use crate::{
     target::World,
 };
 
+/// A boot partition that failed while others did not: what it should have got is missing there.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct FailedPartition {
+    /// The boot partition.
+    pub place: String,
+    /// What failed.
+    pub reason: String,
+}
+
 /// What was done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Applied {
     /// How many steps there were.
     pub steps: usize,
@@ -33,6 +42,8 @@ pub struct Applied {
     pub populated: Populated,
     /// The files of an image store that were written, and what of them needs root.
     pub image_store: Populated,
+    /// The boot partitions that failed on the way. Each other one has all that it should have.
+    pub failed: Vec<FailedPartition>,
 }
 
 /// Runs a plan.
@@ -51,8 +62,10 @@ pub fn apply(target: &Target, plan: &Plan, control: &Control) -> Result<Applied,
     }
     plan.etc.check()?;
     check_room(target, plan)?;
-    let mut run = Run { target, plan, control, world, kept: None, done: Applied::default() };
-    let result = plan.steps.iter().try_for_each(|step| run.step(step));
+    let failed = BTreeMap::new();
+    let mut run = Run { target, plan, control, world, kept: None, failed, done: Applied::default() };
+    let result = plan.steps.iter().try_for_each(|step| run.step_or_note(step));
+    run.note_failed();
     // What is not whole is only in the way; that it cannot be removed is no reason to fail.
     let _ = target.sysroot.remove_temporary();
     result.map(|()| run.done)
@@ -72,7 +85,7 @@ fn check_room(target: &Target, plan: &Plan) -> Result<(), DeployError> {
             BootError::NoSpace { place, needed: sysroot.inodes_needed, free: space.free_inodes }.into()
         );
     }
-    for (esp, room) in target.esps.iter().zip(esps) {
+    for (esp, room) in target.esps.iter().zip(esps).filter(|(_, room)| room.needed > 0) {
         // What goes first gives its room back.
         esp.check_space(room.needed.saturating_sub(room.freed))?;
     }
@@ -86,10 +99,43 @@ struct Run<'a> {
     /// What was there when the run began.
     world: World,
     kept: Option<Durable<Kept>>,
+    /// The boot partitions that failed, by their numbers, and why.
+    failed: BTreeMap<usize, String>,
     done: Applied,
 }
 
 impl<'a> Run<'a> {
+    /// A step. A boot partition that fails is left alone from there on, if another one has the entries: an update of a
+    /// degraded RAID 1 goes on.
+    fn step_or_note(&mut self, step: &Step) -> Result<(), DeployError> {
+        let Some(number) = step.boot_partition() else { return self.step(step) };
+        if self.failed.contains_key(&number) {
+            return Ok(());
+        }
+        match self.step(step) {
+            Err(DeployError::Boot(error)) if error.is_of_the_medium() && self.has_other(number) => {
+                self.failed.insert(number, error.to_string());
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    /// Whether another boot partition with entries works.
+    fn has_other(&self, failing: usize) -> bool {
+        (0..self.target.esps.len()).any(|number| {
+            let works = number != failing && !self.failed.contains_key(&number);
+            works && self.target.entry_partition(&self.world, number).is_some()
+        })
+    }
+
+    fn note_failed(&mut self) {
+        for (number, reason) in std::mem::take(&mut self.failed) {
+            let place = self.target.esps.get(number).map(Esp::name).unwrap_or_default();
+            self.done.failed.push(FailedPartition { place, reason });
+        }
+    }
+
     fn step(&mut self, step: &Step) -> Result<(), DeployError> {
         self.control.check().map_err(|_| Error::Cancelled)?;
         let Target { sysroot, repository, .. } = self.target;
@@ -108,6 +154,13 @@ impl<'a> Run<'a> {
                 let (vmlinuz, initramfs) = kernel.blobs(&tree, repository)?;
                 esp.write_kernel(digest, &vmlinuz, &initramfs)?;
             }
+            Step::WriteLoader { esp, path, image, source } => {
+                let esp = self.esp(*esp)?;
+                let tree = self.tree(image)?;
+                let blob = image_file(&tree, repository, source)?.ok_or(DeployError::Changed)?;
+                esp.put_loader_file(path, &blob)?;
+            }
+            Step::WriteLoaderText { esp, path, text } => self.esp(*esp)?.put_text(path, text)?,
             Step::WriteEntry { esp, name, text } => {
                 let entry: BlsEntry = text.parse()?;
                 self.kept(&entry.sealstone_id().unwrap_or_default().parse()?)?;

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sealstone_boot::{
-    BlsEntry, BootError, ComposefsArg, EntryName, Esp, Karg, Kargs, OsRelease, Rank, SEALSTONE_ID_KEY,
+    BlsEntry, BootError, ComposefsArg, EntryName, Esp, Karg, Kargs, OsRelease, Rank, SEALSTONE_ID_KEY, Tries,
 };
 
 use crate::{
@@ -21,6 +21,9 @@ pub(crate) const STATE_KARG: &str = "composefs.state";
 
 /// Entries by their names.
 pub(crate) type Entries = BTreeMap<EntryName, BlsEntry>;
+
+/// How far the boot loader has counted, by deployment.
+pub(crate) type Counters = BTreeMap<DeploymentId, Tries>;
 
 /// The deployments of the menu in its order: whole ones that can boot.
 pub(crate) fn menu(records: &[Record]) -> Vec<&Record> {
@@ -40,15 +43,25 @@ pub(crate) fn ranks(records: &[Record]) -> Vec<(&Record, Rank)> {
     menu(records).into_iter().enumerate().map(|(place, record)| (record, rank((place, record)))).collect()
 }
 
-/// The entries that there shall be of these records. Names that others have are left to them.
-pub(crate) fn entries(records: &[Record], taken: &BTreeSet<EntryName>) -> Result<Entries, DeployError> {
+/// The entries that there shall be of these records. Names that others have are left to them. One that is counted has the
+/// boot loader's count in its name, which is the boot loader's to change.
+pub(crate) fn entries(
+    records: &[Record],
+    taken: &BTreeSet<EntryName>,
+    counters: &Counters,
+) -> Result<Entries, DeployError> {
     let mut entries = Entries::new();
+    // Without a counter, since a boot loader takes names that differ in it alone for one entry.
+    let mut used: BTreeSet<EntryName> = taken.iter().map(EntryName::plain).collect::<Result<_, _>>()?;
     for (record, rank) in ranks(records) {
         let mut name = entry_name(record, rank, 0)?;
         let mut number = 0;
-        while taken.contains(&name) || entries.contains_key(&name) {
+        while !used.insert(name.clone()) {
             number += 1;
             name = entry_name(record, rank, number)?;
+        }
+        if let Some(tries) = record.tries {
+            name = name.counted(counters.get(&record.id).copied().unwrap_or(Tries::new(tries)))?;
         }
         entries.insert(name, entry(record, rank)?);
     }

@@ -72,7 +72,7 @@ mod trees;
 mod update;
 
 pub use adopt::Unadopted;
-pub use apply::{Applied, apply};
+pub use apply::{Applied, FailedPartition, apply};
 pub use bound::BoundImage;
 pub use bundle::{
     ImportedBundle, WrittenBundle, bundle_index, bundled_images, export_bundle, forget_bundled, import_bundle,
@@ -97,9 +97,10 @@ pub use overlay::{
     import_overlay,
 };
 pub use plan::{
-    DeployRequest, DeploymentsSection, EntriesSection, Fetch, Finalise, KargsSection, Plan, Predecessor,
-    Pruned, Room, Step, plan_deploy, plan_finalize, plan_kargs, plan_pin, plan_prune, plan_reconcile,
-    plan_relabel, plan_remove, plan_rollback, plan_sync_bound, plan_unlock,
+    DeployRequest, DeploymentsSection, EntriesSection, Fetch, Finalise, KargsSection, LoaderSection,
+    LoaderWrite, Plan, Predecessor, Pruned, Room, Step, plan_bless, plan_deploy, plan_finalize, plan_kargs,
+    plan_pin, plan_prune, plan_reconcile, plan_relabel, plan_remove, plan_rollback, plan_sync_bound,
+    plan_unlock,
 };
 pub use populate::Populated;
 pub use profile::Profile;

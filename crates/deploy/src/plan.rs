@@ -5,6 +5,9 @@
 //! doing ([`apply`](crate::apply())). Invariants: a plan names what it was made for (`world`), and is refused for anything
 //! else; each step may be run twice; after any step the old system boots (rules D9, D11).
 
+mod bless;
+#[cfg(test)]
+mod bless_tests;
 mod boot_steps;
 mod bound;
 #[cfg(test)]
@@ -13,6 +16,9 @@ mod deploy;
 mod draft;
 mod finalize;
 mod kargs;
+mod loader;
+#[cfg(test)]
+mod loader_tests;
 mod order;
 mod pin;
 mod planner;
@@ -28,6 +34,8 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
+pub use bless::plan_bless;
+pub(crate) use bless::{is_given_up, spent};
 pub(crate) use boot_steps::{taken, unclaimed};
 pub use bound::plan_sync_bound;
 pub use deploy::plan_deploy;
@@ -40,5 +48,7 @@ pub use relabel::{plan_relabel, plan_unlock};
 pub use remove::plan_remove;
 pub use request::{DeployRequest, Finalise, Predecessor};
 pub use rollback::plan_rollback;
-pub use sections::{DeploymentsSection, EntriesSection, Fetch, KargsSection, Pruned, Room};
+pub use sections::{
+    DeploymentsSection, EntriesSection, Fetch, KargsSection, LoaderSection, LoaderWrite, Pruned, Room,
+};
 pub use steps::{Plan, Step};

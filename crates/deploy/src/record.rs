@@ -10,7 +10,7 @@ use sealstone_boot::{BootError, Esp, Karg, KernelSizes};
 use sealstone_import::{ConfigDigest, ManifestDigest};
 use serde::{Deserialize, Serialize};
 
-use crate::{BoundImage, DeploymentId, EtcPolicy, ImageId, Overlay, Profile};
+use crate::{BoundImage, DeploymentId, EtcPolicy, ImageId, Overlay, Profile, kargs::Bootloader};
 
 /// The version of the records that this engine writes, and the highest that it reads.
 pub const RECORD_VERSION: u32 = 1;
@@ -62,6 +62,12 @@ pub struct Record {
     /// What was put over the image's `/etc` and `/var`, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overlays: Vec<Overlay>,
+    /// How often the boot loader tries it in the beginning; nothing once it has booted well, or where nothing is counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tries: Option<u32>,
+    /// The boot loader that was asked for on this machine, for updates to keep to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_loader: Option<Bootloader>,
     /// What this version does not know.
     #[serde(flatten)]
     pub unknown: serde_json::Map<String, serde_json::Value>,

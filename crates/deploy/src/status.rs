@@ -5,6 +5,7 @@
 //! Invariant: nothing on the target makes this fail but a disk that does: what is foreign or broken is reported.
 
 mod boot_loader;
+mod boot_partition;
 mod bootc_host;
 mod disk_use;
 mod health;
@@ -12,6 +13,7 @@ mod next_boot;
 mod staged_by_bootc;
 
 pub use boot_loader::BootLoader;
+pub use boot_partition::{EntryStatus, EspStatus};
 pub use bootc_host::BootcHost;
 pub use disk_use::{DiskUse, measure_disk};
 pub use health::Health;
@@ -19,15 +21,14 @@ pub use next_boot::{Fallback, NextBoot, NextBootHow};
 pub(crate) use next_boot::{fallback_of, next_boot};
 pub use staged_by_bootc::StagedByBootc;
 
-use sealstone_boot::{FoundEntry, Rank};
+use sealstone_boot::Rank;
 
 use crate::{
     BrokenRecord, DeployError, DeploymentId, Record, State, Target, Unadopted,
     bound::{BoundCondition, bound_condition},
     documents::documents,
-    entries::{entries, menu, ranks},
-    plan::{taken, unclaimed},
-    target::{ADOPTED_KEY, BootWorld, World},
+    entries::{menu, ranks},
+    target::World,
 };
 
 /// The version of the report in JSON.
@@ -95,28 +96,6 @@ pub enum Place {
     Other,
 }
 
-/// A boot partition.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct EspStatus {
-    /// Where it is.
-    pub place: String,
-    /// What is free, in bytes.
-    pub free: u64,
-    /// Our entries, by file name: with a reason where one is not what its record wants.
-    pub entries: Vec<EntryStatus>,
-    /// Other entries: file name, and the title or why it is none.
-    pub foreign: Vec<(String, String)>,
-}
-
-/// A boot entry of ours.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct EntryStatus {
-    /// The file's name.
-    pub name: String,
-    /// What is wrong with it: `missing`, `unwanted`, `differs`, `without-record`, `of-bootc`; nothing if all is well.
-    pub wrong: Option<&'static str>,
-}
-
 /// Reports what is on a target. `running` is the deployment that runs, which only the caller can know.
 ///
 /// # Errors
@@ -149,12 +128,7 @@ pub fn status(target: &Target, running: Option<&DeploymentId>) -> Result<Status,
         });
     }
     deployments.sort_by_key(|deployment| deployment.record.state != State::Deployed);
-    let mut esps = Vec::new();
-    for (esp, boot) in target.esps.iter().zip(&world.esps) {
-        let place = esp.name();
-        let free = esp.space()?.available;
-        esps.push(EspStatus { place, free, entries: entry_status(&world, boot), foreign: foreign(boot) });
-    }
+    let esps = boot_partition::all(target, &world)?;
     let known = |name: &String| {
         let refused = world.unadopted.iter().map(|unadopted| unadopted.id);
         world.records.iter().map(|record| record.id).chain(refused).any(|id| id.to_string() == *name)
@@ -180,44 +154,4 @@ fn origin_of(target: &Target, record: &Record) -> (Option<String>, Option<String
     let Ok(found) = documents(&target.repository, &record.image.manifest) else { return (None, None) };
     let architecture = found.config.platform.map(|platform| platform.architecture().to_owned());
     (architecture, found.config.created)
-}
-
-/// Our entries on a boot partition, against those that the records want.
-fn entry_status(world: &World, boot: &BootWorld) -> Vec<EntryStatus> {
-    // A record whose entry cannot even be named is told by its health.
-    let wanted = entries(&world.records, &taken(world, boot)).unwrap_or_default();
-    let unclaimed = unclaimed(world, boot);
-    let mut found: Vec<EntryStatus> = boot
-        .ours
-        .iter()
-        .map(|(name, entry)| {
-            let wrong = match wanted.get(name) {
-                _ if entry.get(ADOPTED_KEY).is_some() => Some("of-bootc"),
-                None if unclaimed.contains_key(name) => Some("without-record"),
-                None => Some("unwanted"),
-                Some(wanted) if wanted.to_string() != entry.to_string() => Some("differs"),
-                Some(_) => None,
-            };
-            EntryStatus { name: name.to_string(), wrong }
-        })
-        .collect();
-    let of_bootc = |id: Option<&str>| {
-        let bootcs = boot.ours.values().filter(|entry| entry.get(ADOPTED_KEY).is_some());
-        bootcs.into_iter().any(|entry| entry.sealstone_id() == id)
-    };
-    // What bootc's entry boots is bootable, until ours takes its place.
-    let missing = wanted
-        .iter()
-        .filter(|(name, entry)| !boot.ours.contains_key(*name) && !of_bootc(entry.sealstone_id()))
-        .map(|(name, _)| name);
-    found.extend(missing.map(|name| EntryStatus { name: name.to_string(), wrong: Some("missing") }));
-    found
-}
-
-fn foreign(boot: &BootWorld) -> Vec<(String, String)> {
-    let describe = |found: &FoundEntry| match found {
-        FoundEntry::Entry(name, entry) => (name.to_string(), entry.title().unwrap_or_default().to_owned()),
-        FoundEntry::Broken { file, reason, .. } => (file.clone(), reason.clone()),
-    };
-    boot.foreign.iter().map(describe).collect()
 }

@@ -4,12 +4,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sealstone_boot::{BlsEntry, BootDigest, EntryName, Esp, FoundEntry, SEALSTONE_ID_KEY};
+use sealstone_boot::{
+    BlsEntry, BootDigest, EntryName, Esp, FoundEntry, FoundLoader, SEALSTONE_ID_KEY, Tries,
+};
 use sealstone_store::{Algorithm, Optional, Repository, verity};
 
 use crate::{
     BrokenRecord, DeployError, DeploymentId, Keeping, Record, Sysroot,
     adopt::{Adoption, Unadopted, adopt, deployment_of},
+    entries::Counters,
     sysroot,
 };
 
@@ -26,7 +29,7 @@ pub struct Target {
     pub sysroot: Sysroot,
     /// The repository below it.
     pub repository: Repository,
-    /// Every boot partition: each gets the same.
+    /// Every boot partition: each with kernels and entries gets the same ([`sealstone_boot::BootRole`] says which does).
     pub esps: Vec<Esp>,
 }
 
@@ -65,6 +68,10 @@ pub(crate) enum Loss {
 /// What is on a boot partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct BootWorld {
+    /// Why it cannot be read; then nothing else is known of it, and nothing is written to it.
+    pub failed: Option<String>,
+    /// The programs in the places of boot loaders.
+    pub loaders: Vec<FoundLoader>,
     /// Entries with our key.
     pub ours: BTreeMap<EntryName, BlsEntry>,
     /// All others: name, title, or why it is none.
@@ -72,6 +79,22 @@ pub(crate) struct BootWorld {
     pub kernels: Vec<BootDigest>,
     /// Folders of kernels and unified kernel images that bootc put there; none while it has something staged.
     pub bootc_files: Vec<String>,
+}
+
+impl Target {
+    /// A boot partition that has kernels and entries and can be read.
+    pub(crate) fn entry_partition(&self, world: &World, number: usize) -> Option<&Esp> {
+        self.esps.get(number).filter(|esp| esp.role().has_entries() && world.is_usable(number))
+    }
+
+    /// The boot partitions that have kernels and entries and can be read.
+    pub(crate) fn entry_partitions<'a>(
+        &'a self,
+        world: &'a World,
+    ) -> impl Iterator<Item = (&'a Esp, &'a BootWorld)> {
+        let usable = |(esp, boot): &(&Esp, &BootWorld)| esp.role().has_entries() && boot.failed.is_none();
+        self.esps.iter().zip(&world.esps).filter(usable)
+    }
 }
 
 impl World {
@@ -98,7 +121,7 @@ impl World {
             );
         }
         let has_var = root.metadata(format!("{}/{}", sysroot::OS, sysroot::VAR)).optional()?.is_some();
-        let esps = target.esps.iter().map(BootWorld::read).collect::<Result<_, _>>()?;
+        let esps = boot_worlds(target)?;
         let grub = match root.open_dir(BOOT).optional()? {
             Some(boot) => Esp::new(boot).entries()?,
             None => Vec::new(),
@@ -106,7 +129,18 @@ impl World {
         let (adopted, unadopted, losses) = Default::default();
         let mut world = Self { records, adopted, unadopted, broken, losses, states, has_var, esps, grub };
         world.adopt(target)?;
+        world.note_blessed();
         Ok(world)
+    }
+
+    /// A deployment is not counted any more if somebody took the counter off its entry, as `systemd-bless-boot` does.
+    fn note_blessed(&mut self) {
+        let is_blessed = |record: &Record| self.esps.iter().any(|boot| boot.has_uncounted(&record.id));
+        for record in self.records.iter_mut().filter(|record| record.tries.is_some()) {
+            if is_blessed(record) {
+                record.tries = None;
+            }
+        }
     }
 
     /// Takes over what bootc made: its deployments get records, and the entries of those that have one are ours.
@@ -139,6 +173,8 @@ impl World {
                 "ours": entries.collect::<Vec<_>>(),
                 "foreign": foreign.collect::<Vec<_>>(),
                 "kernels": esp.kernels,
+                "loaders": esp.loaders,
+                "failed": esp.failed,
                 "bootc_files": esp.bootc_files,
             }));
         }
@@ -147,6 +183,47 @@ impl World {
 
     pub(crate) fn record(&self, id: &DeploymentId) -> Option<&Record> {
         self.records.iter().find(|record| record.id == *id)
+    }
+
+    /// Whether a boot partition can be read, and so perhaps written.
+    pub(crate) fn is_usable(&self, esp: usize) -> bool {
+        self.esps.get(esp).is_some_and(|boot| boot.failed.is_none())
+    }
+
+    /// How far the boot loader has counted each deployment on a boot partition; of those that have no entry there, on the
+    /// others.
+    pub(crate) fn counters(&self, boot: &BootWorld) -> Counters {
+        let mut counters = Counters::new();
+        for record in &self.records {
+            let elsewhere =
+                || self.esps.iter().filter_map(|boot| boot.counter(&record.id)).min_by_key(|t| t.left);
+            if let Some(tries) = boot.counter(&record.id).or_else(elsewhere) {
+                counters.insert(record.id, tries);
+            }
+        }
+        counters
+    }
+}
+
+/// What is on each boot partition. One of several that fails, as in a degraded RAID 1, is noted; without any other it is an
+/// error.
+fn boot_worlds(target: &Target) -> Result<Vec<BootWorld>, DeployError> {
+    let mut worlds = Vec::new();
+    let mut first = None;
+    for esp in &target.esps {
+        worlds.push(match BootWorld::read(esp) {
+            Err(DeployError::Boot(error)) if error.is_of_the_medium() => {
+                let failed = Some(error.to_string());
+                first = first.or(Some(error));
+                BootWorld { failed, ..BootWorld::default() }
+            }
+            read => read?,
+        });
+    }
+    let is_healthy = |(esp, boot): (&Esp, &BootWorld)| esp.role().has_entries() && boot.failed.is_none();
+    match first {
+        Some(error) if !target.esps.iter().zip(&worlds).any(is_healthy) => Err(error.into()),
+        _ => Ok(worlds),
     }
 }
 
@@ -174,7 +251,8 @@ fn image_fault(repository: &Repository, record: &Record) -> Option<String> {
 
 impl BootWorld {
     fn read(esp: &Esp) -> Result<Self, DeployError> {
-        let mut world = Self { kernels: esp.kernels()?, bootc_files: esp.bootc_files()?, ..Self::default() };
+        let (kernels, bootc_files, loaders) = (esp.kernels()?, esp.bootc_files()?, esp.loaders()?);
+        let mut world = Self { loaders, kernels, bootc_files, ..Self::default() };
         for found in esp.entries()? {
             match found {
                 FoundEntry::Entry(name, entry) if entry.sealstone_id().is_some() => {
@@ -205,9 +283,22 @@ impl BootWorld {
         Ok(())
     }
 
-    /// Our entries with the deployments that they boot.
-    pub(crate) fn deployments(&self) -> impl Iterator<Item = (&EntryName, DeploymentId)> {
-        self.ours.iter().filter_map(|(name, entry)| Some((name, entry.sealstone_id()?.parse().ok()?)))
+    /// How far the boot loader has counted a deployment here.
+    pub(crate) fn counter(&self, id: &DeploymentId) -> Option<Tries> {
+        let id = id.to_string();
+        let of_it = self.ours.iter().filter(|(_, entry)| entry.sealstone_id() == Some(&id));
+        of_it.filter_map(|(name, _)| name.tries()).min_by_key(|tries| tries.left)
+    }
+
+    /// Whether a deployment has entries here, and none that is counted.
+    pub(crate) fn has_uncounted(&self, id: &DeploymentId) -> bool {
+        let id = id.to_string();
+        let has_entry = self.ours.values().any(|entry| entry.sealstone_id() == Some(&id));
+        has_entry
+            && self
+                .ours
+                .iter()
+                .all(|(name, entry)| entry.sealstone_id() != Some(&id) || name.tries().is_none())
     }
 
     /// Whether an entry of ours boots this kernel.

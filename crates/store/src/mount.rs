@@ -8,6 +8,7 @@
 //! `composefs:<image id>`, by which bootc and we know it again.
 
 mod bind;
+mod block;
 mod kernel;
 mod mounted;
 mod place;
@@ -17,6 +18,7 @@ mod tests;
 mod writable;
 
 pub use bind::bind_read_only;
+pub use block::mount_privately;
 pub use place::{
     CopiedMount, attach_copy, detach, is_mounted, make_private, make_read_only, mount_tmpfs, move_mount,
 };

@@ -49,6 +49,7 @@ Use:
   unpin        Let retention take a deployment again
   prune        Remove older deployments
   finalize     Let what is staged boot next
+  bless        Say that what runs has booted well
   reconcile    Bring the boot menu back to what the deployments' records say
   bound        Look after the container images that a system binds
   mount        Mount an image, read-only and verified
@@ -170,6 +171,7 @@ pub enum Verb {
     Unpin(verbs::pin::Unpin),
     Prune(verbs::prune::Args),
     Finalize(verbs::finalize::Args),
+    Bless(verbs::bless::Args),
     Reconcile(verbs::reconcile::Args),
     Mount(verbs::mount::Args),
     Umount(verbs::umount::Args),

@@ -6,6 +6,8 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 mod args;
+mod boot_flags;
+mod boot_targets;
 mod bound;
 mod context;
 mod etc;
@@ -75,6 +77,7 @@ fn run(verb: &Verb, context: &Context) -> anyhow::Result<Exit> {
         Verb::Unpin(args) => verbs::pin::unpin(args, context),
         Verb::Prune(args) => verbs::prune::run(args, context),
         Verb::Finalize(args) => verbs::finalize::run(args, context),
+        Verb::Bless(args) => verbs::bless::run(args, context),
         Verb::Reconcile(args) => verbs::reconcile::run(args, context),
         Verb::Mount(args) => verbs::mount::run(args, context),
         Verb::Umount(args) => verbs::umount::run(args),

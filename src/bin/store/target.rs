@@ -1,5 +1,6 @@
 //! What `deploy`, `status` and the verbs between work on: a sysroot, the repository in it, and its boot partitions.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
@@ -8,6 +9,7 @@ use sealstone::deploy::{DeploymentId, REPOSITORY, StagedByBootc, Sysroot, Target
 use sealstone::store::Repository;
 use sealstone::store::disk::{Dir, RealDisk};
 
+use crate::boot_targets::{Found, Machine};
 use crate::context::Context;
 use crate::journal::Journal;
 
@@ -23,12 +25,15 @@ pub struct TargetArgs {
     /// The physical root of the system; its repository is composefs in it
     #[arg(long, global = true, value_name = "DIR", default_value = OF_THE_BOOTED_SYSTEM)]
     sysroot: PathBuf,
-    /// A mounted EFI system partition; give each that there is
+    /// A mounted boot partition; give each that there is [default: those of the booted system]
     #[arg(long, global = true, value_name = "DIR")]
     esp: Vec<PathBuf>,
     /// Where events are told [default: this machine's journal, if it is the system that runs]
     #[arg(long, value_name = "SOCKET")]
     journal: Option<PathBuf>,
+    /// The boot partitions of the booted system, once they were looked for.
+    #[arg(skip)]
+    found: OnceCell<Found>,
 }
 
 impl TargetArgs {
@@ -43,13 +48,42 @@ impl TargetArgs {
         }
         let sysroot = Sysroot::open(&disk, &self.sysroot)?;
         let open = |path| Dir::open(&disk, path).map(Esp::new);
-        let esps = self.esp.iter().map(open).collect::<Result<_, _>>()?;
+        let mut esps = self.esp.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        if self.esp.is_empty() {
+            let found = self.found();
+            for failed in &found.failed {
+                context.progress().warn(format!("a boot partition is left out: {failed}"));
+            }
+            esps.clone_from(&found.esps);
+        }
         Ok(Target { sysroot, repository: Repository::open(&disk, repository)?, esps })
     }
 
     /// Whether there is a boot partition to write to.
     pub fn has_esp(&self) -> bool {
-        !self.esp.is_empty()
+        !self.esp.is_empty() || !self.found().esps.is_empty()
+    }
+
+    /// The boot partitions of the booted system, if it is this one; those of another are to be given.
+    fn found(&self) -> &Found {
+        self.found.get_or_init(|| {
+            // A folder of this name on a machine that was booted otherwise says nothing about that machine's partitions.
+            if self.running().is_none() {
+                return Found::default();
+            }
+            let disk = RealDisk::shared();
+            Machine { disk: &disk, root: Path::new("/") }.boot_targets(&self.sysroot)
+        })
+    }
+
+    /// The physical root.
+    pub fn sysroot(&self) -> &Path {
+        &self.sysroot
+    }
+
+    /// Whether it is that of the system that runs.
+    pub fn is_of_the_booted_system(&self) -> bool {
+        self.sysroot == Path::new(OF_THE_BOOTED_SYSTEM)
     }
 
     /// Refuses what changes the menu without a boot partition to write to.

@@ -1,13 +1,13 @@
 //! The durable writes of a boot partition, step by step (rule D9).
 //!
-//! What lives here: making a folder, putting a file. What does not: names and paths.
+//! What lives here: making a folder, putting a file, replacing one. What does not: names and paths.
 //! Why these steps (measured on Linux' vfat): a rename to a new name first makes an empty entry durable, and only
 //! syncing the file makes its size so; syncfs sends no cache flush. So a file is made under its final name, synced, and
-//! its directory after it; renames are never used.
+//! its directory after it. Only what has one name that firmware looks for is replaced by a rename, in its own order.
 
 use sealstone_store::{
     Optional,
-    disk::{Dir, File},
+    disk::{Dir, File, Rename},
 };
 use sha2::{Digest, Sha256};
 
@@ -61,6 +61,65 @@ fn write_new(folder: &Dir, name: &str, blob: &Blob, hasher: &mut Sha256) -> Resu
     }
     let reason = "it does not read back as it was written".into();
     Err(BootError::Corrupt { what: file.label().display().to_string(), reason })
+}
+
+/// Replaces a file whose name cannot change, since firmware looks for it.
+///
+/// D9: the new content gets a name of its own first, whole and read back, and then takes the name. What Linux' vfat does at
+/// such a rename decides the order:
+/// - The entry of the name stays in its place and points to the old clusters until the *file* is written: old or new, never
+///   empty. The old clusters are given back once nobody has the old file open, and that may reach the disk before the entry
+///   does; so it stays open until the entry is durable.
+/// - The entry of the name before is struck out in the same folder. If it were not, while the other already points to the
+///   same clusters, removing it later would free what boots. A boot loader's folder has few names and the temporary one is
+///   short, so both entries are in the folder's first sector, which is written as one; and a leftover that equals what is
+///   there is never removed.
+pub(super) fn replace_file(folder: &Dir, name: &str, blob: &Blob) -> Result<(), BootError> {
+    let Some(old) = folder.open_file(name).optional()? else {
+        return put_file(folder, name, blob, &mut Sha256::new());
+    };
+    if is_whole(&old, blob)? {
+        return settle(folder, &old);
+    }
+    if old.metadata()?.size == 0 {
+        // Half a write of an earlier run: it boots nothing.
+        return put_file(folder, name, blob, &mut Sha256::new());
+    }
+    let temporary = free_temporary(folder, name, &old)?;
+    put_file(folder, &temporary, blob, &mut Sha256::new())?;
+    folder.rename(&temporary, folder, name, Rename::Replace)?;
+    // The folder first, in which the temporary name is gone then; the file after it, whose entry changes with it.
+    folder.sync()?;
+    let new = folder.open_file(name)?;
+    settle(folder, &new)?;
+    drop(old);
+    new.start_writeback(0, blob.size())?;
+    if is_whole(&new, blob)? {
+        return Ok(());
+    }
+    let reason = "it does not read back as it was written".into();
+    Err(BootError::Corrupt { what: new.label().display().to_string(), reason })
+}
+
+/// A name beside this one for the new content. One that is there with the old content may share its clusters, so it is not
+/// touched.
+fn free_temporary(folder: &Dir, name: &str, old: &File) -> Result<String, BootError> {
+    let stem = name.split('.').next().unwrap_or_default().to_ascii_uppercase();
+    let stem: String = stem.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+    let digest = |file: &File| -> Result<_, BootError> {
+        let mut hasher = Sha256::new();
+        read_file(file, |piece| hasher.update(piece))?;
+        Ok(hasher.finalize())
+    };
+    for number in 0..100_u32 {
+        let temporary = format!("{stem}.N{number:02}");
+        let Some(there) = folder.open_file(&temporary).optional()? else { return Ok(temporary) };
+        if there.metadata()?.size != old.metadata()?.size || digest(&there)? != digest(old)? {
+            return Ok(temporary);
+        }
+    }
+    let found = vec![format!("{stem}.N00"), format!("{stem}.N99")];
+    Err(BootError::Ambiguous { what: "leftover of a boot loader's update", found })
 }
 
 fn settle(folder: &Dir, file: &File) -> Result<(), BootError> {

@@ -59,6 +59,19 @@ pub enum Bootloader {
     None,
 }
 
+impl Bootloader {
+    /// Its name for messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Grub => "GRUB",
+            Self::GrubCc => "grub-cc",
+            Self::Systemd => "systemd-boot",
+            Self::None => "boot loader",
+        }
+    }
+}
+
 const BOOTLOADERS: [(&str, Bootloader); 4] = [
     ("grub", Bootloader::Grub),
     ("grub-cc", Bootloader::GrubCc),

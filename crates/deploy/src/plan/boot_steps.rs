@@ -22,7 +22,7 @@ pub(super) fn kernels_to_write<'a>(
     esp: usize,
     records: &'a [Record],
 ) -> Result<Vec<&'a Record>, DeployError> {
-    let (Some(partition), Some(boot)) = (target.esps.get(esp), world.esps.get(esp)) else {
+    let (Some(partition), Some(boot)) = (target.entry_partition(world, esp), world.esps.get(esp)) else {
         return Ok(Vec::new());
     };
     let mut wanting: Vec<&Record> = Vec::new();
@@ -130,13 +130,13 @@ pub(super) fn entry_steps(
     disk: &mut Entries,
     records: &[Record],
 ) -> Result<Vec<Step>, DeployError> {
-    let (Some(partition), Some(boot)) = (target.esps.get(esp), world.esps.get(esp)) else {
+    let (Some(partition), Some(boot)) = (target.entry_partition(world, esp), world.esps.get(esp)) else {
         return Ok(Vec::new());
     };
     if menu(records).is_empty() {
         return Ok(Vec::new());
     }
-    let wanted = entries(records, &taken(world, boot))?;
+    let wanted = entries(records, &taken(world, boot), &world.counters(boot))?;
     let mut steps = Vec::new();
     for change in entry_changes(disk, &wanted)? {
         steps.push(match change {

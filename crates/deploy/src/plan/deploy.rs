@@ -5,12 +5,28 @@
 
 use sealstone_store::{Control, tree::Tree};
 
-use super::{DeployRequest, Finalise, Plan, Predecessor, Step, draft::Draft, planner::Planner};
+use super::{
+    DeployRequest, Finalise, Plan, Predecessor, Step, draft::Draft, loader::WantedLoader, planner::Planner,
+};
 use crate::{
     DeployError, DeploymentId, ImageId, RECORD_VERSION, Record, State, Target,
     entries::menu,
     etc::{NewEtc, Renewal},
 };
+
+/// How often a new system is tried.
+const TRIES: u32 = 3;
+
+/// One digit, so that names keep their length (rule D10).
+const TRIES_MAX: u32 = 9;
+
+/// What in an image takes the counter off an entry once a boot went well: our unit, wanted by a target, or systemd's own.
+const BLESSERS: [&str; 4] = [
+    "/etc/systemd/system/multi-user.target.wants/store-bless.service",
+    "/usr/lib/systemd/system/multi-user.target.wants/store-bless.service",
+    "/usr/lib/systemd/system-generators/systemd-bless-boot-generator",
+    "/lib/systemd/system-generators/systemd-bless-boot-generator",
+];
 
 /// Plans to deploy an image: as the first system of a sysroot, or as the one that boots next while the others stay.
 /// What is deployed just so already needs no steps, or those that mend it.
@@ -25,7 +41,17 @@ pub fn plan_deploy(target: &Target, request: &DeployRequest) -> Result<Plan, Dep
     let kargs_of = kargs_of(&planner, request, predecessor.as_ref());
     let draft = Draft::of(&target.repository, &tree, request, (predecessor.as_ref(), kargs_of.as_ref()))?;
     planner.plan.warnings.extend(draft.warnings.iter().map(ToString::to_string));
+    let kept = kargs_of.as_ref().or(predecessor.as_ref()).and_then(|record| record.boot_loader);
+    let of = (request.image, &*tree, &request.manifest);
+    let wanted = WantedLoader::of(target, of, (request.boot_loader, kept), &mut planner.plan.warnings)?;
+    let tries = tries(&mut planner, request, &tree, wanted.as_ref());
     let record = record_for(&planner, request, draft);
+    let is_known = planner.world.record(&record.id).is_some_and(|known| known.broken.is_none());
+    let record = Record {
+        boot_loader: request.boot_loader.or(kept),
+        tries: if is_known && request.tries.is_none() { record.tries } else { tries },
+        ..record
+    };
     let id = record.id;
     planner.plan.warnings.extend(warning_of_copy(&record));
     // What is staged makes way for what is wanted now, be it new or not.
@@ -41,9 +67,38 @@ pub fn plan_deploy(target: &Target, request: &DeployRequest) -> Result<Plan, Dep
     make(&mut planner, request, &tree, (id, was), predecessor.as_ref())?;
     if planner.record(&id).is_some_and(|record| record.state == State::Deployed) {
         planner.put_first(&id)?;
+        // What is staged gets it when it is finalised.
+        if let Some(wanted) = wanted {
+            planner.want_loader(&wanted)?;
+        }
     }
     planner.prune(&request.retention, request.time)?;
     planner.finish()
+}
+
+/// How often the boot loader shall try the new deployment, if at all. What nothing calls good would be given up after some
+/// boots, however well they went: so without a word on it, that is left alone.
+fn tries(
+    planner: &mut Planner<'_>,
+    request: &DeployRequest,
+    tree: &Tree,
+    wanted: Option<&WantedLoader>,
+) -> Option<u32> {
+    let counts = planner.counts_boots(wanted);
+    match request.tries {
+        Some(0) => None,
+        Some(tries) if counts => Some(tries.min(TRIES_MAX)),
+        Some(_) => {
+            let text = "boots are not counted: only systemd-boot does that, and there is none".to_owned();
+            planner.plan.warnings.push(text);
+            None
+        }
+        None => {
+            let others = menu(&planner.after).into_iter().any(|record| record.image.id != request.image);
+            (counts && others && BLESSERS.iter().any(|path| tree.resolve_no_follow(path.as_bytes()).is_ok()))
+                .then_some(TRIES)
+        }
+    }
 }
 
 /// Source: bootc's initramfs looks for `state/deploy/<image>` and nothing else; `store-setup-root` reads the argument.
@@ -89,7 +144,9 @@ fn record_for(planner: &Planner<'_>, request: &DeployRequest, draft: Draft) -> R
     if let Some(default) = menu(&planner.after).first().filter(|default| draft.is_of(default)) {
         return (*default).clone();
     }
-    let begun = planner.world.records.iter().filter(|record| record.state != State::Deployed);
+    // Also one that did not boot: it is tried again, since it is asked for.
+    let is_open = |record: &&Record| record.state != State::Deployed || record.broken.is_some();
+    let begun = planner.world.records.iter().filter(is_open);
     if let Some(begun) =
         begun.filter(|record| draft.is_of(record)).min_by_key(|record| record.state == State::Making)
     {
@@ -115,6 +172,8 @@ fn record_for(planner: &Planner<'_>, request: &DeployRequest, draft: Draft) -> R
         bound: draft.bound,
         etc: request.etc.clone(),
         overlays: draft.overlays,
+        tries: None,
+        boot_loader: None,
         unknown: serde_json::Map::new(),
     }
 }

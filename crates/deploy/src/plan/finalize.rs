@@ -2,7 +2,7 @@
 
 use sealstone_store::Control;
 
-use super::{Plan, Step, planner::Planner};
+use super::{Plan, Step, loader::WantedLoader, planner::Planner};
 use crate::{
     DeployError, DeploymentId, State, Target,
     entries::menu,
@@ -41,6 +41,11 @@ pub fn plan_finalize(
         planner.make.push(Step::MakeState { id, from, policy: staged.etc });
     } else if let Some(from) = from {
         planner.make.push(Step::MergeEtc { id, from, policy: staged.etc });
+    }
+    let of = (staged.image.id, &*image, &staged.image.manifest);
+    let wanted = WantedLoader::of(target, of, (None, staged.boot_loader), &mut planner.plan.warnings)?;
+    if let Some(wanted) = wanted {
+        planner.want_loader(&wanted)?;
     }
     let record = planner.change(&id)?;
     record.state = State::Deployed;

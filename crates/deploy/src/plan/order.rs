@@ -38,9 +38,16 @@ impl Planner<'_> {
                 steps.push(Step::WriteKernel { esp: number, image, digest });
             }
         }
+        // Before the entries, which an older boot loader may not read.
+        for writes in &mut self.loader {
+            steps.append(&mut writes.steps);
+        }
         self.write_records(&mut steps);
         self.leave_menu(false, &mut steps);
         for (number, disk) in disks.iter_mut().enumerate() {
+            if self.target.entry_partition(&self.world, number).is_none() {
+                continue;
+            }
             steps.extend(entry_steps(self.target, &self.world, number, disk, &self.after)?);
             let gone_already = if is_short { self.kernels_that_go(number, true) } else { Vec::new() };
             let goes = self.kernels_that_go(number, false).into_iter();
@@ -62,6 +69,9 @@ impl Planner<'_> {
             |id: &DeploymentId| self.gone.iter().any(|gone| gone.is_early && gone.record.id == *id);
         let rest: Vec<Record> = self.before.iter().filter(|record| !is_early(&record.id)).cloned().collect();
         for (number, disk) in disks.iter_mut().enumerate() {
+            if self.target.entry_partition(&self.world, number).is_none() {
+                continue;
+            }
             steps.extend(entry_steps(self.target, &self.world, number, disk, &rest)?);
             steps.extend(removals(number, self.kernels_that_go(number, true)));
         }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Plan, Pruned, Step, boot_steps::unclaimed};
+use super::{Plan, Pruned, Step, boot_steps::unclaimed, loader::LoaderWrites};
 use crate::{
     DeployError, DeploymentId, Record, Retention, State, Target,
     adopt::is_on_all,
@@ -32,6 +32,8 @@ pub(super) struct Planner<'a> {
     pub(super) plan: Plan,
     /// What a new deployment needs before its kernel.
     pub(super) make: Vec<Step>,
+    /// What of the boot loader is written on each boot partition.
+    pub(super) loader: Vec<LoaderWrites>,
     /// What the sysroot needs: bytes and inodes.
     pub(super) needed: (u64, u64),
     /// Whether the oldest go when a boot partition is short.
@@ -55,7 +57,7 @@ impl<'a> Planner<'a> {
         let world = World::read(target)?;
         let mut plan = Plan::new(&world);
         let before: Vec<Record> = world.records.iter().map(|record| judged(&world, record)).collect();
-        let after = placed(target, &before)?;
+        let after = placed(target, &world, &before)?;
         plan.warnings = warnings(target, &world);
         let mut planner = Self {
             target,
@@ -64,6 +66,7 @@ impl<'a> Planner<'a> {
             after,
             plan,
             make: Vec::new(),
+            loader: Vec::new(),
             needed: (0, 0),
             make_room: true,
             before,
@@ -165,11 +168,14 @@ impl<'a> Planner<'a> {
 }
 
 /// The records, but for kernels that are not where bootc put them any more: ours go where ours are.
-fn placed(target: &Target, records: &[Record]) -> Result<Vec<Record>, DeployError> {
+fn placed(target: &Target, world: &World, records: &[Record]) -> Result<Vec<Record>, DeployError> {
     let mut placed = records.to_vec();
     for record in &mut placed {
         let kernel = &mut record.kernel;
-        if kernel.of_bootc.is_some() && !kernel.is_uki() && !is_on_all(kernel, &target.esps)? {
+        if kernel.of_bootc.is_some()
+            && !kernel.is_uki()
+            && !is_on_all(kernel, target.entry_partitions(world).map(|(esp, _)| esp))?
+        {
             kernel.of_bootc = None;
         }
     }
@@ -206,6 +212,9 @@ fn warnings(target: &Target, world: &World) -> Vec<String> {
             .push(format!("the deployment {} of bootc stays bootc's: {}", unadopted.id, unadopted.reason));
     }
     for (esp, boot) in target.esps.iter().zip(&world.esps) {
+        if let Some(reason) = &boot.failed {
+            warnings.push(format!("the boot partition {} is left out: {reason}", esp.name()));
+        }
         for name in unclaimed(world, boot).keys() {
             warnings.push(format!("the entry {name} on {} has no record: it is left alone", esp.name()));
         }

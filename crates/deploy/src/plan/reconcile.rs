@@ -1,7 +1,7 @@
 //! Planning to bring boot partitions and folders back to what the records say.
 
-use super::{Plan, Step, planner::Planner};
-use crate::{DeployError, DeploymentId, EtcPolicy, State, Target};
+use super::{Plan, Step, loader::WantedLoader, planner::Planner};
+use crate::{DeployError, DeploymentId, EtcPolicy, State, Target, entries::menu};
 
 /// The steps that bring boot entries, kernels and state folders back to what the records say, and end what was begun.
 ///
@@ -17,5 +17,18 @@ pub fn plan_reconcile(target: &Target, running: Option<&DeploymentId>) -> Result
             planner.plan.warnings.push(format!("{} had no state folder: its /etc is made anew", record.id));
         }
     }
+    mend_loader(target, &mut planner)?;
     planner.finish()
+}
+
+/// The boot loader is that of what boots by default, on each boot partition, where it is not newer.
+fn mend_loader(target: &Target, planner: &mut Planner<'_>) -> Result<(), DeployError> {
+    let Some(first) = menu(&planner.after).first().copied().cloned() else { return Ok(()) };
+    if target.esps.is_empty() {
+        return Ok(());
+    }
+    let tree = planner.plan.trees.tree(&target.repository, &first.image.id)?;
+    let image = (first.image.id, &*tree, &first.image.manifest);
+    let wanted = WantedLoader::of(target, image, (None, first.boot_loader), &mut planner.plan.warnings)?;
+    wanted.map_or(Ok(()), |wanted| planner.want_loader(&wanted))
 }

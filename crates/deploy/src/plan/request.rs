@@ -8,6 +8,7 @@ use sealstone_import::{ConfigDigest, ManifestDigest, catalogue::NamedImage};
 use super::sections::Fetch;
 use crate::{
     BoundImage, DeployError, DeploymentId, EtcPolicy, ImageId, ImageTrees, OverlayChanges, Retention,
+    kargs::Bootloader,
 };
 
 /// The deployment from which a new one takes over what is this machine's: kernel arguments, overlays, `/etc`.
@@ -64,6 +65,11 @@ pub struct DeployRequest {
     pub running: Option<DeploymentId>,
     /// When it becomes what boots next.
     pub finalise: Finalise,
+    /// The boot loader that shall boot it; nothing leaves the choice to what was asked for before, then to the image.
+    pub boot_loader: Option<Bootloader>,
+    /// How often the boot loader tries it before it falls back, 0 for always; nothing leaves it to what there is: an update
+    /// is counted where systemd-boot counts, the image says when it has booted well, and another deployment can take over.
+    pub tries: Option<u32>,
     /// What older deployments may stay.
     pub retention: Retention,
     /// What was or will be fetched for it, for the plan to say.
@@ -110,6 +116,8 @@ impl DeployRequest {
             predecessor: Predecessor::default(),
             running: None,
             finalise: Finalise::default(),
+            boot_loader: None,
+            tries: None,
             retention: Retention::default(),
             fetch: Fetch::default(),
             time,

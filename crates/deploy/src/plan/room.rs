@@ -18,6 +18,10 @@ impl Planner<'_> {
     pub(super) fn shortage(&self, free: u64, early: bool) -> Result<u64, DeployError> {
         let mut shortage = 0;
         for number in 0..self.target.esps.len() {
+            // One that fails has no room to keep, and gets nothing.
+            if !self.world.is_usable(number) {
+                continue;
+            }
             let room = self.esp_room(number, early)?;
             shortage = shortage.max((room.needed + free).saturating_sub(room.free + room.freed));
         }
@@ -27,7 +31,12 @@ impl Planner<'_> {
     /// What a boot partition needs, has, and gets back.
     fn esp_room(&self, number: usize, early: bool) -> Result<Room, DeployError> {
         let Some(esp) = self.target.esps.get(number) else { return Err(DeployError::Changed) };
-        let mut needed = 0;
+        if !self.world.is_usable(number) {
+            let (needed, free, freed) = (0, 0, 0);
+            return Ok(Room { place: esp.name(), needed, free, freed, inodes_needed: 0, inodes_free: 0 });
+        }
+        // What replaces something is there twice for a moment.
+        let mut needed = self.loader.get(number).map_or(0, |writes| writes.needed);
         for record in kernels_to_write(self.target, &self.world, number, &self.after)? {
             needed += esp.bytes_needed(&record.kernel.sizes)?;
         }

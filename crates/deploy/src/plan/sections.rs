@@ -2,6 +2,7 @@
 //!
 //! What lives here: the values. What does not: the sections of `/etc` and of bound images, which are their owners'.
 
+use sealstone_boot::LoaderKind;
 use serde::{Deserialize, Serialize};
 
 use crate::{DeploymentId, Record};
@@ -49,6 +50,29 @@ pub struct Pruned {
     pub id: DeploymentId,
     /// Why it goes, as a sentence's end: `it is older than 30 days`.
     pub reason: String,
+}
+
+/// The boot loader.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoaderSection {
+    /// Which one.
+    pub kind: LoaderKind,
+    /// The version that the image has.
+    pub version: Option<String>,
+    /// The files that are written, of all boot partitions.
+    pub written: Vec<LoaderWrite>,
+}
+
+/// A file of a boot loader that is written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoaderWrite {
+    /// The boot partition.
+    pub place: String,
+    /// The path there.
+    pub path: String,
+    /// The version that is there now, if it says one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
 }
 
 /// The boot entries of all boot partitions, by their names.

@@ -4,7 +4,7 @@ use sealstone_boot::BootDigest;
 use sealstone_import::ManifestDigest;
 use serde::{Deserialize, Serialize};
 
-use super::sections::{DeploymentsSection, EntriesSection, Fetch, KargsSection, Room};
+use super::sections::{DeploymentsSection, EntriesSection, Fetch, KargsSection, LoaderSection, Room};
 use crate::{
     BoundImage, DeploymentId, EtcPolicy, EtcSection, ImageId, ImageTrees, Record, State, VarSection,
     bound::image_store::StorePlan, keep::Keeping, target::World,
@@ -27,6 +27,9 @@ pub struct Plan {
     pub deployments: DeploymentsSection,
     /// What becomes of the boot entries.
     pub entries: EntriesSection,
+    /// The boot loader, if the image brings one that this machine shall have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loader: Option<LoaderSection>,
     /// The kernel arguments of what boots by default.
     pub kargs: KargsSection,
     /// What of `/etc` is carried over, and what both sides changed.
@@ -110,6 +113,26 @@ pub enum Step {
         /// Their digest.
         digest: BootDigest,
     },
+    /// Writes a file of a boot loader, in the place of one that is there.
+    WriteLoader {
+        /// The number of the boot partition.
+        esp: usize,
+        /// Its path there.
+        path: String,
+        /// The image that has it.
+        image: ImageId,
+        /// Its path in the image.
+        source: String,
+    },
+    /// Writes a boot loader's configuration, where there is none.
+    WriteLoaderText {
+        /// The number of the boot partition.
+        esp: usize,
+        /// Its path there.
+        path: String,
+        /// What it says.
+        text: String,
+    },
     /// Writes a boot entry under a free name.
     WriteEntry {
         /// The number of the boot partition.
@@ -171,6 +194,23 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// The number of the boot partition that it writes to, if it does.
+    #[must_use]
+    pub const fn boot_partition(&self) -> Option<usize> {
+        match self {
+            Self::WriteKernel { esp, .. }
+            | Self::WriteLoader { esp, .. }
+            | Self::WriteLoaderText { esp, .. }
+            | Self::WriteEntry { esp, .. }
+            | Self::RemoveEntry { esp, .. }
+            | Self::RemoveBootcFiles { esp, .. }
+            | Self::RemoveKernel { esp, .. } => Some(*esp),
+            _ => None,
+        }
+    }
+}
+
 impl Plan {
     pub(super) fn new(world: &World) -> Self {
         Self {
@@ -179,6 +219,7 @@ impl Plan {
             rewritten: Vec::new(),
             deployments: DeploymentsSection::default(),
             entries: EntriesSection::default(),
+            loader: None,
             kargs: KargsSection::default(),
             etc: EtcSection::default(),
             var: VarSection::default(),

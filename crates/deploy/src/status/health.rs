@@ -65,7 +65,7 @@ fn boot_faults(
     reasons: &mut Vec<String>,
 ) -> Result<(), DeployError> {
     let id = record.id.to_string();
-    for (esp, boot) in target.esps.iter().zip(&world.esps) {
+    for (esp, boot) in target.entry_partitions(world) {
         let entry = boot.ours.values().find(|entry| entry.sealstone_id() == Some(&id));
         if !record.kernel.is_on(esp)? {
             reasons.push(format!("its kernel is not on {}", esp.name()));

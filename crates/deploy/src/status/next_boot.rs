@@ -1,15 +1,10 @@
 //! What the next boot takes, and why the last one did not take what it should have.
 //!
-//! What lives here: reading the order of the menu, boot counters and marks of broken deployments. What does not: the
-//! mark's making, and the order of the menu. Source of the counters: systemd's Automatic Boot Assessment, as the Boot
+//! What lives here: reading the order of the menu, what the boot loader gave up and marks of broken deployments. What does
+//! not: the mark's making (`plan/bless.rs`), and the order of the menu. Source of the counters: systemd's Automatic Boot Assessment, as the Boot
 //! Loader Specification has it: `NAME+LEFT[-DONE].conf`; with none left, a boot loader takes the next entry.
 
-use sealstone_boot::EntryName;
-
-use crate::{
-    DeploymentId, Record, State,
-    target::{BootWorld, World},
-};
+use crate::{DeploymentId, Record, State, plan::spent, target::World};
 
 /// What boots next.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -61,14 +56,12 @@ pub(crate) fn next_boot(
 /// The newest deployment that was passed over for the one that runs: it is marked as broken, or the boot loader has no
 /// tries left for it.
 pub(crate) fn fallback_of(world: &World, running: Option<&DeploymentId>) -> Option<Fallback> {
-    let entries: Vec<(&EntryName, DeploymentId)> =
-        world.esps.iter().flat_map(BootWorld::deployments).collect();
-    fallback(&world.records, &entries, running)
+    fallback(&world.records, &spent(world), running)
 }
 
 fn fallback(
     records: &[Record],
-    entries: &[(&EntryName, DeploymentId)],
+    spent: &[(DeploymentId, String)],
     running: Option<&DeploymentId>,
 ) -> Option<Fallback> {
     let ran = running.and_then(|running| records.iter().find(|record| record.id == *running));
@@ -80,12 +73,8 @@ fn fallback(
         .collect();
     wanted.sort_by_key(newest_first);
     wanted.into_iter().find_map(|record| {
-        let counted = || {
-            let tries =
-                entries.iter().filter(|(_, id)| *id == record.id).find_map(|(name, _)| name.tries())?;
-            (tries.left == 0).then(|| format!("the boot loader gave it up after {} tries", tries.done))
-        };
-        let reason = record.broken.clone().or_else(counted)?;
+        let given_up = || spent.iter().find(|(id, _)| *id == record.id).map(|(_, reason)| reason.clone());
+        let reason = record.broken.clone().or_else(given_up)?;
         Some(Fallback { deployment: record.id, reason })
     })
 }
@@ -134,12 +123,11 @@ mod tests {
         let told = fallback(&[broken, old.clone()], &[], Some(&old.id)).unwrap();
         assert_eq!((told.deployment, told.reason.as_str()), (new.id, "greenboot said no"));
 
-        let spent = EntryName::parse("bootc_debian-2-1+0-3.conf").unwrap();
-        let left = EntryName::parse("bootc_debian-2-1+2-1.conf").unwrap();
         let records = [new.clone(), old.clone()];
-        let told = fallback(&records, &[(&spent, new.id)], Some(&old.id)).unwrap();
+        let spent = [(new.id, "the boot loader gave it up after 3 tries".to_owned())];
+        let told = fallback(&records, &spent, Some(&old.id)).unwrap();
         assert_eq!(told.reason, "the boot loader gave it up after 3 tries");
-        assert_eq!(fallback(&records, &[(&left, new.id)], Some(&old.id)), None);
+        assert_eq!(fallback(&records, &[], Some(&old.id)), None);
         // What is older than what runs was not passed over.
         let broken = Record { broken: Some("long ago".into()), ..old };
         assert_eq!(fallback(&[new.clone(), broken], &[], Some(&new.id)), None);

@@ -29,7 +29,7 @@ pub fn check_bound(
     control: &Control,
 ) -> Result<(), DeployError> {
     let asked = match check.verdict {
-        Verdict::Withdrawn => Ok(()),
+        Verdict::Withdrawn | Verdict::Broken => Ok(()),
         Verdict::Current | Verdict::Queued => {
             // What bootc's deployments bind is not known.
             let known = check.deployment.filter(|id| !standing.adopted.contains(id));

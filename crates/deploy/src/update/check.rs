@@ -52,6 +52,8 @@ pub enum Verdict {
     Available,
     /// The reference names what runs again, and something else waits to be finalised.
     Withdrawn,
+    /// The reference names what was deployed and did not boot: it is not taken again.
+    Broken,
 }
 
 /// What a deployment is made of, or would be.
@@ -145,8 +147,11 @@ impl Standing {
         if let Some(record) = running {
             return Some((Verdict::Current, record));
         }
-        let default = self.default.as_ref().filter(|record| holds(record))?;
-        Some((if self.running.is_none() { Verdict::Current } else { Verdict::Queued }, default))
+        if let Some(default) = self.default.as_ref().filter(|record| holds(record)) {
+            return Some((if self.running.is_none() { Verdict::Current } else { Verdict::Queued }, default));
+        }
+        let broken = self.broken.iter().find(|record| holds(record))?;
+        Some((Verdict::Broken, broken))
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::{DeployError, DeploymentId, Fallback, Record, State, Target, status::fallback_of, target::World};
+use crate::{
+    DeployError, DeploymentId, Fallback, Record, State, Target, plan::is_given_up, status::fallback_of,
+    target::World,
+};
 
 /// Who is who among the deployments of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +21,8 @@ pub struct Standing {
     /// What boots by default.
     pub(super) default: Option<Record>,
     fallback: Option<Fallback>,
+    /// What came after what runs and did not boot.
+    pub(super) broken: Vec<Record>,
 }
 
 impl Standing {
@@ -30,9 +35,16 @@ impl Standing {
         let fallback = fallback_of(&world, running);
         let World { records, adopted, .. } = world;
         let first = |wanted: &dyn Fn(&Record) -> bool| records.iter().find(|record| wanted(record)).cloned();
+        let running = first(&|record| Some(&record.id) == running);
+        let since = running.as_ref().map_or(0, |running| running.serial);
+        let did_not_boot = |record: &&Record| {
+            let is_whole = record.state == State::Deployed;
+            is_whole && record.serial > since && record.broken.as_deref().is_some_and(is_given_up)
+        };
         Ok(Self {
+            broken: records.iter().filter(did_not_boot).cloned().collect(),
             staged: first(&|record| record.state == State::Staged),
-            running: first(&|record| Some(&record.id) == running),
+            running,
             default: first(&|record| record.state == State::Deployed && record.broken.is_none()),
             records,
             adopted,

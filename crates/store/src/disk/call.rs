@@ -82,6 +82,10 @@ pub enum Call<'a> {
     SetLen { file: &'a File, len: u64 },
     /// Sets the permission bits of an open file.
     SetFileMode { file: &'a File, mode: u16 },
+    /// Sets or takes away the flag that keeps a file from being changed (`chattr +i`).
+    SetImmutable { file: &'a File, immutable: bool },
+    /// Tells whether a file has that flag. Gives a count: 1 or 0.
+    IsImmutable { file: &'a File },
     /// Asks the kernel to begin writing these bytes to the device and to keep no copy of them; promises nothing.
     StartWriteback { file: &'a File, offset: u64, len: u64 },
     /// Makes bytes zeros without their being written where that is possible: a hole, or the device's own command.
@@ -159,6 +163,8 @@ impl Call<'_> {
             Self::Write { .. } => "Write",
             Self::SetLen { .. } => "SetLen",
             Self::SetFileMode { .. } => "SetFileMode",
+            Self::SetImmutable { .. } => "SetImmutable",
+            Self::IsImmutable { .. } => "IsImmutable",
             Self::StartWriteback { .. } => "StartWriteback",
             Self::ZeroRange { .. } => "ZeroRange",
             Self::Reflink { .. } => "Reflink",
@@ -202,6 +208,8 @@ impl Call<'_> {
             Self::Read { .. } => "read",
             Self::Write { .. } => "write",
             Self::SetLen { .. } => "resize",
+            Self::SetImmutable { .. } => "set the flags of",
+            Self::IsImmutable { .. } => "read the flags of",
             Self::StartWriteback { .. } => "begin writing back",
             Self::ZeroRange { .. } => "write zeros to",
             Self::Reflink { .. } => "reflink to",
@@ -254,6 +262,8 @@ impl Call<'_> {
             | Self::Write { file, .. }
             | Self::SetLen { file, .. }
             | Self::SetFileMode { file, .. }
+            | Self::SetImmutable { file, .. }
+            | Self::IsImmutable { file }
             | Self::StartWriteback { file, .. }
             | Self::ZeroRange { file, .. }
             | Self::SyncFile { file }

@@ -193,6 +193,22 @@ impl File {
         self.perform(Call::ZeroRange { file: self, offset, len }).map(drop)
     }
 
+    /// Sets or takes away the flag that keeps anybody from changing the file.
+    ///
+    /// # Errors
+    /// EOPNOTSUPP or ENOTTY where the file system has no such flag, EPERM without `CAP_LINUX_IMMUTABLE`.
+    pub fn set_immutable(&self, immutable: bool) -> Result<()> {
+        self.perform(Call::SetImmutable { file: self, immutable }).map(drop)
+    }
+
+    /// Whether the file has that flag; not where the file system has none.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn is_immutable(&self) -> Result<bool> {
+        Ok(self.perform(Call::IsImmutable { file: self })?.into_count()? != 0)
+    }
+
     /// Opens the same inode again, for reading only: fs-verity wants no writer.
     ///
     /// # Errors

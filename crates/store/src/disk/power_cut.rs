@@ -2,13 +2,15 @@
 //!
 //! The model is harsher than any journal: each change that no sync covers is there, missing or (data) torn, each on its
 //! own. A sync of a file covers its content, a sync of a directory the names in it, a sync of the file system everything
-//! before it. On FAT (see [`PowerCutDisk::on_fat`]) a new name shows an empty file until the *file* is synced after it.
+//! before it. On FAT (see [`PowerCutDisk::on_fat`]) a new name shows an empty file until the *file* is synced after it; one
+//! that a rename took over shows the old file until then, of which the end is lost if nobody had it open.
 //! Owners, times and extended attributes are not modelled.
 
 mod model;
 
 use std::{
     ffi::OsString,
+    os::unix::fs::MetadataExt,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -112,7 +114,13 @@ impl PowerCutDisk {
                     _ => None,
                 };
                 let (from, to) = (self.place(log, dir, name)?, self.place(log, to_dir, to_name)?);
-                Op::Rename { from, to, node: log.node(moved), exchanged: other.map(|inode| log.node(inode)) }
+                let replaced = match how {
+                    Rename::Replace => self.inode(to_dir, to_name).ok(),
+                    _ => None,
+                };
+                let replaced = replaced.map(|old| (log.node(old), is_open(old)));
+                let (node, exchanged) = (log.node(moved), other.map(|inode| log.node(inode)));
+                Op::Rename { from, to, node, exchanged, replaced }
             }
             Call::Write { file, offset, bytes } => {
                 let node = self.node_of_file(log, file)?;
@@ -174,6 +182,12 @@ impl PowerCutDisk {
         }
         Ok(())
     }
+}
+
+/// Whether this process has a file with this inode number open: FAT gives its clusters back only when nobody has.
+fn is_open(inode: u64) -> bool {
+    let Ok(open) = std::fs::read_dir("/proc/self/fd") else { return false };
+    open.flatten().any(|fd| std::fs::metadata(fd.path()).is_ok_and(|file| file.ino() == inode))
 }
 
 impl Disk for PowerCutDisk {

@@ -12,7 +12,8 @@ use std::{
 
 use rustix::{
     fs::{
-        self, AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, StatxFlags, XattrFlags,
+        self, AtFlags, CWD, FlockOperation, IFlags, Mode, OFlags, RenameFlags, ResolveFlags, StatxFlags,
+        XattrFlags,
     },
     io::{Errno, retry_on_intr},
 };
@@ -74,6 +75,11 @@ impl Disk for RealDisk {
                 fs::fadvise(*file, *offset, NonZeroU64::new(*len), fs::Advice::DontNeed).map(done)
             }
             Call::ZeroRange { file, offset, len } => zero_range(file, *offset, *len).map(done),
+            Call::SetImmutable { file, immutable } => set_immutable(file, *immutable).map(done),
+            Call::IsImmutable { file } => match fs::ioctl_getflags(*file) {
+                Err(Errno::NOTTY | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(Reply::Count(0)),
+                flags => Ok(Reply::Count(usize::from(flags?.contains(IFlags::IMMUTABLE)))),
+            },
             Call::Reflink { from, to } => fs::ioctl_ficlone(*to, *from).map(done),
             Call::CopyRange { from, to, offset, len } => {
                 copy_range(from, to, *offset, *len).map(Reply::Count)
@@ -86,6 +92,12 @@ impl Disk for RealDisk {
             _ => change(call).map(done),
         }
     }
+}
+
+fn set_immutable(file: &File, immutable: bool) -> Result<(), Errno> {
+    let mut flags = fs::ioctl_getflags(file)?;
+    flags.set(IFlags::IMMUTABLE, immutable);
+    fs::ioctl_setflags(file, flags)
 }
 
 fn done((): ()) -> Reply {

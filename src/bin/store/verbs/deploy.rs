@@ -12,7 +12,8 @@ use sealstone::import::ImportOptions;
 use sealstone::import::catalogue::Catalogue;
 use serde::Serialize;
 
-use super::planned::{PlanFlags, RetentionFlags, now, show, warnings};
+use super::planned::{PlanFlags, RetentionFlags, failed_partitions, now, show, warnings};
+use crate::boot_flags::BootFlags;
 use crate::bound;
 use crate::context::Context;
 use crate::etc;
@@ -57,6 +58,8 @@ pub struct Args {
     #[arg(long, value_name = "KEY[=VALUE]")]
     karg_delete: Vec<Karg>,
     #[command(flatten)]
+    boot: BootFlags,
+    #[command(flatten)]
     registry: RegistryArgs,
     #[command(flatten)]
     machine: MachineArgs,
@@ -86,6 +89,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         bail!("{} has no name any more: import it again", escape(args.image.as_bytes()));
     };
     let mut request = request(args, DeployRequest::of(&stored, args.karg.clone(), now()?)?);
+    args.boot.add_to(&mut request);
     args.machine.add_to(&mut request, &target, context)?;
     let settings = (&args.registry, &ImportOptions::default());
     // Held against gc until the plan was applied.
@@ -96,6 +100,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     }
     let start = Instant::now();
     let done = apply(&target, &plan, context.control()?)?;
+    args.boot.register(&target, &plan, context)?;
     let elapsed = start.elapsed();
     tell(args, &target, &plan);
     let status = status(&target, args.target.running().as_ref())?;
@@ -124,6 +129,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
             writeln!(out, "  removed {}: {}", short_id(&pruned.id, false), escape(pruned.reason.as_bytes()))?;
         }
         etc::conflicts(&plan, out, terminal)?;
+        failed_partitions(&done, out, terminal)?;
         let others = status.deployments.len() - 1;
         if others > 0 {
             let stay = if others == 1 { "stays" } else { "stay" };

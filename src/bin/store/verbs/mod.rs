@@ -6,6 +6,7 @@ pub mod artifact;
 mod artifact_fetch;
 mod artifact_inspect;
 mod artifact_push;
+pub mod bless;
 pub mod bound;
 mod bound_annotate;
 mod bound_lint;

@@ -28,6 +28,9 @@ pub fn describe(step: &Step) -> String {
         Step::WriteKernel { esp, digest, .. } => {
             format!("write kernel {} to boot partition {esp}", short_id(digest, false))
         }
+        Step::WriteLoader { esp, path, .. } | Step::WriteLoaderText { esp, path, .. } => {
+            format!("write {} to boot partition {esp}", escape(path.as_bytes()))
+        }
         Step::WriteEntry { esp, name, .. } => {
             format!("write entry {} to boot partition {esp}", escape(name.as_bytes()))
         }

@@ -8,7 +8,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use sealstone::deploy::bound::image_store::Sharing;
 use sealstone::deploy::{
-    Applied, DeploymentId, DeploymentsSection, EntriesSection, Plan, Retention, Target, apply,
+    Applied, DeploymentId, DeploymentsSection, EntriesSection, FailedPartition, Plan, Retention, Target,
+    apply,
 };
 use serde::Serialize;
 
@@ -119,6 +120,7 @@ struct Document<'a> {
     deployments: &'a DeploymentsSection,
     entries: &'a EntriesSection,
     warnings: &'a [String],
+    failed: &'a [FailedPartition],
     steps: usize,
     seconds: f64,
 }
@@ -130,7 +132,7 @@ pub fn now() -> anyhow::Result<i64> {
 }
 
 /// Shows the plan, or does it and says `done`.
-fn run(
+pub fn run(
     target: &Target,
     plan: &Plan,
     flags: &PlanFlags,
@@ -148,7 +150,7 @@ fn run(
             return write_document(
                 out,
                 "sealstone.deployments/1",
-                &document(plan, applied, seconds.as_secs_f64()),
+                &document(plan, &applied, seconds.as_secs_f64()),
             );
         }
         match applied.steps as u64 {
@@ -159,17 +161,27 @@ fn run(
             deployments(plan, terminal).write(out, terminal)?;
             etc::show(plan, out, terminal)?;
         }
+        failed_partitions(&applied, out, terminal)?;
         warnings(plan, out, terminal)
     })?;
     Ok(Exit::Done)
 }
 
-fn document(plan: &Plan, applied: Applied, seconds: f64) -> Document<'_> {
+/// Which boot partitions failed on the way.
+pub fn failed_partitions(applied: &Applied, out: &mut dyn Write, terminal: Terminal) -> io::Result<()> {
+    applied.failed.iter().try_for_each(|failed| {
+        let text = escape(format!("{}: {}", failed.place, failed.reason).as_bytes());
+        writeln!(out, "{} {text}", terminal.bad("boot partition failed:"))
+    })
+}
+
+fn document<'a>(plan: &'a Plan, applied: &'a Applied, seconds: f64) -> Document<'a> {
     Document {
         changed: applied.steps > 0,
         deployments: &plan.deployments,
         entries: &plan.entries,
         warnings: &plan.warnings,
+        failed: &applied.failed,
         steps: applied.steps,
         seconds,
     }
@@ -225,6 +237,15 @@ fn sections(plan: &Plan, out: &mut dyn Write, terminal: Terminal) -> io::Result<
     let mut lines = Vec::new();
     for (sign, names) in [("+", &plan.entries.added), ("-", &plan.entries.removed)] {
         lines.extend(names.iter().map(|name| format!("{sign} entry {}", escape(name.as_bytes()))));
+    }
+    if let Some(loader) = &plan.loader {
+        let version = loader.version.as_deref().unwrap_or_default();
+        lines.extend(loader.written.iter().map(|written| {
+            let over = written.before.as_ref().map(|before| format!(" over {before}")).unwrap_or_default();
+            let what = format!("{} {version}{over}", loader.kind.name());
+            let place = format!("{} on {}", written.path, written.place);
+            format!("+ {} ({})", escape(place.as_bytes()), escape(what.as_bytes()))
+        }));
     }
     let (before, after) = (&plan.kargs.before, &plan.kargs.after);
     for (sign, list, other) in [("+", after, before), ("-", before, after)] {

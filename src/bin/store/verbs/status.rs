@@ -15,9 +15,9 @@ use crate::target::TargetArgs;
 /// Show the deployments
 ///
 /// In the order of the boot menu, with what each takes on the disk: OWN is what its image alone has, SHARED what other
-/// deployments have as well. A broken or foreign entry never stops this: it is shown for what it is. Without --esp, boot
-/// partitions are not looked at. What bootc deployed is shown too, and taken over by the first verb that changes something.
-/// Ends with 1 if a deployment cannot boot.
+/// deployments have as well. A broken or foreign entry never stops this: it is shown for what it is. Without --esp, the
+/// boot partitions are those of the system that runs. What bootc deployed is shown too, and taken over by the first verb
+/// that changes something. Ends with 1 if a deployment cannot boot.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -65,8 +65,31 @@ fn next(status: &Status, terminal: Terminal) -> Option<String> {
 }
 
 fn esp_remarks(esp: &EspStatus, terminal: Terminal) -> Vec<String> {
+    let place = escape(esp.place.as_bytes());
+    if let Some(reason) = &esp.failed {
+        return vec![format!(
+            "{} {place}: {}",
+            terminal.bad("boot partition failed:"),
+            escape(reason.as_bytes())
+        )];
+    }
+    let version = esp.loaders.iter().find_map(|found| found.version.as_deref());
+    let loader = match (version, esp.loaders.is_empty()) {
+        (Some(version), _) => format!(", systemd-boot {}", escape(version.as_bytes())),
+        (None, false) => ", another boot loader".to_owned(),
+        (None, true) => String::new(),
+    };
+    let (role, size) = (esp.role.name(), Bytes(esp.size));
     let mut lines =
-        vec![terminal.dim(&format!("{}: {} free", escape(esp.place.as_bytes()), Bytes(esp.free)))];
+        vec![terminal.dim(&format!("{place} ({role}): {} of {size} free{loader}", Bytes(esp.free)))];
+    for drift in &esp.drift {
+        lines.push(format!("{} {place}: {}", terminal.warning("out of step:"), escape(drift.as_bytes())));
+    }
+    let counted = esp.entries.iter().filter_map(|entry| Some((entry, entry.tries?)));
+    lines.extend(counted.map(|(entry, tries)| {
+        let name = escape(entry.name.as_bytes());
+        terminal.dim(&format!("entry {name}: tried {} times, {} left", tries.done, tries.left))
+    }));
     for entry in &esp.entries {
         if let Some(wrong) = entry.wrong {
             lines.push(format!(

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use sealstone::deploy::{
-    DeployRequest, DeploymentId, Fallback, Fetch, Finalise, Plan, Record, Standing, State, Target,
+    Applied, DeployRequest, DeploymentId, Fallback, Fetch, Finalise, Plan, Record, Standing, State, Target,
     UpdateCheck, Verdict, apply, check_bound, check_update, import_image, known_update_request,
     plan_finalize, plan_remember, plan_remove, plan_unlock, plan_update, update_request,
 };
@@ -13,6 +13,7 @@ use sealstone::import::source::{Reference, Source};
 use sealstone::import::{ImportOptions, Reserve};
 
 use crate::args::Reporting;
+use crate::boot_flags::BootFlags;
 use crate::bound;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -56,6 +57,8 @@ pub struct Options {
     min_free: Option<u64>,
     #[command(flatten)]
     etc: EtcArgs,
+    #[command(flatten)]
+    boot: BootFlags,
     #[command(flatten)]
     retention: RetentionFlags,
     #[command(flatten)]
@@ -121,7 +124,7 @@ pub fn run(following: &Following, options: &Options, context: &Context) -> anyho
     match check.verdict {
         Verdict::Available => run.update(name, &*source, &import).with_context(what),
         Verdict::Withdrawn => run.withdraw(),
-        Verdict::Current | Verdict::Queued => run.nothing_new(&check, standing),
+        Verdict::Current | Verdict::Queued | Verdict::Broken => run.nothing_new(&check, standing),
     }
 }
 
@@ -166,6 +169,7 @@ impl Run<'_> {
         let finalise = self.options.finalise(self.running);
         let mut request = update_request(name, &imported, self.running.copied(), finalise, now()?)?;
         self.options.etc.add_to(&mut request);
+        self.options.boot.add_to(&mut request);
         request.retention = self.options.retention.policy();
         let settings = (&self.options.registry, import);
         // Held against gc until the plan was applied.
@@ -209,7 +213,11 @@ impl Run<'_> {
         {
             return self.finish_staged(&staged);
         }
-        let outcome = if waits { Outcome::Queued } else { Outcome::Current };
+        let outcome = match check.verdict {
+            Verdict::Broken => Outcome::Broken,
+            _ if waits => Outcome::Queued,
+            _ => Outcome::Current,
+        };
         let reboots = waits && self.options.apply;
         self.show(&Done { outcome, deployment: check.deployment, ..Done::of(self.start) }, reboots)
     }
@@ -224,6 +232,7 @@ impl Run<'_> {
     /// Applies a plan, tells the journal, and shows what was done to a deployment.
     fn finish(&self, outcome: Outcome, plan: &Plan, id: &DeploymentId) -> anyhow::Result<Exit> {
         let done = apply(self.target, plan, self.context.control()?)?;
+        self.options.boot.register(self.target, plan, self.context)?;
         self.tell(outcome, plan, id);
         let Fetch { bytes, layers } = plan.fetch;
         let done = Done {
@@ -233,7 +242,7 @@ impl Run<'_> {
             fetched_bytes: bytes,
             fetched_layers: layers,
             steps: done.steps,
-            warnings: plan.warnings.clone(),
+            warnings: plan.warnings.iter().cloned().chain(failed_partitions(&done)).collect(),
             ..Done::of(self.start)
         };
         self.show(&done, outcome == Outcome::Deployed && self.options.apply)
@@ -277,7 +286,7 @@ impl Run<'_> {
     /// The plan of what a check found, if the content is there.
     fn plan_of(&self, check: &UpdateCheck, standing: &Standing) -> anyhow::Result<Option<Plan>> {
         match check.verdict {
-            Verdict::Current | Verdict::Queued => {
+            Verdict::Current | Verdict::Queued | Verdict::Broken => {
                 Ok(plan_remember(self.target, standing, check, self.running)?)
             }
             Verdict::Withdrawn => {
@@ -291,6 +300,7 @@ impl Run<'_> {
                 let request = known_update_request(self.target, check, running, finalise, now()?)?;
                 let Some(mut request) = request else { return Ok(None) };
                 self.options.etc.add_to(&mut request);
+                self.options.boot.add_to(&mut request);
                 request.retention = self.options.retention.policy();
                 let settings = (&self.options.registry, &self.options.import());
                 let _dry = bound::bind(&mut request, self.target, settings, true, self.context)?;
@@ -298,4 +308,9 @@ impl Run<'_> {
             }
         }
     }
+}
+
+/// The boot partitions that failed on the way, as sentences.
+fn failed_partitions(done: &Applied) -> impl Iterator<Item = String> {
+    done.failed.iter().map(|failed| format!("the boot partition {} failed: {}", failed.place, failed.reason))
 }

@@ -21,6 +21,8 @@ pub enum Outcome {
     Queued,
     /// The same content has another manifest or reference: it was noted.
     SameContent,
+    /// What is new was deployed already, and did not boot: it is not taken again.
+    Broken,
     /// What waited was removed: what runs is named again.
     Withdrawn,
     /// It boots after the next shutdown.
@@ -146,6 +148,7 @@ const fn sentence(outcome: Outcome, reboots: bool) -> &'static str {
         Outcome::Current => "is up to date",
         Outcome::Queued => "has an update that waits already: it boots once it is finalised",
         Outcome::SameContent => "is up to date: another manifest has the same content, which was noted",
+        Outcome::Broken => "has an update that did not boot: it is not taken again",
         Outcome::Withdrawn => "was withdrawn: what runs is the newest again",
         Outcome::Staged => "is staged: it boots after the next shutdown",
         Outcome::Downloaded => "is downloaded: `store update --from-downloaded` takes it",
@@ -174,6 +177,7 @@ fn write_check(check: &UpdateCheck, out: &mut dyn Write, terminal: Terminal) -> 
     let what = match check.verdict {
         Verdict::Current => "is up to date",
         Verdict::Queued => "has an update that waits already",
+        Verdict::Broken => "has an update that did not boot, and is not taken again",
         Verdict::Available => "has an update",
         Verdict::Withdrawn => "names what runs again: what waits would be removed",
     };

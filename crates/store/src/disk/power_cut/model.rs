@@ -32,13 +32,36 @@ pub(super) enum Payload {
 /// A change or a sync.
 #[derive(Clone, Debug)]
 pub(super) enum Op {
-    Link { at: At, node: NodeId },
-    Unlink { at: At },
-    Rename { from: At, to: At, node: NodeId, exchanged: Option<NodeId> },
-    Write { node: NodeId, offset: u64, bytes: Vec<u8> },
-    SetLen { node: NodeId, len: u64 },
-    SyncFile { node: NodeId },
-    SyncDir { dir: NodeId },
+    Link {
+        at: At,
+        node: NodeId,
+    },
+    Unlink {
+        at: At,
+    },
+    /// `replaced` is what had the name, and whether it was open.
+    Rename {
+        from: At,
+        to: At,
+        node: NodeId,
+        exchanged: Option<NodeId>,
+        replaced: Option<(NodeId, bool)>,
+    },
+    Write {
+        node: NodeId,
+        offset: u64,
+        bytes: Vec<u8>,
+    },
+    SetLen {
+        node: NodeId,
+        len: u64,
+    },
+    SyncFile {
+        node: NodeId,
+    },
+    SyncDir {
+        dir: NodeId,
+    },
     SyncFs,
 }
 
@@ -149,7 +172,17 @@ impl Log {
                     state.names.remove(at);
                 }
             }
-            Op::Rename { from, to, node, exchanged } => {
+            Op::Rename { from, to, node, replaced: Some((old, is_open)), .. } if self.fat => {
+                if self.is_synced(index, point, Some(*node), None) || state.lands() {
+                    state.names.insert(to.clone(), *node);
+                } else if !is_open && state.is_freed() {
+                    state.contents[*old].truncate(SECTOR);
+                }
+                if self.is_synced(index, point, None, Some(from.0)) || state.lands() {
+                    state.names.remove(from);
+                }
+            }
+            Op::Rename { from, to, node, exchanged, .. } => {
                 let arrived = self.is_synced(index, point, None, Some(to.0));
                 let left = self.is_synced(index, point, None, Some(from.0));
                 if !(arrived || left || state.lands()) {
@@ -243,6 +276,11 @@ impl State {
             Fate::NoneLands => false,
             Fate::Seeded(_) => self.chance.below(2) == 0,
         }
+    }
+
+    /// Whether clusters that nobody needs any more are free on the disk, though the entry still names them.
+    fn is_freed(&mut self) -> bool {
+        matches!(self.fate, Fate::Seeded(_)) && self.chance.below(2) == 0
     }
 
     /// How much of a write that no sync covers is on the disk, in bytes.

@@ -1,0 +1,93 @@
+//! The boot targets of a machine: which of its partitions gets what.
+//!
+//! What lives here: the roles of partitions, from what they are. What does not: finding and mounting them (the command).
+//! Source: UAPI.1 "The Partitions": `$BOOT` is the XBOOTLDR partition of the disk where it has one, else its ESP;
+//! systemd-boot looks for the former on the disk that it was started from. GRUB reads `/boot`, wherever that is.
+
+use crate::{BootRole, Esp};
+
+/// What a partition is, by its type or by where it is mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartitionKind {
+    /// An EFI system partition.
+    Esp,
+    /// An extended boot loader partition.
+    Xbootldr,
+    /// A separate `/boot` of another type.
+    Boot,
+}
+
+/// A partition that takes part in booting.
+#[derive(Clone, Debug)]
+pub struct BootPartition {
+    /// What it is.
+    pub kind: PartitionKind,
+    /// The disk that it is on, by any name that is the same for all of its partitions.
+    pub disk: String,
+    /// Where it can be written.
+    pub esp: Esp,
+}
+
+/// The boot targets: every partition with its role, those with kernels and entries first.
+#[must_use]
+pub fn boot_targets(partitions: Vec<BootPartition>) -> Vec<Esp> {
+    let has = |kind: PartitionKind, disk: Option<&str>| {
+        partitions.iter().any(|other| other.kind == kind && disk.is_none_or(|disk| other.disk == disk))
+    };
+    let role = |partition: &BootPartition| match partition.kind {
+        PartitionKind::Xbootldr => BootRole::Xbootldr,
+        PartitionKind::Boot => BootRole::Boot,
+        PartitionKind::Esp => {
+            let entries_elsewhere =
+                has(PartitionKind::Boot, None) || has(PartitionKind::Xbootldr, Some(&partition.disk));
+            if entries_elsewhere { BootRole::Loader } else { BootRole::Esp }
+        }
+    };
+    let roles: Vec<BootRole> = partitions.iter().map(role).collect();
+    let mut targets: Vec<Esp> =
+        partitions.into_iter().zip(roles).map(|(partition, role)| partition.esp.with_role(role)).collect();
+    targets.sort_by_key(|esp| !esp.role().has_entries());
+    targets
+}
+
+#[cfg(test)]
+mod tests {
+    use sealstone_store::disk::{Dir, RealDisk};
+
+    use super::*;
+
+    fn roles(list: &[(PartitionKind, &str)]) -> Vec<(String, BootRole)> {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = Dir::open(&RealDisk::shared(), folder.path()).unwrap();
+        let partition = |(number, (kind, disk)): (usize, &(PartitionKind, &str))| BootPartition {
+            kind: *kind,
+            disk: (*disk).to_owned(),
+            esp: Esp::new(dir.clone()).with_name(format!("{disk}{number}")),
+        };
+        let targets = boot_targets(list.iter().enumerate().map(partition).collect());
+        targets.iter().map(|esp| (esp.name(), esp.role())).collect()
+    }
+
+    #[test]
+    fn the_partition_that_has_the_entries_is_that_of_the_specification() {
+        use PartitionKind::{Boot, Esp, Xbootldr};
+        let of = |name: &str, role| (name.to_owned(), role);
+        assert_eq!(roles(&[(Esp, "a")]), [of("a0", BootRole::Esp)]);
+        // A RAID 1: both are whole.
+        assert_eq!(roles(&[(Esp, "a"), (Esp, "b")]), [of("a0", BootRole::Esp), of("b1", BootRole::Esp)]);
+        assert_eq!(
+            roles(&[(Esp, "a"), (Xbootldr, "a")]),
+            [of("a1", BootRole::Xbootldr), of("a0", BootRole::Loader)]
+        );
+        // systemd-boot does not look at another disk's XBOOTLDR.
+        assert_eq!(
+            roles(&[(Esp, "a"), (Xbootldr, "a"), (Esp, "b")]),
+            [of("a1", BootRole::Xbootldr), of("b2", BootRole::Esp), of("a0", BootRole::Loader)]
+        );
+        // GRUB does look at the one /boot.
+        assert_eq!(
+            roles(&[(Esp, "a"), (Esp, "b"), (Boot, "md0")]),
+            [of("md02", BootRole::Boot), of("a0", BootRole::Loader), of("b1", BootRole::Loader)]
+        );
+    }
+}

@@ -1,0 +1,90 @@
+//! `store bless`: what runs has booted well.
+
+use anyhow::bail;
+use sealstone::boot::{Efivarfs, EntryName, FoundEntry, LoaderVariables};
+use sealstone::deploy::{DeploymentId, Target, plan_bless, status};
+use sealstone::store::disk::RealDisk;
+
+use super::planned::{PlanFlags, run as run_plan};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::journal::Event;
+use crate::target::TargetArgs;
+
+/// Where Linux shows the firmware's variables.
+const EFIVARFS: &str = "/sys/firmware/efi/efivars";
+
+/// Say that what runs has booted well
+///
+/// The boot loader does not count its boots any more. What should have booted instead and was given up by the boot loader is
+/// marked as broken: it leaves the menu, and updates do not take it again. Run by store-bless.service once boot-complete.target
+/// is reached. Where nothing is counted there is nothing to do.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  store bless
+  store bless --dry-run
+  store bless --sysroot /mnt --esp /mnt/boot --entry bootc_debian-13-1+2-1.conf")]
+pub struct Args {
+    #[command(flatten)]
+    target: TargetArgs,
+    /// The boot entry that booted [default: what the kernel and the boot loader say]
+    #[arg(long, value_name = "NAME")]
+    entry: Option<String>,
+    #[command(flatten)]
+    flags: PlanFlags,
+}
+
+pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+    args.target.require_esp()?;
+    let target = args.target.open(context)?;
+    let Some(running) = running(args, &target)? else {
+        bail!(
+            "what runs is no deployment of {}: say with --entry which one booted",
+            args.target.sysroot().display()
+        );
+    };
+    let plan = plan_bless(&target, &running)?;
+    if !args.flags.dry_run
+        && let Some(fallback) = status(&target, Some(&running))?.fallback
+    {
+        let (id, reason) = (fallback.deployment, fallback.reason);
+        let message = format!("the deployment {id} should run, and did not boot: {reason}");
+        args.target.journal().tell(Event::FellBack, &message, plan.record(&id));
+    }
+    run_plan(&target, &plan, &args.flags, context, "blessed")
+}
+
+/// The deployment that booted: that of the entry, if one is given; else the kernel's word on it, else the boot loader's.
+fn running(args: &Args, target: &Target) -> anyhow::Result<Option<DeploymentId>> {
+    if let Some(name) = &args.entry {
+        return of_entry(target, &EntryName::parse(name)?);
+    }
+    if let Some(running) = args.target.running() {
+        return Ok(Some(running));
+    }
+    if !args.target.is_of_the_booted_system() {
+        return Ok(None);
+    }
+    let Ok(variables) = Efivarfs::open(&RealDisk::shared(), EFIVARFS) else { return Ok(None) };
+    let loader = LoaderVariables::new(&variables);
+    match loader.counted_entry()?.or(loader.booted_entry()?) {
+        Some(name) => of_entry(target, &name),
+        None => Ok(None),
+    }
+}
+
+/// The deployment of an entry, whatever was counted since.
+fn of_entry(target: &Target, name: &EntryName) -> anyhow::Result<Option<DeploymentId>> {
+    let name = name.plain()?;
+    for esp in &target.esps {
+        for found in esp.entries()? {
+            if let FoundEntry::Entry(other, entry) = found
+                && other.plain()? == name
+            {
+                return Ok(entry.sealstone_id().and_then(|id| id.parse().ok()));
+            }
+        }
+    }
+    Ok(None)
+}
