@@ -3,7 +3,7 @@ CARGO ?= cargo
 PROFILE_DIR := target/release
 .DEFAULT_GOAL := help
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
-.PHONY: help build setup-root demo test test-vm test-initramfs test-peers soak fuzz lint deny doc man completions bench peers clean-demo
+.PHONY: help build setup-root demo test test-vm test-initramfs vm vm-cuts test-peers soak fuzz lint deny doc man completions bench peers clean-demo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -35,6 +35,15 @@ test-vm: ## kernel fs-verity and vfat paths, in a small QEMU guest with Debian's
 test-initramfs: setup-root ## boots an initramfs of each kind in contrib/ in QEMU (root, mmdebstrap, 1 GB of disk)
 	tests/vm/hooks target/vm/hooks
 	SEALSTONE_INITRAMFS=$(CURDIR)/target/vm/hooks $(CARGO) test -p sealstone-setup-root --test boot -- --test-threads 1 --nocapture
+
+VM_PROOFS := SEALSTONE_VM_PROOFS=1 $(CARGO) test --test vm -- --test-threads=1 --nocapture
+vm: setup-root ## install, boot, update, roll back, cut the power, in emulated machines with OVMF (docs/proof.md)
+	tests/tools/install
+	$(VM_PROOFS)
+
+vm-cuts: setup-root ## fifty power cuts in updates, each followed by a boot; about half an hour
+	tests/tools/install
+	SEALSTONE_VM_CUTS=50 $(VM_PROOFS) power_cut
 
 test-peers: ## image ids against the crate composefs-oci; builds it, in the workspace of benches/peers (libssl-dev, zlib1g-dev)
 	$(CARGO) test --manifest-path benches/peers/Cargo.toml -p composefs-oci-driver

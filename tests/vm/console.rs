@@ -1,0 +1,52 @@
+//! The first serial line of a guest: firmware, boot loader, kernel and init write there, QEMU into a file.
+
+use std::fs;
+use std::path::PathBuf;
+
+/// What a guest has said so far.
+pub struct Console {
+    log: PathBuf,
+}
+
+impl Console {
+    pub const fn new(log: PathBuf) -> Self {
+        Self { log }
+    }
+
+    /// All of it, without the sequences that move a cursor.
+    fn text(&self) -> String {
+        plain(&fs::read(&self.log).unwrap_or_default())
+    }
+
+    /// Its last lines, for the message of a failure.
+    pub fn tail(&self) -> String {
+        let text = self.text();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        format!("{}\n({})", lines[lines.len().saturating_sub(40)..].join("\n"), self.log.display())
+    }
+}
+
+/// Text without escape sequences and carriage returns.
+fn plain(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut out = String::with_capacity(text.len());
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\x1b' => {
+                if letters.next_if_eq(&'[').is_some() {
+                    while letters.next_if(|next| !next.is_ascii_alphabetic()).is_some() {}
+                }
+                letters.next();
+            }
+            '\r' => {}
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+#[test]
+fn escape_sequences_of_firmware_are_taken_out() {
+    assert_eq!(plain(b"\x1b[2J\x1b[01;01Hone\r\n\x1b[0mtwo"), "one\ntwo");
+}

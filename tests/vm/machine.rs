@@ -1,0 +1,232 @@
+//! One emulated machine: its disk, its firmware's variables, and QEMU while it runs.
+//!
+//! One processor, emulated, without cmpxchg16b, which old QEMUs emulate wrongly at times. Everything is bounded by a
+//! time-out (`SEALSTONE_VM_SECONDS`, 300 by default); what QEMU still runs ends with the value that stands for it.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::agent::{Agent, Answer};
+use super::base::target;
+use super::console::Console;
+use super::write_log::{Loss, WriteLog};
+
+/// Firmware that takes any program (package ovmf), and the variables that it begins with.
+const FIRMWARE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+const VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+
+/// A machine that is switched off: a folder with its disk and its firmware's variables.
+pub struct Machine {
+    name: String,
+    folder: PathBuf,
+    boots: AtomicU32,
+}
+
+impl Machine {
+    /// A machine with a disk yet to be put at [`Machine::disk`]. A folder of that name that is there is emptied.
+    pub fn new(name: &str) -> Self {
+        let folder = target().join("machines").join(name);
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::copy(VARIABLES, folder.join("vars")).expect("the firmware's variables (package ovmf)");
+        Self { name: name.to_owned(), folder, boots: AtomicU32::new(0) }
+    }
+
+    /// Its disk.
+    pub fn disk(&self) -> PathBuf {
+        self.folder.join("disk")
+    }
+
+    /// A place for its files.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Switches it on.
+    pub fn start(&self) -> Running {
+        let disk = self.disk();
+        // What the guest wrote is in this machine's page cache, which a killed QEMU does not lose.
+        self.start_with(&[
+            "-drive",
+            &format!("if=none,id=disk,format=raw,cache=unsafe,file={}", disk.display()),
+        ])
+    }
+
+    /// Switches it on, and keeps a log of what it writes to its disk, for [`Machine::lose_what_was_not_flushed`].
+    pub fn start_logged(&self) -> Running {
+        let (disk, log) = (self.disk(), self.path("writes"));
+        copy_sparse(&disk, &self.path("disk-before"));
+        File::create(&log).expect("a file");
+        let file = |path: &Path| serde_json::json!({ "driver": "file", "filename": path, "cache": { "no-flush": true } });
+        let node = serde_json::json!({
+            "driver": "blklogwrites", "node-name": "disk", "file": file(&disk), "log": file(&log),
+        });
+        self.start_with(&["-blockdev", &node.to_string()])
+    }
+
+    /// After a cut of a machine that was started with a log: of what it had not flushed, each write is lost or not.
+    pub fn lose_what_was_not_flushed(&self, lands: impl FnMut() -> bool) -> Loss {
+        let disk = self.disk();
+        fs::rename(self.path("disk-before"), &disk).expect("the disk as it was");
+        let loss = WriteLog::read(&self.path("writes")).replay(&disk, lands);
+        fs::remove_file(self.path("writes")).expect("the log");
+        loss
+    }
+
+    fn start_with(&self, drive: &[&str]) -> Running {
+        let count = self.boots.fetch_add(1, Ordering::Relaxed);
+        let console = self.folder.join(format!("console-{count}"));
+        // A socket's path may not be long.
+        let sockets = tempfile::tempdir().expect("a folder");
+        let socket = sockets.path().join("agent");
+        let mut command = Command::new("qemu-system-x86_64");
+        command.args(["-accel", "tcg", "-cpu", "max,-cx16", "-smp", "1", "-m", "768", "-nodefaults"]);
+        command.args(["-display", "none", "-monitor", "none"]);
+        command
+            .args(self.firmware_options())
+            .args(drive)
+            .args(["-device", "virtio-blk-pci,drive=disk,bootindex=0"]);
+        command.args(["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]);
+        command.args(["-chardev", &format!("file,id=console,path={}", console.display())]);
+        command.args(["-chardev", &format!("socket,id=agent,path={},server=on,wait=off", socket.display())]);
+        command.args(["-serial", "chardev:console", "-serial", "chardev:agent"]);
+        let errors = File::create(self.folder.join("qemu-errors")).expect("a file");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
+        let started = Instant::now();
+        let child = command.spawn().expect("qemu-system-x86_64 starts");
+        let agent = Agent::connect(&socket);
+        Running {
+            name: self.name.clone(),
+            child,
+            agent,
+            console: Console::new(console),
+            started,
+            _sockets: sockets,
+        }
+    }
+
+    fn firmware_options(&self) -> Vec<String> {
+        let flash = "if=pflash,format=raw";
+        let code = format!("{flash},unit=0,readonly=on,file={FIRMWARE}");
+        let variables = format!("{flash},unit=1,file={}", self.path("vars").display());
+        ["-machine", "q35", "-drive", &code, "-drive", &variables].map(str::to_owned).to_vec()
+    }
+
+    /// Switches it on and waits for a system of this version.
+    #[track_caller]
+    pub fn boots(&self, version: &str) -> Running {
+        let mut running = self.start();
+        running.is_up(version);
+        running
+    }
+}
+
+/// A machine that is switched on. Dropped, it is cut off.
+pub struct Running {
+    name: String,
+    child: Child,
+    agent: Agent,
+    console: Console,
+    started: Instant,
+    _sockets: tempfile::TempDir,
+}
+
+impl Running {
+    /// Waits for a system; the version that it says.
+    #[track_caller]
+    pub fn greeting(&mut self) -> String {
+        let Self { child, agent, console, .. } = self;
+        let is_alive = || child.try_wait().is_ok_and(|ended| ended.is_none());
+        let version =
+            agent.greeting(limit(), is_alive).unwrap_or_else(|error| panic!("{error}\n{}", console.tail()));
+        println!("{}: version {version} up after {:.1} s", self.name, self.started.elapsed().as_secs_f32());
+        version
+    }
+
+    /// Waits for a system of this version.
+    #[track_caller]
+    pub fn is_up(&mut self, version: &str) {
+        let found = self.greeting();
+        assert_eq!(found, version, "another version booted:\n{}", self.console.tail());
+    }
+
+    /// Runs a command in the guest.
+    #[track_caller]
+    pub fn run(&mut self, command: &str) -> Answer {
+        let answer = self.agent.run(command, limit());
+        answer.unwrap_or_else(|error| panic!("{command}: {error}\n{}", self.console.tail()))
+    }
+
+    /// Runs a command in the guest that has to succeed; what it printed.
+    #[track_caller]
+    pub fn succeeds(&mut self, command: &str) -> String {
+        self.run(command).succeeds()
+    }
+
+    /// Sends a command and does not wait for its end.
+    pub fn send(&mut self, command: &str) {
+        self.agent.send(command);
+    }
+
+    /// Reboots by `command`, and waits for a system of this version.
+    #[track_caller]
+    pub fn reboots(&mut self, command: &str, version: &str) {
+        self.started = Instant::now();
+        self.send(command);
+        self.is_up(version);
+    }
+
+    /// Switches it off by `command`, and waits until it is.
+    #[track_caller]
+    pub fn switch_off(mut self, command: &str) {
+        self.send(command);
+        let end = Instant::now() + limit();
+        while self.child.try_wait().expect("a child").is_none() {
+            assert!(Instant::now() < end, "it does not switch off:\n{}", self.console.tail());
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Cuts it off, as a power cut does: the guest gets to do nothing more.
+    pub fn cut(mut self) {
+        self.kill();
+    }
+
+    fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The longest that anything may take.
+pub fn limit() -> Duration {
+    let seconds = std::env::var("SEALSTONE_VM_SECONDS").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(300))
+}
+
+/// Whether the programs and firmware of a machine are here; says so when not.
+pub fn is_there(test: &str) -> bool {
+    for file in [FIRMWARE, VARIABLES] {
+        if !Path::new(file).exists() {
+            super::kit::skip(test, &format!("{file} is not there (package ovmf)"));
+            return false;
+        }
+    }
+    super::kit::has("qemu-system-x86_64", test)
+}
+
+/// Copies a disk without its holes.
+fn copy_sparse(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("--sparse=always").args([from, to]).status();
+    assert!(copied.expect("cp starts").success(), "{} cannot be copied", from.display());
+}

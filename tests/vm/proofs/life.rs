@@ -1,0 +1,55 @@
+//! What the proofs of updates begin with: a machine of version 1, and the registry that its updates come from.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::base::Base;
+use crate::install::to_disk;
+use crate::kit::web_registry::WebRegistry;
+use crate::machine::{Machine, Running, is_there};
+use crate::system_image::SystemImage;
+
+/// How the guests update: at once, so that the next boot is the new one's.
+pub const UPDATE: &str = "store update --esp /boot --tls-verify=false --apply --no-reboot";
+
+pub struct Life {
+    pub machine: Machine,
+    registry: WebRegistry,
+    base: &'static Base,
+}
+
+impl Life {
+    /// Installs version 1; `None` where there are no machines.
+    pub fn begin(name: &str, test: &str) -> Option<Self> {
+        let base = Base::get(test).filter(|_| is_there(test))?;
+        let machine = Machine::new(name);
+        let life = Self { machine, registry: WebRegistry::start(), base };
+        let layout = life.push(&SystemImage::new("1"));
+        to_disk(base, &life.machine, &layout, &life.reference());
+        Some(life)
+    }
+
+    /// The registry as the guest knows it: this machine is 10.0.2.2 there.
+    fn reference(&self) -> String {
+        self.registry.reference("latest").replace("127.0.0.1", "10.0.2.2")
+    }
+
+    /// Makes an image what the tag names.
+    pub fn push(&self, image: &SystemImage) -> PathBuf {
+        let layout = self.machine.path("layout");
+        let _ = std::fs::remove_dir_all(&layout);
+        image.write(self.base, &layout);
+        self.registry.push(&layout, "latest");
+        layout
+    }
+
+    /// Pushes an image and updates to it; how long the guest took.
+    #[track_caller]
+    pub fn update(&self, guest: &mut Running, image: &SystemImage) -> Duration {
+        self.push(image);
+        let answer = guest.run(UPDATE);
+        let took = answer.took;
+        answer.succeeds();
+        took
+    }
+}

@@ -1,0 +1,91 @@
+//! The bootable OCI images of the proofs: a Debian system, its kernel, our programs, and a version on top.
+//!
+//! Layers, bottom first: the system and the kernel of the base, our programs with the initramfs, what the versions differ in.
+//! An update of the same kind fetches the last one alone.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use super::base::Base;
+use super::kit::layer::noise;
+use super::kit::layout::Compression;
+use super::kit::{Image, Layer};
+
+/// The programs of the guests.
+const GUEST: &str = "tests/vm/guest";
+
+/// A version of a system.
+pub struct SystemImage {
+    version: String,
+    payload: usize,
+}
+
+impl SystemImage {
+    /// A system that says this version when it is up. Versions differ in `/usr/lib/vm/version`, `/etc/version` and in a file
+    /// of noise.
+    pub fn new(version: &str) -> Self {
+        Self { version: version.to_owned(), payload: 300_000 }
+    }
+
+    /// With so many bytes of noise, in files of up to 64 KiB.
+    pub fn with_payload(mut self, bytes: usize) -> Self {
+        self.payload = bytes;
+        self
+    }
+
+    /// Writes the image as an OCI layout.
+    pub fn write(&self, base: &Base, folder: &Path) {
+        Image::new()
+            .tar(base.system(), Compression::None)
+            .tar(base.kernel(), Compression::None)
+            .tar(Self::programs(base), Compression::None)
+            .layer(self.difference())
+            .write(folder);
+    }
+
+    /// Made once a run, so that all versions have the same.
+    fn programs(base: &Base) -> Vec<u8> {
+        static MADE: OnceLock<Vec<u8>> = OnceLock::new();
+        MADE.get_or_init(|| Self::make_programs(base).finish()).clone()
+    }
+
+    fn make_programs(base: &Base) -> Layer {
+        let mut layer = Layer::new();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let guest = root.join(GUEST);
+        for name in ["agent", "prepare", "init"] {
+            let script = fs::read(guest.join(name)).expect("a script of the guest");
+            layer = layer.file_with_mode(&format!("usr/lib/vm/{name}"), 0o755, &script);
+        }
+        let initramfs = format!("usr/lib/modules/{}/initramfs.img", base.release());
+        layer
+            .file_with_mode("usr/bin/store", 0o755, &stripped(env!("CARGO_BIN_EXE_store")))
+            .file(&initramfs, &super::initramfs::make(base))
+    }
+
+    fn difference(&self) -> Layer {
+        let version = format!("{}\n", self.version);
+        let mut layer = Layer::new()
+            .dir("usr/lib/vm")
+            .file("usr/lib/vm/version", version.as_bytes())
+            .file("etc/version", version.as_bytes())
+            .dir("usr/share/payload");
+        let seed =
+            self.version.bytes().fold(7_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        for (number, piece) in noise(self.payload, seed).chunks(65_536).enumerate() {
+            layer = layer.file(&format!("usr/share/payload/{number}"), piece);
+        }
+        layer
+    }
+}
+
+/// A program without its debug information.
+pub fn stripped(program: impl AsRef<Path>) -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("program");
+    let status = Command::new("strip").arg("-o").arg(&out).arg(program.as_ref()).status();
+    let is_stripped = status.is_ok_and(|status| status.success());
+    fs::read(if is_stripped { &out } else { program.as_ref() }).expect("the program")
+}
