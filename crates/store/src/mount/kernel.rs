@@ -34,15 +34,16 @@ const HAS_ACL: u32 = 1;
 pub(super) enum Layers {
     /// As descriptors, the EROFS mounted nowhere (Linux 6.13).
     Descriptors,
-    /// As paths through `/proc`, the EROFS mounted nowhere.
+    /// As paths through `/proc`, the EROFS mounted nowhere: what takes this takes descriptors as well, so it is only probed.
     Paths,
     /// As paths, the EROFS mounted on the target for the time (Linux 6.5).
     AttachedPaths,
 }
 
 impl Layers {
-    /// Every way, the newest kernels' first.
-    pub(super) const ALL: [Self; 3] = [Self::Descriptors, Self::Paths, Self::AttachedPaths];
+    /// The ways of a mount, the newest kernels' first. What a kernel refuses may be a line on its console, so there is none
+    /// to spare.
+    pub(super) const ALL: [Self; 2] = [Self::Descriptors, Self::AttachedPaths];
 }
 
 /// A refusal of the kernel: the error, and the messages that it left in the context.
