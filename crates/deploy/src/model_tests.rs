@@ -1,9 +1,10 @@
-//! Random sequences of deploy, update, finalise, rollback, pin, prune, gc, local edits and reboots, with crashes at any
-//! call, against a model in memory.
+//! Random sequences of deploy, update, switch, finalise, rollback, kernel arguments, pin, prune, gc, local edits and reboots,
+//! with crashes at any call, against a model in memory.
 //!
 //! The model knows only what a user is told: the menu is a list, a deploy comes first and what ran second, a rollback swaps
 //! the first two, and so on. Invariants after each step, crashed or not: what runs boots; so do the first two of the menu and
-//! the pinned ones, with all objects of their images there; entries equal records after reconcile; local edits stay.
+//! the pinned ones, with all objects of their images there; entries equal records after reconcile; what was changed in
+//! `/etc` stays, and goes along with what ran to what comes into the menu.
 
 mod model;
 mod world;
@@ -16,13 +17,15 @@ fn steps() -> impl Strategy<Value = Vec<(Step, Option<usize>)>> {
     let step = prop_oneof![
         3 => (0..4_usize, 0..2_u8).prop_map(|(system, karg)| Step::Deploy { system, karg }),
         3 => (0..4_usize, any::<bool>()).prop_map(|(system, locked)| Step::Stage { system, locked }),
+        2 => (0..4_usize, 1..3_u8).prop_map(|(system, place)| Step::Switch { system, place }),
         2 => any::<bool>().prop_map(|unlock| Step::Finalize { unlock }),
         2 => Just(Step::Rollback),
+        1 => proptest::option::of(0..3_u8).prop_map(Step::Level),
         2 => (0..5_usize, any::<bool>()).prop_map(|(place, pinned)| Step::Pin { place, pinned }),
         1 => (0..4_usize).prop_map(|count| Step::Prune { count }),
         1 => (0..5_usize).prop_map(|place| Step::Remove { place }),
         2 => Just(Step::Gc),
-        2 => (0..100_u8).prop_map(Step::Edit),
+        3 => (0..4_usize, proptest::option::of(0..100_u8)).prop_map(|(file, value)| Step::Edit { file, value }),
         2 => Just(Step::Reboot),
     ];
     let crash = prop_oneof![2 => Just(None), 1 => (0..220_usize).prop_map(Some)];

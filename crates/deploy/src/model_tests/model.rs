@@ -15,10 +15,17 @@ pub(super) enum Step {
         system: usize,
         locked: bool,
     },
+    /// Follows another place, which has a system.
+    Switch {
+        system: usize,
+        place: u8,
+    },
     Finalize {
         unlock: bool,
     },
     Rollback,
+    /// Sets a kernel argument of what boots next, or takes it away.
+    Level(Option<u8>),
     Pin {
         place: usize,
         pinned: bool,
@@ -30,8 +37,11 @@ pub(super) enum Step {
         place: usize,
     },
     Gc,
-    /// Writes a file in the `/etc` of what runs.
-    Edit(u8),
+    /// Writes a file in the `/etc` of what runs, or removes it.
+    Edit {
+        file: usize,
+        value: Option<u8>,
+    },
     Reboot,
 }
 
@@ -42,6 +52,19 @@ pub(super) struct Deployed {
     pub system: usize,
     pub kargs: Vec<String>,
     pub pinned: bool,
+    /// The place that it follows; 0 is a name, which is none.
+    pub place: u8,
+}
+
+impl Deployed {
+    fn new(id: DeploymentId, system: usize, kargs: Vec<String>, place: u8) -> Self {
+        Self { id, system, kargs, pinned: false, place }
+    }
+
+    /// What a request that names a place makes of what is there.
+    fn following(self, place: u8) -> Self {
+        Self { place: if place == 0 { self.place } else { place }, ..self }
+    }
 }
 
 /// What is there.
@@ -81,18 +104,44 @@ impl Model {
         let is_same = |other: &Deployed| other.system == system && other.kargs == kargs;
         let staged = self.staged.take().map(|(staged, _)| staged).filter(is_same);
         let known = self.menu.first().filter(|first| is_same(first)).cloned().or(staged);
-        self.put_first(known.unwrap_or(Deployed { id, system, kargs, pinned: false }));
+        self.put_first(known.unwrap_or(Deployed::new(id, system, kargs, 0)));
     }
 
-    pub fn stage(&mut self, system: usize, kargs: Vec<String>, locked: bool, id: DeploymentId) {
+    /// Follows a place: what has the system's content already says so from then on.
+    pub fn switch(&mut self, system: usize, place: u8, kargs: Vec<String>, id: Option<DeploymentId>) {
+        let staged = self.staged.as_mut().map(|(staged, _)| staged);
+        if let Some(next) = staged.or(self.menu.first_mut()).filter(|next| next.system == system) {
+            next.place = place;
+        } else if let Some(id) = id {
+            self.stage(system, kargs, false, id, place);
+        }
+    }
+
+    /// Sets the argument `level` of what boots next, and of what waits, or takes it away.
+    pub fn level(&mut self, level: Option<u8>) {
+        let staged = self.staged.as_mut().map(|(staged, locked)| (staged, *locked));
+        let boots = |staged: &Option<(&mut Deployed, bool)>| matches!(staged, Some((_, false)));
+        let first = if boots(&staged) { None } else { self.menu.first_mut() };
+        for deployed in staged.map(|(staged, _)| staged).into_iter().chain(first) {
+            let wanted = level.map(|level| format!("level={level}"));
+            if wanted.as_ref().is_some_and(|wanted| deployed.kargs.contains(wanted)) {
+                continue;
+            }
+            deployed.kargs.retain(|karg| !karg.starts_with("level="));
+            deployed.kargs.extend(wanted);
+        }
+    }
+
+    pub fn stage(&mut self, system: usize, kargs: Vec<String>, locked: bool, id: DeploymentId, place: u8) {
         let is_same = |other: &Deployed| other.system == system && other.kargs == kargs;
         if self.menu.first().is_some_and(is_same) {
             self.staged = None;
             let first = self.menu[0].clone();
-            return self.put_first(first);
+            return self.put_first(first.following(place));
         }
         let known = self.staged.take().map(|(staged, _)| staged).filter(is_same);
-        self.staged = Some((known.unwrap_or(Deployed { id, system, kargs, pinned: false }), locked));
+        let new = known.unwrap_or(Deployed::new(id, system, kargs, place));
+        self.staged = Some((new.following(place), locked));
     }
 
     pub fn finalize(&mut self, unlock: bool) {

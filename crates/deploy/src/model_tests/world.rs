@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use rustix::io::Errno;
-use sealstone_boot::FoundEntry;
+use sealstone_boot::{FoundEntry, Karg};
 use sealstone_store::{
     Control, GcOptions,
     disk::{Disk, FailingDisk, RealDisk},
@@ -14,31 +14,49 @@ use super::model::{Deployed, Model, Step};
 use crate::{
     DeployError, DeployRequest, DeploymentId, Finalise, Plan, Record, Retention, State, Target, apply,
     entries::menu,
-    plan_deploy, plan_finalize, plan_pin, plan_prune, plan_reconcile, plan_remove, plan_rollback, status,
-    testing::{Machine, System, changes},
+    kargs::{KargsEdit, KargsOwner},
+    plan_deploy, plan_finalize, plan_kargs, plan_pin, plan_prune, plan_reconcile, plan_remove, plan_rollback,
+    plan_update, status,
+    testing::{Machine, System, changes, file},
 };
 
 /// The systems that there are.
 const VERSIONS: [&str; 4] = ["1", "2", "3", "4"];
+
+/// Files in `/etc`: two that no image has, one of them in a folder of its own, and two that each image has, all the same.
+const FILES: [&str; 4] = ["mine", "own/mine", "motd", "issue"];
+
+/// What each of them says; `None` where it is not there.
+type Etc = [Option<String>; 4];
+
+fn pristine() -> Etc {
+    [None, None, Some("motd".into()), Some("issue".into())]
+}
+
+/// The system of a version.
+fn system(version: &str) -> System<'_> {
+    let more = FILES[2..].iter().map(|name| file(&format!("etc/{name}"), name)).collect();
+    System { more, ..System::new(version) }
+}
 
 /// A machine, and what it should be.
 pub(super) struct World {
     machine: Machine,
     systems: Vec<DeployRequest>,
     model: Model,
-    /// The local file in the `/etc` of each deployment that has one.
-    edits: BTreeMap<DeploymentId, String>,
+    /// What is in the `/etc` of each deployment of the menu.
+    etc: BTreeMap<DeploymentId, Etc>,
 }
 
 impl World {
     pub fn new() -> Self {
         let machine = Machine::new();
         let import = |version: &str| {
-            let request = machine.import(&System::new(version));
+            let request = machine.import(&system(version));
             DeployRequest { kargs: Vec::new(), ..request }
         };
         let systems: Vec<DeployRequest> = VERSIONS.into_iter().map(import).collect();
-        let mut world = Self { machine, systems, model: Model::default(), edits: BTreeMap::new() };
+        let mut world = Self { machine, systems, model: Model::default(), etc: BTreeMap::new() };
         world.run(&Step::Deploy { system: 0, karg: 0 }, None);
         world.run(&Step::Reboot, None);
         world
@@ -46,7 +64,7 @@ impl World {
 
     /// Runs a step; with a crash at a call, after which either the step is run again or all is reconciled.
     pub fn run(&mut self, step: &Step, crash: Option<usize>) {
-        let Some(nth) = crash.filter(|_| !matches!(step, Step::Edit(_) | Step::Reboot)) else {
+        let Some(nth) = crash.filter(|_| !matches!(step, Step::Edit { .. } | Step::Reboot)) else {
             return self.whole(step);
         };
         let failing = FailingDisk::new(RealDisk::shared(), nth, true, Errno::IO, changes);
@@ -57,7 +75,8 @@ impl World {
         drop(disk);
         if !failing.has_failed() {
             let id = plan.unwrap_or_else(|error| panic!("{step:?}: {error}"));
-            return self.on_model(step, id);
+            self.on_model(step, id);
+            return self.carry_over(&before);
         }
         self.check_boots(step);
         // What was begun is ended, one way or the other; the model takes over which.
@@ -65,12 +84,24 @@ impl World {
         let running = self.model.running;
         apply(&target, &plan_reconcile(&target, running.as_ref()).unwrap(), &Control::new()).unwrap();
         self.adopt(&before, step);
+        self.carry_over(&before);
     }
 
     fn whole(&mut self, step: &Step) {
         let id =
             self.on_disk(step, &self.machine.target()).unwrap_or_else(|error| panic!("{step:?}: {error}"));
+        let before = self.model.clone();
         self.on_model(step, id);
+        self.carry_over(&before);
+    }
+
+    /// What comes into the menu has the `/etc` of what ran, or else was first.
+    fn carry_over(&mut self, before: &Model) {
+        let first = || before.menu.first().map(|first| first.id);
+        let from = before.running.or_else(first).and_then(|from| self.etc.get(&from).cloned());
+        for id in self.model.ids().into_iter().filter(|id| !before.ids().contains(id)) {
+            self.etc.insert(id, from.clone().unwrap_or_else(pristine));
+        }
     }
 
     /// The step on the machine; gives the deployment that it makes.
@@ -82,6 +113,17 @@ impl World {
             Step::Stage { system, locked } => {
                 let finalise = Finalise::AtShutdown { locked: *locked };
                 plan_deploy(target, &DeployRequest { finalise, ..self.request(*system, 0) })?
+            }
+            Step::Switch { system, place } => {
+                let request = self.request(*system, 0);
+                let (reference, resolved) = (place_name(*place), Some(request.manifest.to_string()));
+                let finalise = Finalise::AtShutdown { locked: false };
+                plan_update(target, &DeployRequest { reference, resolved, finalise, ..request })?
+            }
+            Step::Level(level) => {
+                let level = level.map(|level| KargsEdit::Set(vec![karg(&format!("level={level}"))]));
+                let edit = level.unwrap_or_else(|| KargsEdit::Unset(vec![karg("level")]));
+                plan_kargs(target, &KargsOwner::Caller, &edit, running)?
             }
             Step::Finalize { unlock } => plan_finalize(target, running, *unlock)?,
             Step::Rollback if self.model.menu.len() > 1 => plan_rollback(target, running)?,
@@ -104,9 +146,13 @@ impl World {
                 target.repository.gc(&GcOptions::default(), &Control::new())?;
                 return Ok(None);
             }
-            Step::Edit(value) => {
-                let path = self.edit_path(running.unwrap());
-                std::fs::write(path, value.to_string()).unwrap();
+            Step::Edit { file, value } => {
+                let path = self.etc_path(running.unwrap(), FILES[*file]);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                match value {
+                    Some(value) => std::fs::write(path, value.to_string()).unwrap(),
+                    None => drop(std::fs::remove_file(path)),
+                }
                 return Ok(None);
             }
             Step::Rollback | Step::Reboot => return Ok(None),
@@ -124,8 +170,13 @@ impl World {
             }
             Step::Stage { system, locked } => {
                 let kargs = model.kargs(&[]);
-                model.stage(*system, kargs, *locked, made.unwrap());
+                model.stage(*system, kargs, *locked, made.unwrap(), 0);
             }
+            Step::Switch { system, place } => {
+                let kargs = model.kargs(&[]);
+                model.switch(*system, *place, kargs, made);
+            }
+            Step::Level(level) => model.level(*level),
             Step::Finalize { unlock } => model.finalize(*unlock),
             Step::Rollback => model.rollback(),
             Step::Pin { place, pinned } => {
@@ -140,8 +191,9 @@ impl World {
                 }
             }
             Step::Gc => {}
-            Step::Edit(value) => {
-                self.edits.insert(model.running.unwrap(), value.to_string());
+            Step::Edit { file, value } => {
+                self.etc.get_mut(&model.running.unwrap()).unwrap()[*file] =
+                    value.map(|value| value.to_string());
             }
             Step::Reboot => model.running = model.menu.first().map(|deployed| deployed.id),
         }
@@ -149,13 +201,13 @@ impl World {
 
     /// The request for a system, which is imported again if gc took it.
     fn request(&self, system: usize, karg: u8) -> DeployRequest {
-        self.machine.import(&System::new(VERSIONS[system]));
+        self.machine.import(&self::system(VERSIONS[system]));
         let kargs = ["debug".parse().unwrap()][..usize::from(karg)].to_vec();
         DeployRequest { kargs, running: self.model.running, ..self.systems[system].clone() }
     }
 
-    fn edit_path(&self, id: &DeploymentId) -> std::path::PathBuf {
-        self.machine.path(&format!("sysroot/state/deploy/{id}/etc/mine"))
+    fn etc_path(&self, id: &DeploymentId, file: &str) -> std::path::PathBuf {
+        self.machine.path(&format!("sysroot/state/deploy/{id}/etc/{file}"))
     }
 
     /// After a crash: the menu is one that lies between what was and what should be, and what ran is in it.
@@ -185,7 +237,8 @@ impl World {
     fn deployed(&self, record: &Record) -> Deployed {
         let system = self.systems.iter().position(|system| system.image == record.image.id).unwrap();
         let kargs = record.kargs.iter().map(|recorded| recorded.karg.to_string()).collect();
-        Deployed { id: record.id, system, kargs, pinned: record.pinned }
+        let place = (1..3).find(|place| record.image.reference == place_name(*place)).unwrap_or_default();
+        Deployed { id: record.id, system, kargs, pinned: record.pinned, place }
     }
 
     /// What must hold after each step.
@@ -206,10 +259,8 @@ impl World {
         }
         assert!(report.esps[0].entries.iter().all(|entry| entry.wrong.is_none()), "after {step:?}");
         for id in self.model.ids() {
-            if let Some(text) = self.edits.get(&id) {
-                let there = std::fs::read_to_string(self.edit_path(&id)).ok();
-                assert_eq!(there.as_ref(), Some(text), "the local file of {id} after {step:?}");
-            }
+            let there = FILES.map(|file| std::fs::read_to_string(self.etc_path(&id, file)).ok());
+            assert_eq!(there, self.etc[&id], "the /etc of {id} after {step:?}");
         }
         self.check_boots(step);
     }
@@ -240,6 +291,14 @@ impl World {
             }
         }
     }
+}
+
+fn place_name(place: u8) -> String {
+    format!("docker://example.org/place-{place}")
+}
+
+fn karg(text: &str) -> Karg {
+    text.parse().unwrap()
 }
 
 fn made(plan: &Plan) -> Option<DeploymentId> {

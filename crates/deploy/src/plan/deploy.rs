@@ -141,8 +141,12 @@ fn record_for(planner: &Planner<'_>, request: &DeployRequest, draft: Draft) -> R
         Finalise::Now => (State::Deployed, false),
         Finalise::AtShutdown { locked } => (State::Staged, locked),
     };
+    // Who says of which place it comes says so in the record of what is there already, too.
+    let image_of = |record: &Record| {
+        if request.resolved.is_some() { draft.image.clone() } else { record.image.clone() }
+    };
     if let Some(default) = menu(&planner.after).first().filter(|default| draft.is_of(default)) {
-        return (*default).clone();
+        return Record { image: image_of(default), ..(*default).clone() };
     }
     // Also one that did not boot: it is tried again, since it is asked for.
     let is_open = |record: &&Record| record.state != State::Deployed || record.broken.is_some();
@@ -151,7 +155,8 @@ fn record_for(planner: &Planner<'_>, request: &DeployRequest, draft: Draft) -> R
         begun.filter(|record| draft.is_of(record)).min_by_key(|record| record.state == State::Making)
     {
         let broken = None;
-        return Record { state, locked, broken, etc: request.etc.clone(), ..begun.clone() };
+        let (image, etc) = (image_of(begun), request.etc.clone());
+        return Record { state, locked, broken, image, etc, ..begun.clone() };
     }
     let (serial, order) = planner.highest();
     Record {

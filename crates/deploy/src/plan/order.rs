@@ -99,6 +99,10 @@ impl Planner<'_> {
         let mut changed: Vec<&Record> = self.after.iter().filter(|record| !is_written(record)).collect();
         changed.sort_by_key(|record| (Some(record.id) != new, record.order));
         for record in changed {
+            // Before the record, so that a rerun after a kill finds that it is still to be done.
+            if self.has_old_origin(record) {
+                steps.push(Step::WriteOrigin { id: record.id });
+            }
             steps.push(Step::WriteRecord { id: record.id, state: record.state });
             if Some(record.id) == new {
                 self.plan.deployment = Some(record.clone());
@@ -107,6 +111,13 @@ impl Planner<'_> {
                 self.plan.rewritten.push(record.clone());
             }
         }
+    }
+
+    /// Whether the state folder of a deployment that stays says of another image than its record will.
+    fn has_old_origin(&self, record: &Record) -> bool {
+        let was = self.world.record(&record.id).filter(|was| was.state != State::Making);
+        let has_state = self.world.states.contains(&record.id.to_string());
+        has_state && was.is_some_and(|was| was.image != record.image)
     }
 
     /// The records of what goes say so first: from here on nothing wants them in the menu.

@@ -26,14 +26,7 @@ pub fn plan_relabel(
     // Of records that cannot be read nobody knows what they need.
     let is_needed = !planner.world.broken.is_empty()
         || planner.after.iter().any(|record| record.image.manifest == before.manifest);
-    let has_state = planner.world.states.contains(&id.to_string());
     let mut plan = planner.finish()?;
-    // Before the record, so that a rerun after a kill finds that it is still to be done.
-    let record =
-        plan.steps.iter().position(|step| matches!(step, Step::WriteRecord { id: of, .. } if of == id));
-    if let Some(record) = record.filter(|_| has_state) {
-        plan.steps.insert(record, Step::WriteOrigin { id: *id });
-    }
     if !is_needed {
         plan.steps.push(Step::ReleaseManifest { manifest: before.manifest });
     }
