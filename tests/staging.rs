@@ -21,6 +21,7 @@ use std::time::Duration;
 use kit::machine::Machine;
 use kit::web_registry::WebRegistry;
 use kit::{Image, Layer, Outcome, skip};
+use serde_json::Value;
 
 const SYSROOT: &str = "/sysroot";
 
@@ -122,6 +123,8 @@ impl Drop for Running {
     }
 }
 
+const BOUND_MISSING: &str = "184fcfe6e11f4e9ba614802d6524d18d";
+const FELL_BACK: &str = "8945a9d2825847aea86fe26831ca380e";
 const STAGED: &str = "c78672ca73b84a2e91194084dd535683";
 const DOWNLOADED: &str = "89d8c41783494d1e8d8c72b20fdcb848";
 const DEPLOYED: &str = "b3e886883cff4e21af6be5e02d33e734";
@@ -159,6 +162,71 @@ fn an_update_of_the_running_system_waits_for_the_shutdown_and_the_journal_tells_
     running.store(&two, &["rollback"]).succeeds();
     assert_eq!(running.told_ids(), [ROLLED_BACK]);
     assert_eq!(id(&running.command_line()), id(&one));
+}
+
+#[test]
+fn a_system_that_fell_back_says_so_in_its_status_and_to_the_journal() {
+    let Some(running) = Running::new("a_system_that_fell_back_says_so_in_its_status_and_to_the_journal")
+    else {
+        return;
+    };
+    let one = running.command_line();
+    assert!(!running.store(&one, &["status"]).succeeds().contains("fell back"));
+    running.push("2");
+    running.store(&one, &["update", "--tls-verify=false", "--apply", "--no-reboot"]).succeeds();
+    running.told();
+    // A boot loader counts the tries of an entry in its name, and gives it up when none is left.
+    let (name, text) =
+        running.machine.entries().into_iter().find(|(_, text)| text.contains("Example 2")).unwrap();
+    let counted = name.replace(".conf", "+0-3.conf");
+    let entry = |name: &str| running.machine.sandbox.path(&format!("esp/loader/entries/{name}"));
+    std::fs::rename(entry(&name), entry(&counted)).unwrap();
+    let told = running.store(&one, &["status"]).stdout;
+    let line = told.lines().find(|line| line.contains("fell back from")).unwrap_or_else(|| panic!("{told}"));
+    assert!(line.contains("the boot loader gave it up after 3 tries"), "{line}");
+    let status: Value = serde_json::from_str(&running.store(&one, &["status", "--json"]).stdout).unwrap();
+    let id = text.lines().find_map(|line| line.strip_prefix("x-sealstone-id ")).unwrap();
+    assert_eq!(status["fallback"]["deployment"], id);
+    assert!(running.told().is_empty(), "looking tells nothing");
+    running.store(&one, &["update", "--check", "--tls-verify=false"]).succeeds();
+    let told = running.told();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((told[0]["MESSAGE_ID"].as_str(), told[0]["PRIORITY"].as_str()), (FELL_BACK, "3"));
+    assert_eq!((told[0]["SEALSTONE_DEPLOYMENT"].as_str(), told[0]["SEALSTONE_VERSION"].as_str()), (id, "2"));
+}
+
+#[test]
+fn a_bound_image_that_is_missing_is_told_to_the_journal_until_it_is_back() {
+    let test = "a_bound_image_that_is_missing_is_told_to_the_journal_until_it_is_back";
+    let Some(running) = Running::new(test) else { return };
+    let folder = running.machine.sandbox.path("app");
+    kit::bound::app(1).write(&folder);
+    running.registry.push(&folder, "app");
+    let name = running.registry.name("app");
+    let folder = running.machine.sandbox.path("binding");
+    kit::bound::system("6.2.0", &[("app.image", &name)]).write(&folder);
+    running.registry.push(&folder, "binding");
+    let reference = running.registry.reference("binding");
+    running.machine.install(&reference, &["--tls-verify=false"]);
+    let line = running.command_line();
+    let update = ["update", "--check", "--tls-verify=false"];
+    running.store(&line, &update).succeeds();
+    assert!(running.told().is_empty());
+
+    let id = line.split("composefs=").nth(1).unwrap().trim_start_matches('?')[..128].to_owned();
+    let images = running.machine.sandbox.path(&format!("sysroot/state/deploy/{id}/bound"));
+    std::fs::remove_dir_all(images).unwrap();
+    for _ in 0..2 {
+        running.store(&line, &update).succeeds();
+        let told = running.told();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!((told[0]["MESSAGE_ID"].as_str(), told[0]["PRIORITY"].as_str()), (BOUND_MISSING, "4"));
+        assert!(told[0]["MESSAGE"].contains("it has no image store"), "{told:?}");
+        assert_eq!(told[0]["SEALSTONE_DEPLOYMENT"], id);
+    }
+    running.store(&line, &["bound", "sync", "--tls-verify=false"]).succeeds();
+    running.store(&line, &update).succeeds();
+    assert!(running.told().is_empty());
 }
 
 #[test]

@@ -29,12 +29,14 @@ pub enum Event {
     FellBack,
     /// A staged deployment could not be finalised: the old one boots.
     FinaliseFailed,
+    /// The machine runs without all the images that are bound to its system.
+    BoundMissing,
 }
 
 impl Event {
     /// All of them.
     #[cfg(test)]
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Staged,
         Self::Downloaded,
         Self::Deployed,
@@ -42,6 +44,7 @@ impl Event {
         Self::Pruned,
         Self::FellBack,
         Self::FinaliseFailed,
+        Self::BoundMissing,
     ];
 
     /// `MESSAGE_ID`.
@@ -54,13 +57,15 @@ impl Event {
             Self::Pruned => "6bd087d1a79c4262814282be9d826213",
             Self::FellBack => "8945a9d2825847aea86fe26831ca380e",
             Self::FinaliseFailed => "31902a324a0e4e0a9ff23271e319ec3a",
+            Self::BoundMissing => "184fcfe6e11f4e9ba614802d6524d18d",
         }
     }
 
-    /// `PRIORITY`, as in syslog(3): 3 an error, 5 worth noting, 6 information.
+    /// `PRIORITY`, as in syslog(3): 3 an error, 4 a warning, 5 worth noting, 6 information.
     const fn priority(self) -> u8 {
         match self {
             Self::FellBack | Self::FinaliseFailed => 3,
+            Self::BoundMissing => 4,
             Self::Staged | Self::Downloaded | Self::Deployed | Self::RolledBack => 5,
             Self::Pruned => 6,
         }

@@ -59,6 +59,12 @@ impl Standing {
         self.staged.as_ref().or(self.running.as_ref()).or(self.default.as_ref())
     }
 
+    /// The deployment that runs, if it has a record.
+    #[must_use]
+    pub const fn running(&self) -> Option<&Record> {
+        self.running.as_ref()
+    }
+
     /// What should run instead of what does, and its record.
     #[must_use]
     pub fn fallback(&self) -> Option<(&Fallback, &Record)> {

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
+use sealstone::deploy::bound::{BoundCondition, bound_condition};
 use sealstone::deploy::{
     Applied, DeployRequest, DeploymentId, Fallback, Fetch, Finalise, Plan, Record, Standing, State, Target,
     UpdateCheck, Verdict, apply, check_bound, check_update, import_image, known_update_request,
@@ -109,7 +110,7 @@ pub fn run(following: &Following, options: &Options, context: &Context) -> anyho
     let opener = bound::opener(&options.registry, &import, &target.repository, context);
     check_bound(target, standing, &mut check, &opener, &import, context.control()?)?;
     let run = Run { target, running: running.as_ref(), options, context, start };
-    run.tell_fallback(standing);
+    run.tell_faults(standing);
     if options.check {
         return update_show::check(&check, options.reporting.json, context);
     }
@@ -274,12 +275,20 @@ impl Run<'_> {
         }
     }
 
-    /// Tells why what runs is not what should, if so.
-    fn tell_fallback(&self, standing: &Standing) {
-        let fallback = standing.fallback().filter(|_| self.running.is_some());
-        if let Some((Fallback { deployment, reason }, record)) = fallback {
+    /// Tells what is wrong with the system that runs: that it is not what should, and what it lacks. That it cannot be known
+    /// now stops no update.
+    fn tell_faults(&self, standing: &Standing) {
+        let Some(running) = standing.running() else { return };
+        let journal = self.options.target.journal();
+        if let Some((Fallback { deployment, reason }, record)) = standing.fallback() {
             let message = format!("the deployment {deployment} should run, and did not boot: {reason}");
-            self.options.target.journal().tell(Event::FellBack, &message, Some(record));
+            journal.tell(Event::FellBack, &message, Some(record));
+        }
+        let bound = bound_condition(&self.target.sysroot, &self.target.repository, running);
+        if let Ok(Some(BoundCondition::Missing(reasons))) = bound {
+            let (id, reasons) = (running.id, reasons.join("; "));
+            let message = format!("images that are bound to the deployment {id} are missing: {reasons}");
+            journal.tell(Event::BoundMissing, &message, Some(running));
         }
     }
 
