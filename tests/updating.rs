@@ -100,6 +100,28 @@ fn a_check_reads_documents_alone_and_changes_nothing_even_when_the_image_is_ther
     assert_eq!(titles(&machine), ["Example 1"]);
 }
 
+// bootc's `upgrade --check` staged an update whose image was in the repository, and removed what was staged (read in its code).
+#[test]
+fn a_check_stages_nothing_and_removes_nothing_that_is_staged() {
+    let (machine, registry) = installed();
+    push(&machine, &registry, "2", "stable");
+    machine.store(["update", "--download-only"]).succeeds();
+    push(&machine, &registry, "3", "stable");
+    machine.import(&registry.reference("stable"), "three").succeeds();
+    // The tag names what is only in the repository, what is staged, what boots.
+    for (version, verdict) in [("3", "available"), ("2", "queued"), ("1", "available")] {
+        registry.push(&machine.sandbox.path(&format!("layout-{version}")), "stable");
+        let before = machine.snapshot();
+        let check = machine.store(["update", "--check", "--json"]).json();
+        assert_eq!(check["verdict"], verdict, "{version}");
+        machine.store(["update", "--check"]).succeeds();
+        assert_eq!(machine.snapshot(), before, "{version}");
+    }
+    let status = machine.store(["status", "--json"]).json();
+    let staged = status["deployments"].as_array().unwrap().iter().filter(|one| one["state"] == "staged");
+    assert_eq!(staged.map(|one| &one["os"]["version"]).collect::<Vec<_>>(), ["2"]);
+}
+
 #[test]
 fn an_update_fetches_what_is_missing_and_keeps_what_is_this_machines() {
     let (machine, registry) = installed();
