@@ -17,26 +17,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use kit::{Image, Layer, world};
-
-/// The calls that change something. `strace` counts each for itself.
-const CHANGES: [&str; 15] = [
-    "openat",
-    "mkdirat",
-    "write",
-    "pwrite64",
-    "pwritev",
-    "linkat",
-    "symlinkat",
-    "renameat2",
-    "unlinkat",
-    "ftruncate",
-    "fsync",
-    "syncfs",
-    "fchmod",
-    "fchmodat",
-    "utimensat",
-];
+use kit::kills::kill_at_each_call;
+use kit::{Image, Layer};
 
 fn system(version: &str) -> Image {
     let release = format!("ID=example\nVERSION_ID={version}\nPRETTY_NAME=\"Example {version}\"\n");
@@ -120,36 +102,17 @@ fn fault_of(
 /// Runs the command on copies of a machine, killed at ever later calls; `stays` are the systems that must boot all the
 /// time, `comes` one that must once the command was run again, with the verb `again`.
 fn killed(test: &str, template: &Path, args: &[&str], again: &[&str], stays: &[&str], comes: &str) {
-    if Command::new("strace").arg("--version").output().is_err() {
-        return kit::skip(test, "strace is not installed");
-    }
-    let every = std::env::var_os("SEALSTONE_SOAK").is_some();
-    let mut kills = 0;
-    for call in CHANGES {
-        let mut point = 1;
-        loop {
-            let folder = world::copy_of(template);
-            let inject = format!("inject={call}:signal=KILL:when={point}");
-            let mut strace = Command::new("strace");
-            strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject]);
-            if store(strace.arg(env!("CARGO_BIN_EXE_store")), folder.path(), args) {
-                break;
-            }
-            let place = format!("{test} killed at {call} {point}");
-            for version in stays {
-                assert_eq!(missing_system(folder.path(), version), None, "{place}");
-            }
-            assert!(run(folder.path(), again), "again after {place}");
-            for version in stays.iter().chain([&comes]) {
-                assert_eq!(missing_system(folder.path(), version), None, "again after {place}");
-            }
-            assert!(run(folder.path(), &["status"]), "all is well again after {place}");
-            kills += 1;
-            point += if every { 1 } else { 1 + point / 2 };
+    let kill = |program: &mut Command, folder: &Path| store(program, folder, args);
+    kill_at_each_call(test, template, kill, |folder, place| {
+        for version in stays {
+            assert_eq!(missing_system(folder, version), None, "{place}");
         }
-    }
-    println!("{test}: {kills} kills");
-    assert!(kills > 10, "it was only killed {kills} times");
+        assert!(run(folder, again), "again after {place}");
+        for version in stays.iter().chain([&comes]) {
+            assert_eq!(missing_system(folder, version), None, "again after {place}");
+        }
+        assert!(run(folder, &["status"]), "all is well again after {place}");
+    });
 }
 
 #[test]

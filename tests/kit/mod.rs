@@ -15,6 +15,7 @@ pub mod artifact;
 pub mod bound;
 pub mod deployed;
 pub mod http;
+pub mod kills;
 pub mod layer;
 pub mod layout;
 pub mod layout_check;
