@@ -6,9 +6,10 @@ use sealstone_import::{
     ImportOptions, import_layers,
     layer_tree::{EntryKind, LayerEntry, LayerTree},
     source::{LayerTar, Opening, Reference, Source},
+    streams::layer_stream,
 };
 use sealstone_store::{
-    Control, Repository,
+    Control, Optional, Repository,
     disk::{Dir, Disk},
 };
 
@@ -97,6 +98,36 @@ pub fn import_overlay(
     };
     imported.publish_layers(&transaction)?;
     Ok(transaction.commit(ImportedOverlay { overlay: Overlay { name, diff_id }, skipped })?.into_inner())
+}
+
+/// The layer of an overlay whose record is lost or damaged: made again of the tar in the store, with its record, which is a
+/// cache.
+///
+/// # Errors
+/// [`sealstone_store::Error::Missing`] when the store does not have the tar either.
+pub(super) fn rebuild(repository: &Repository, overlay: &Overlay) -> Result<LayerTree, DeployError> {
+    let what = format!("layer {} of the overlay {}", overlay.diff_id, overlay.name);
+    let Some(stream) = repository.stream(&layer_stream(&overlay.diff_id)?).optional()? else {
+        return Err(sealstone_store::Error::Missing { what }.into());
+    };
+    let scratch = repository.scratch()?;
+    let mut at = 0;
+    repository.cat_stream(&stream, |piece| {
+        scratch.file().write_all_at(at, piece)?;
+        at += piece.len() as u64;
+        Ok(())
+    })?;
+    let options = ImportOptions::default();
+    let tar = LayerTar::of_scratch(scratch, what.clone(), &options.platform)?;
+    let transaction = repository.transaction()?;
+    let imported = import_layers(&transaction, &tar, &options, &Control::new())?;
+    if imported.config().diff_ids != [overlay.diff_id] {
+        return Err(sealstone_store::Error::corrupt(what, "the store has another tar under its name").into());
+    }
+    let layer = imported.layers().first().map(|layer| (*layer).clone());
+    imported.publish_layers(&transaction)?;
+    let _ = transaction.commit(())?;
+    Ok(layer.ok_or_else(|| sealstone_store::Error::Missing { what })?)
 }
 
 /// Refuses what has anything outside `/etc` and `/var`, or would remove either as a whole.

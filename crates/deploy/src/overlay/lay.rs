@@ -15,7 +15,7 @@ use sealstone_store::{
     tree::{Content, FileType, InodeId, Tree},
 };
 
-use super::Overlay;
+use super::{Overlay, import::rebuild};
 use crate::{DeployError, etc::carve, selinux::SELINUX_XATTR};
 
 /// What a deployment has of its own, before the machine changes it: the image's `/etc` and `/var`, overlays on top.
@@ -34,10 +34,8 @@ pub(crate) fn furnish(
 ) -> Result<Furnished, DeployError> {
     let mut furnished = Furnished { tree: carve(image)?, paths: Vec::with_capacity(overlays.len()) };
     for overlay in overlays {
-        let Some(layer) = stored_layer(repository, &overlay.diff_id, &ImportOptions::default())? else {
-            let what = format!("layer {} of the overlay {}", overlay.diff_id, overlay.name);
-            return Err(sealstone_store::Error::Missing { what }.into());
-        };
+        let known = stored_layer(repository, &overlay.diff_id, &ImportOptions::default())?;
+        let layer = known.map_or_else(|| rebuild(repository, overlay), Ok)?;
         let paths = lay(&mut furnished.tree, &layer, overlay)?;
         furnished.paths.push(paths);
     }

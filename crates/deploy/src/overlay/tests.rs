@@ -286,3 +286,29 @@ fn overlays_are_carried_over_replaced_in_their_place_and_removed_by_name() {
     let missing = OverlayChanges { remove: vec![name("x")], ..OverlayChanges::default() };
     assert!(missing.apply(&carried).is_err());
 }
+
+#[test]
+fn a_lost_or_damaged_record_of_an_overlays_layer_is_made_again_of_its_tar() {
+    let machine = Machine::new();
+    let repository = machine.target().repository;
+    let body = FileBody::Bytes("of the machine ".repeat(100).into_bytes());
+    let source = OverlaySource::Files(vec![OverlayFile::at("/etc/motd", body).unwrap()]);
+    let overlay = import(&repository, &source).unwrap();
+    let expected = listing(&furnished(&repository, &overlay));
+    let record = machine.path(&format!("sysroot/composefs/sealstone/layers/{}", overlay.diff_id));
+    let whole = fs::read(&record).unwrap();
+    for damaged in [None, Some(&b"garbage"[..]), Some(&whole[..whole.len() / 2])] {
+        match damaged {
+            Some(bytes) => fs::write(&record, bytes).unwrap(),
+            None => fs::remove_file(&record).unwrap(),
+        }
+        assert_eq!(listing(&furnished(&repository, &overlay)), expected);
+        assert_eq!(fs::read(&record).unwrap(), whole, "the record is there again");
+    }
+    // Without the tar it cannot be.
+    let stream = machine.path(&format!("sysroot/composefs/streams/oci-layer-{}", overlay.diff_id));
+    fs::remove_file(stream).unwrap();
+    let image = image();
+    let error = furnish(&repository, &image, std::slice::from_ref(&overlay)).err().unwrap();
+    assert!(error.to_string().contains("of the overlay test"), "{error}");
+}
