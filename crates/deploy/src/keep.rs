@@ -14,6 +14,9 @@ use sealstone_store::{Durable, Optional, Place, RefName, RefTarget, Repository, 
 
 use crate::{DeployError, DeploymentId, Record};
 
+/// What bootc's tag of a deployment begins with; the manifest's digest follows.
+const TAG: &str = "localhost/bootc-";
+
 /// A deployment with all that it needs kept: what refs are set for.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Keeping {
@@ -129,6 +132,16 @@ pub fn release_manifest(repository: &Repository, manifest: &ManifestDigest) -> R
     Ok(())
 }
 
+/// The manifests that are kept as a deployment's, by whom ever.
+///
+/// # Errors
+/// When the refs cannot be read.
+pub(crate) fn kept_manifests(repository: &Repository) -> Result<Vec<ManifestDigest>, DeployError> {
+    let refs = repository.refs(Place::Streams)?;
+    let manifest = |name: String| name.strip_prefix(TAG)?.parse().ok();
+    Ok(refs.iter().filter_map(|(name, _)| manifest(name.to_oci()?)).collect())
+}
+
 fn has_stream(repository: &Repository, stream: &StreamName) -> Result<bool, DeployError> {
     Ok(repository.stream(stream).optional()?.is_some())
 }
@@ -142,5 +155,5 @@ fn numbered_ref(kind: &str, id: &DeploymentId, number: usize) -> Result<RefName,
 }
 
 fn manifest_ref(manifest: &ManifestDigest) -> Result<RefName, DeployError> {
-    Ok(RefName::oci(&format!("localhost/bootc-{manifest}"))?)
+    Ok(RefName::oci(&format!("{TAG}{manifest}"))?)
 }

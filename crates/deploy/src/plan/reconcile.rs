@@ -1,9 +1,13 @@
 //! Planning to bring boot partitions and folders back to what the records say.
 
-use super::{Plan, Step, loader::WantedLoader, planner::Planner};
-use crate::{DeployError, DeploymentId, EtcPolicy, State, Target, entries::menu};
+use sealstone_import::ManifestDigest;
 
-/// The steps that bring boot entries, kernels and state folders back to what the records say, and end what was begun.
+use super::{Plan, Step, loader::WantedLoader, planner::Planner};
+use crate::{
+    DeployError, DeploymentId, EtcPolicy, State, Target, entries::menu, keep::kept_manifests,
+};
+
+/// The steps that bring boot entries, kernels, state folders and refs back to what the records say, and end what was begun.
 ///
 /// # Errors
 /// When the target cannot be read.
@@ -18,7 +22,23 @@ pub fn plan_reconcile(target: &Target, running: Option<&DeploymentId>) -> Result
         }
     }
     mend_loader(target, &mut planner)?;
-    planner.finish()
+    let unneeded = unneeded_manifests(target, &planner)?;
+    let mut plan = planner.finish()?;
+    plan.steps.extend(unneeded.into_iter().map(|manifest| Step::ReleaseManifest { manifest }));
+    Ok(plan)
+}
+
+/// The manifests that a ref keeps though no deployment needs them: what an update to the same content left that was killed
+/// before its last step. Where there is anything that we know nothing of, bootc may need them.
+fn unneeded_manifests(target: &Target, planner: &Planner<'_>) -> Result<Vec<ManifestDigest>, DeployError> {
+    let world = &planner.world;
+    let is_known = |state: &String| world.records.iter().any(|record| record.id.to_string() == *state);
+    if !world.broken.is_empty() || !world.unadopted.is_empty() || !world.states.iter().all(is_known) {
+        return Ok(Vec::new());
+    }
+    let mut kept = kept_manifests(&target.repository)?;
+    kept.retain(|manifest| !world.records.iter().any(|record| record.image.manifest == *manifest));
+    Ok(kept)
 }
 
 /// The boot loader is that of what boots by default, on each boot partition, where it is not newer.

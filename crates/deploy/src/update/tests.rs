@@ -5,8 +5,8 @@ use sealstone_store::{Control, Place};
 
 use super::*;
 use crate::{
-    State, apply, import_image, plan_finalize, plan_remove, plan_rollback, plan_unlock,
-    testing::{Machine, Published, System},
+    State, apply, import_image, plan_finalize, plan_reconcile, plan_remove, plan_rollback, plan_unlock,
+    testing::{Failure, Machine, Published, System, fail_at_every_call},
 };
 
 /// The reference that is followed; the place is in memory.
@@ -235,4 +235,35 @@ fn a_name_that_says_of_no_place_is_no_place_to_update_from() {
     let refused = place_of_updates(&record).unwrap_err();
     assert!(matches!(&refused, DeployError::Invalid { .. }) && refused.to_string().contains("store switch"));
     assert_eq!(standing(&Machine::new(), None).tracked(), None);
+}
+
+#[test]
+fn a_same_content_update_that_is_killed_anywhere_keeps_no_ref_too_many_after_a_reconcile() {
+    let (machine, mut place, id) = running_machine();
+    place.push(&System::new("1"), "rebuilt");
+    let verb = |target: &Target| -> Result<(), DeployError> {
+        let (options, control) = (ImportOptions::default(), Control::new());
+        let imported = import_image(&target.repository, &place, REFERENCE, &options, &control)?;
+        let request = update_request(REFERENCE, &imported, Some(id), STAGE, 1_700_000_100)?;
+        apply(target, &plan_update(target, &request)?, &control).map(drop)
+    };
+    let tags = |machine: &Machine| {
+        let refs = machine.target().repository.refs(Place::Streams).unwrap();
+        let tags = refs.iter().filter_map(|(name, _)| name.to_oci());
+        tags.filter(|name| name.starts_with("localhost/bootc-")).collect::<Vec<_>>()
+    };
+    let expected = {
+        let whole = machine.copy();
+        verb(&whole.target()).unwrap();
+        assert!(plan_reconcile(&whole.target(), Some(&id)).unwrap().is_empty());
+        tags(&whole)
+    };
+    let mut left = 0;
+    let points = fail_at_every_call(&machine, Failure::KILLED, verb, |machine, place| {
+        verb(&machine.target()).unwrap_or_else(|error| panic!("a rerun, {place}: {error}"));
+        left += usize::from(tags(machine) != expected);
+        run(machine, &plan_reconcile(&machine.target(), Some(&id)).unwrap());
+        assert_eq!(tags(machine), expected, "{place}");
+    });
+    assert!(points > 30 && left > 0, "{points} points, {left} of which left a ref");
 }
