@@ -5,6 +5,8 @@
 //! that it is kept (`Durable<Kept>`), which only the first step makes. Killed anywhere, a new plan goes on from there.
 
 #[cfg(test)]
+mod bootc_tests;
+#[cfg(test)]
 mod kill_tests;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! Fixtures for the unit tests of this crate: layers written as tars by the crate `tar`, trees as text, and machines.
 
+mod bootc;
 mod faults;
 mod left;
 mod machine;
@@ -8,6 +9,7 @@ mod small_esp;
 
 use std::fmt::Write;
 
+pub(crate) use bootc::BootcBoots;
 pub(crate) use faults::{Failure, changes, cut_at_every_point, fail_at_every_call};
 pub(crate) use left::{bootable, end_state};
 pub(crate) use machine::{Machine, System, deploy_on};

@@ -91,13 +91,16 @@ impl Planner<'_> {
         }
     }
 
-    /// The record of the new deployment, which is wanted in the menu from here on, then those of others that change.
+    /// The records of what is taken over, then that of the new deployment, which is wanted in the menu from here on, then
+    /// those of others that change.
     fn write_records(&mut self, steps: &mut Vec<Step>) {
         let new = self.plan.deployment.as_ref().map(|record| record.id);
         let is_written =
             |record: &Record| self.before.contains(record) && !self.world.adopted.contains(&record.id);
         let mut changed: Vec<&Record> = self.after.iter().filter(|record| !is_written(record)).collect();
-        changed.sort_by_key(|record| (Some(record.id) != new, record.order));
+        // What is taken over comes first: what has no record yet when a new one has may be taken for newer than that.
+        let is_adopted = |record: &Record| self.world.adopted.contains(&record.id);
+        changed.sort_by_key(|record| (!is_adopted(record), Some(record.id) != new, record.order));
         for record in changed {
             // Before the record, so that a rerun after a kill finds that it is still to be done.
             if self.has_old_origin(record) {

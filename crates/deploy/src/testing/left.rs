@@ -2,43 +2,46 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use sealstone_boot::{BlsEntry, FoundEntry};
+use sealstone_boot::{BlsEntry, FoundEntry, OsRelease};
 use sealstone_store::{Place, disk::RealDisk};
 
 use super::Machine;
-use crate::{DeploymentId, ImageId, image_tree::image_tree};
+use crate::{
+    DeploymentId, ImageId,
+    adopt::deployment_of,
+    image_tree::{image_tree, read_text},
+};
 
-/// The images whose entries boot: the entry is whole, its files are those that it wants, and image, refs, state folder
-/// and record are there.
+/// The images whose entries boot: the entry is whole, its files are those that it wants, and image and state folder are
+/// there; of ours refs and record as well.
 pub(crate) fn bootable(root: &Path) -> Vec<ImageId> {
     let target = Machine::target_on(&RealDisk::shared(), root).unwrap();
     let records = target.sysroot.records().unwrap().0;
     let kept = target.repository.refs(Place::Images).unwrap();
+    let on_esp = |file: &str| root.join("esp").join(file.trim_start_matches('/'));
     let boots = |entry: &BlsEntry| -> Option<ImageId> {
-        let id: DeploymentId = entry.sealstone_id()?.parse().ok()?;
-        let record = records.iter().find(|record| record.id == id)?;
-        for (file, name) in entry.files().zip(["initramfs", "kernel"]) {
-            let text = std::fs::read_to_string(root.join("esp").join(file.trim_start_matches('/'))).ok()?;
-            let times = if name == "kernel" { 100 } else { 200 };
-            assert_eq!(
-                text,
-                format!("{name} {} ", record.os.version.as_ref()?).repeat(times),
-                "{file} is torn"
-            );
+        let of_bootc: Option<DeploymentId> = deployment_of(entry);
+        let id = entry.sealstone_id().and_then(|id| id.parse().ok()).or(of_bootc)?;
+        let tree = image_tree(&target.repository, id.image()).unwrap();
+        let os = read_text(&target.repository, &tree, "/usr/lib/os-release", 1 << 20).unwrap()?;
+        let version = OsRelease::parse(&os).version?;
+        for (key, name, times) in [("linux", "kernel", 100), ("initrd", "initramfs", 200)] {
+            let Some(file) = entry.get(key) else { continue };
+            let text = std::fs::read_to_string(on_esp(file)).ok()?;
+            assert_eq!(text, format!("{name} {version} ").repeat(times), "{file} is torn");
         }
         let etc = root.join(format!("sysroot/state/deploy/{id}/etc/version"));
-        assert_eq!(std::fs::read_to_string(etc).ok()?, *record.os.version.as_ref()?);
-        assert!(
-            kept.iter().any(|(_, target)| target.to_string() == format!("image {}", id.image())),
-            "no ref"
-        );
-        image_tree(&target.repository, id.image()).unwrap();
+        assert_eq!(std::fs::read_to_string(etc).ok()?, version);
+        if entry.sealstone_id().is_some() {
+            records.iter().find(|record| record.id == id)?;
+            let name = format!("image {}", id.image());
+            assert!(kept.iter().any(|(_, target)| target.to_string() == name), "no ref");
+        }
         Some(*id.image())
     };
     // As systemd-boot does: an entry whose kernel is not there (its last line is torn) is no entry.
-    let has_kernel = |entry: &BlsEntry| {
-        entry.linux().is_some_and(|linux| root.join("esp").join(linux.trim_start_matches('/')).is_file())
-    };
+    let has_kernel =
+        |entry: &BlsEntry| entry.linux().or(entry.get("uki")).is_some_and(|file| on_esp(file).is_file());
     let found = target.esps[0].entries().unwrap();
     let entries = found.iter().filter_map(|found| match found {
         FoundEntry::Entry(_, entry) if has_kernel(entry) => Some(entry),
