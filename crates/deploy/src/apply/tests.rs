@@ -379,3 +379,38 @@ fn a_cancelled_deploy_leaves_the_old_system_and_goes_on_later() {
     machine.deploy(&two);
     assert_eq!(menu(&machine).len(), 2);
 }
+
+#[test]
+fn what_a_plan_has_read_of_images_is_not_read_again_to_do_it() {
+    let machine = Machine::new();
+    let (one, two) = (machine.import(&System::new("1")), machine.import(&System::new("2")));
+    machine.deploy(&one);
+    let reads_of_images = |recording: &RecordingDisk| {
+        let of_image = |path: &std::path::Path, image: &ImageId| {
+            path.to_string_lossy().ends_with(&image.to_string()[2..])
+        };
+        let log = recording.log();
+        let reads = log.iter().filter(|call| call.name == "Read");
+        let reads =
+            reads.filter(|call| [one.image, two.image].iter().any(|image| of_image(&call.path, image)));
+        reads.count()
+    };
+    for forgets in [false, true] {
+        let machine = machine.copy();
+        let recording = RecordingDisk::new(RealDisk::shared());
+        let disk: Arc<dyn Disk> = recording.clone();
+        let target = Machine::target_on(&disk, machine.root()).unwrap();
+        let mut plan = plan_deploy(&target, &two).unwrap();
+        let planned = reads_of_images(&recording);
+        assert!(planned > 0);
+        if forgets {
+            // As one that was kept as text.
+            plan = serde_json::from_value(serde_json::to_value(&plan).unwrap()).unwrap();
+        }
+        recording.clear();
+        apply(&target, &plan, &Control::new()).unwrap();
+        let applied = reads_of_images(&recording);
+        println!("reads of images: {planned} to plan, {applied} to apply; forgotten: {forgets}");
+        assert_eq!(applied, if forgets { planned } else { 0 });
+    }
+}

@@ -1,11 +1,18 @@
 //! What an update follows, when it is one, and what becomes of it.
 
+use std::sync::Arc;
+
 use sealstone_import::ImportOptions;
-use sealstone_store::{Control, Place};
+use sealstone_store::{
+    Control, Place,
+    disk::{Disk, RealDisk, RecordingDisk},
+};
 
 use super::*;
 use crate::{
-    State, apply, import_image, plan_finalize, plan_reconcile, plan_remove, plan_rollback, plan_unlock,
+    State, apply,
+    bound::BoundReference,
+    import_image, plan_finalize, plan_reconcile, plan_remove, plan_rollback, plan_unlock,
     testing::{Failure, Machine, Published, System, fail_at_every_call},
 };
 
@@ -266,4 +273,33 @@ fn a_same_content_update_that_is_killed_anywhere_keeps_no_ref_too_many_after_a_r
         assert_eq!(tags(machine), expected, "{place}");
     });
     assert!(points > 30 && left > 0, "{points} points, {left} of which left a ref");
+}
+
+#[test]
+fn an_update_without_anything_new_looks_at_the_machine_once() {
+    let (machine, place, id) = running_machine();
+    let recording = RecordingDisk::new(RealDisk::shared());
+    let disk: Arc<dyn Disk> = recording.clone();
+    let target = Machine::target_on(&disk, machine.root()).unwrap();
+    recording.clear();
+    let standing = Standing::read(&target, Some(&id)).unwrap();
+    assert_eq!((standing.tracked().map(|record| record.id), standing.fallback()), (Some(id), None));
+    let (options, control) = (ImportOptions::default(), Control::new());
+    let mut check = check_update(&target, &standing, REFERENCE, &place, &options).unwrap();
+    let nobody = |_: &BoundReference| panic!("nothing is bound");
+    check_bound(&target, &standing, &mut check, &nobody, &options, &control).unwrap();
+    assert_eq!(
+        (check.verdict, plan_remember(&target, &standing, &check, Some(&id)).unwrap()),
+        (Verdict::Current, None)
+    );
+    let calls = recording.log().len();
+    println!("{calls} calls for an update without anything new");
+    let lists = |name: &str| {
+        let log = recording.log();
+        log.iter().filter(|call| call.name == "ReadDir" && call.path.ends_with(name)).count()
+    };
+    assert_eq!((lists("deployments"), lists("entries")), (1, 1));
+    recording.clear();
+    Standing::read(&target, Some(&id)).unwrap();
+    assert_eq!(recording.log().len(), calls, "nothing but that look");
 }
