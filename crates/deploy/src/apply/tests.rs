@@ -8,7 +8,7 @@ use sealstone_store::disk::{Disk, RealDisk, RecordingDisk};
 use super::*;
 use crate::image_tree::image_tree;
 use crate::{
-    DeployRequest, Place, State, plan_deploy, plan_reconcile, plan_remove, status,
+    DeployRequest, ImageTrees, Place, State, plan_deploy, plan_reconcile, plan_remove, status,
     testing::{Machine, System, deploy_on, file},
 };
 use sealstone_store::disk::Dir;
@@ -400,7 +400,8 @@ fn what_a_plan_has_read_of_images_is_not_read_again_to_do_it() {
         let recording = RecordingDisk::new(RealDisk::shared());
         let disk: Arc<dyn Disk> = recording.clone();
         let target = Machine::target_on(&disk, machine.root()).unwrap();
-        let mut plan = plan_deploy(&target, &two).unwrap();
+        let request = DeployRequest { trees: ImageTrees::default(), ..two.clone() };
+        let mut plan = plan_deploy(&target, &request).unwrap();
         let planned = reads_of_images(&recording);
         assert!(planned > 0);
         if forgets {

@@ -127,7 +127,7 @@ pub(super) fn rebuild(repository: &Repository, overlay: &Overlay) -> Result<Laye
     let layer = imported.layers().first().map(|layer| (*layer).clone());
     imported.publish_layers(&transaction)?;
     let _ = transaction.commit(())?;
-    Ok(layer.ok_or_else(|| sealstone_store::Error::Missing { what })?)
+    Ok(layer.ok_or(sealstone_store::Error::Missing { what })?)
 }
 
 /// Refuses what has anything outside `/etc` and `/var`, or would remove either as a whole.
