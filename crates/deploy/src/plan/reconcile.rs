@@ -3,9 +3,7 @@
 use sealstone_import::ManifestDigest;
 
 use super::{Plan, Step, loader::WantedLoader, planner::Planner};
-use crate::{
-    DeployError, DeploymentId, EtcPolicy, State, Target, entries::menu, keep::kept_manifests,
-};
+use crate::{DeployError, DeploymentId, EtcPolicy, State, Target, entries::menu, keep::kept_manifests};
 
 /// The steps that bring boot entries, kernels, state folders and refs back to what the records say, and end what was begun.
 ///

@@ -302,13 +302,4 @@ fn an_update_without_anything_new_looks_at_the_machine_once() {
     recording.clear();
     Standing::read(&target, Some(&id)).unwrap();
     assert_eq!(recording.log().len(), calls, "nothing but that look");
-    // TEMP
-    let count = |what: &str, run: &dyn Fn()| {
-        recording.clear();
-        run();
-        println!("TEMP {what}: {} calls", recording.log().len());
-    };
-    count("World::read", &|| drop(crate::target::World::read(&target).unwrap()));
-    count("records", &|| drop(target.sysroot.records().unwrap()));
-    count("status", &|| drop(crate::status(&target, Some(&id)).unwrap()));
 }
