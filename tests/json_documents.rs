@@ -126,7 +126,7 @@ fn disk() -> Vec<u8> {
 }
 
 /// Verbs that answer of the images `one` and `two`, in this order.
-const READS_AND_MORE: [&[&str]; 24] = [
+const READS_AND_MORE: [&[&str]; 26] = [
     &["images", "--json"],
     &["inspect", "--json", "one"],
     &["ls", "-R", "--json", "one"],
@@ -151,6 +151,8 @@ const READS_AND_MORE: [&[&str]; 24] = [
     &["artifact", "inspect", "--json", "oci:disk"],
     &["artifact", "fetch", "--json", "oci:disk", "--output", "disk.raw"],
     &["install", "from-artifact", "--json", "oci:disk", "installed.raw"],
+    &["install", "to-filesystem", "--json", "--root", "mnt", "--esp", "mnt/esp", "oci:one", "--dry-run"],
+    &["install", "to-filesystem", "--json", "--root", "mnt", "--esp", "mnt/esp", "oci:one"],
 ];
 
 #[test]
@@ -170,12 +172,13 @@ fn every_document_has_its_documented_shape_and_every_documented_one_is_checked()
     run(&["import", "--json", "--explain", "--name", "one", "oci:one"]);
     run(&["import", "--json", "--name", "two", "oci:two"]);
     kit::artifact::write_layout(&sandbox.path("disk"), &[(&disk(), "text/plain", "disk.raw")]);
+    for folder in ["mnt/esp", "esp", "sysroot"] {
+        std::fs::create_dir_all(sandbox.path(folder)).expect("a folder");
+    }
     for args in READS_AND_MORE {
         run(args);
     }
     let sysroot = sandbox.path("sysroot");
-    std::fs::create_dir_all(sandbox.path("esp")).expect("an ESP");
-    std::fs::create_dir_all(&sysroot).expect("a sysroot");
     let repository = sysroot.join("composefs").display().to_string();
     run(&["init", "--json", "--repo", &repository]);
     run(&["import", "--json", "--repo", &repository, "--name", "one", "oci:one"]);

@@ -15,6 +15,7 @@ mod dir;
 #[cfg(any(test, feature = "testing"))]
 mod failing;
 mod file;
+mod ledger;
 #[cfg(any(test, feature = "testing"))]
 mod power_cut;
 mod real;
@@ -33,6 +34,7 @@ pub use dir::Dir;
 #[cfg(any(test, feature = "testing"))]
 pub use failing::FailingDisk;
 pub use file::File;
+pub use ledger::LedgerDisk;
 #[cfg(any(test, feature = "testing"))]
 pub use power_cut::{Fate, PowerCutDisk};
 pub use real::RealDisk;

@@ -20,6 +20,26 @@ pub fn open(
     repository: &Repository,
     context: &Context,
 ) -> anyhow::Result<Box<dyn Source>> {
+    open_with(reference, args, options, Some(repository), context)
+}
+
+/// The same before there is a repository: what would have to be unpacked is refused.
+pub fn open_bare(
+    reference: &Reference,
+    args: &RegistryArgs,
+    options: &ImportOptions,
+    context: &Context,
+) -> anyhow::Result<Box<dyn Source>> {
+    open_with(reference, args, options, None, context)
+}
+
+fn open_with(
+    reference: &Reference,
+    args: &RegistryArgs,
+    options: &ImportOptions,
+    repository: Option<&Repository>,
+    context: &Context,
+) -> anyhow::Result<Box<dyn Source>> {
     let what = || format!("open {}", escape(reference.to_string().as_bytes()));
     let (disk, limits) = (RealDisk::shared(), &options.limits);
     match reference {
@@ -37,13 +57,15 @@ pub fn open(
             if let Some(scope) = policy::scope(local)? {
                 policy::check(&scope, limits).with_context(what)?;
             }
-            Opening::new(&disk, limits)
-                .scratch(repository)
+            let opening = Opening::new(&disk, limits)
                 .standard_input(std::io::stdin())
                 .platform(&options.platform)
-                .control(context.progress())
-                .open(local)
-                .with_context(what)
+                .control(context.progress());
+            let opening = match repository {
+                Some(repository) => opening.scratch(repository),
+                None => opening,
+            };
+            opening.open(local).with_context(what)
         }
     }
 }

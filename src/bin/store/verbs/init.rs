@@ -41,9 +41,9 @@ enum Hash {
     Sha512,
 }
 
-/// `--verity`.
+/// `--verity`, also of `store install`.
 #[derive(Clone, Copy, ValueEnum)]
-enum Guard {
+pub enum Guard {
     /// The kernel, by fs-verity on each object; fails where it cannot
     Required,
     /// We compute and compare; for file systems without fs-verity

@@ -1,0 +1,126 @@
+//! `store install to-disk`: makes a disk, in a file or on a device, and installs onto it.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use sealstone::deploy::install::{DiskFormat, DiskRequest, FileDisk, Seed};
+use sealstone::store::disk::{File, RealDisk};
+
+use super::install_options::ImageArgs;
+use super::install_show::{self, PlannedDisk, PlannedTarget};
+use super::planned::now;
+use crate::context::Context;
+use crate::exit::Exit;
+
+/// Where random bytes come from.
+const RANDOM: &str = "/dev/urandom";
+
+/// Install onto a disk: a GPT, an EFI system partition, a root
+///
+/// A FILE becomes a disk image without root, loop devices or other programs: an ext4 whose objects have fs-verity already, so that the
+/// system boots with nothing less. With --seed and --time (or SOURCE_DATE_EPOCH), the same image gives the same bytes. What is
+/// in the place of the disk is named, and stays, unless --wipe is given. The file appears when it is whole.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  store install to-disk disk.raw docker://quay.io/example/os:1
+  store install to-disk disk.qcow2 --format qcow2 --image-size 20G oci:image:1 --target-ref docker://quay.io/example/os:1
+  store install to-disk disk.raw --seed web-1 --time 1760000000 oci:image:1     # the same bytes each time
+  store install to-disk disk.raw --reserve-tail 64M --sector-size 4096 oci:image:1
+  store install to-disk disk.raw oci:image:1 --dry-run                          # what would be destroyed?")]
+pub struct Args {
+    /// The file; one that is there must be empty, and its size is the disk's
+    disk: PathBuf,
+    #[command(flatten)]
+    size: SizeArgs,
+    /// Let go what is in the disk's place
+    #[arg(long)]
+    wipe: bool,
+    /// How a file is written
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Raw)]
+    format: Format,
+    /// What the disk's UUIDs are derived from; equal seeds and times give equal disks [default: random]
+    #[arg(long, value_name = "TEXT")]
+    seed: Option<String>,
+    /// The time of the disk, in seconds since 1970 [env: SOURCE_DATE_EPOCH] [default: now]
+    #[arg(long, value_name = "SECONDS")]
+    time: Option<i64>,
+    #[command(flatten)]
+    image: ImageArgs,
+}
+
+/// How large everything is.
+#[derive(clap::Args)]
+struct SizeArgs {
+    /// The size of the disk, as in 20G [default: what the image needs, as much again, and a GiB]
+    #[arg(long, value_name = "SIZE", value_parser = crate::size::parse)]
+    image_size: Option<u64>,
+    /// The size of the EFI system partition [default: three times the kernel and 64 MiB, 512 MiB at least]
+    #[arg(long, value_name = "SIZE", value_parser = crate::size::parse)]
+    esp_size: Option<u64>,
+    /// So much at the end belongs to no partition, for whoever makes one there
+    #[arg(long, value_name = "SIZE", value_parser = crate::size::parse, default_value = "0")]
+    reserve_tail: u64,
+    /// The size of the disk's sectors: 512 or 4096
+    #[arg(long, value_name = "BYTES", default_value_t = 512)]
+    sector_size: u32,
+}
+
+/// `--format`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// The disk's bytes, with holes where there are zeros
+    Raw,
+    /// qcow2, version 3
+    Qcow2,
+}
+
+pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+    let request = request(args)?;
+    if args.image.dry_run {
+        let planned = PlannedTarget::Disk(PlannedDisk::of(&args.disk, &request)?);
+        return install_show::plan(&args.image, &args.image.look(context)?, &planned, context);
+    }
+    let disk = FileDisk::begin(&args.disk, &args.image.reference(), request)?;
+    let uuid = Some(request.root_uuid().to_string());
+    let done = match args.image.install(disk.target(), uuid, request.time, context) {
+        Ok(done) => done,
+        Err(error) => {
+            // What went wrong is said; that its rest cannot be removed is not worth another word.
+            let _ = disk.abandon();
+            return Err(error);
+        }
+    };
+    let shown = install_show::Shown::of(disk.target(), &done)?;
+    let made = disk.finish(context.control()?)?;
+    let place = args.disk.display().to_string();
+    install_show::done(&args.image, &shown, &done, (&place, Some(&made)), context)
+}
+
+fn request(args: &Args) -> anyhow::Result<DiskRequest> {
+    let seed = match &args.seed {
+        Some(seed) => Seed::new(seed.as_bytes()),
+        None => {
+            let mut bytes = [0; 32];
+            File::open(&RealDisk::shared(), RANDOM)?.read_exact_at(0, &mut bytes)?;
+            Seed::new(&bytes)
+        }
+    };
+    let time = match args.time {
+        Some(time) => time,
+        None => match std::env::var("SOURCE_DATE_EPOCH") {
+            Ok(text) => text.trim().parse()?,
+            Err(_) => now()?,
+        },
+    };
+    let SizeArgs { image_size, esp_size, reserve_tail, sector_size } = args.size;
+    Ok(DiskRequest {
+        size: image_size,
+        esp: esp_size,
+        tail: reserve_tail,
+        sector: sector_size,
+        format: if args.format == Format::Raw { DiskFormat::Raw } else { DiskFormat::Qcow2 },
+        wipe: args.wipe,
+        ..DiskRequest::new(seed, time)
+    })
+}
