@@ -85,6 +85,14 @@ pub enum DeployError {
         /// What would be destroyed, or stands in the way.
         found: Vec<String>,
     },
+    /// A program of this machine is missing or failed: install it, or see what it says.
+    #[error("{program}: {reason}")]
+    Program {
+        /// Its name.
+        program: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A limit was passed.
     #[error("the {what} has {size} bytes, and the limit is {limit}")]
     TooBig {

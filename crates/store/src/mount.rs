@@ -9,6 +9,7 @@
 
 mod bind;
 mod block;
+mod device;
 mod kernel;
 mod mounted;
 mod place;
@@ -19,6 +20,7 @@ mod writable;
 
 pub use bind::bind_read_only;
 pub use block::mount_privately;
+pub use device::{DetachedMount, DiskPart, reread_partitions};
 pub use place::{
     CopiedMount, attach_copy, detach, is_mounted, make_private, make_read_only, mount_tmpfs, move_mount,
 };

@@ -198,6 +198,9 @@ fn of_deploy(error: &DeployError) -> (Exit, Option<&'static str>) {
                 "nothing was changed; name another place, or let it go with --wipe where there is that flag",
             ),
         ),
+        DeployError::Program { .. } => {
+            (Exit::Failed, Some("install the program that the message names, or see what it says"))
+        }
         DeployError::Overlay { .. } => {
             (Exit::Usage, Some("an overlay is laid on /etc and /var: put it together differently"))
         }
@@ -216,7 +219,7 @@ fn of_boot(error: &BootError) -> (Exit, Option<&'static str>) {
         BootError::Store(error) => of_store(error),
         BootError::NoSpace { .. } => (
             Exit::NoSpace,
-            Some("remove deployments that are not needed, or give the boot partition more room"),
+            Some("remove deployments that are not needed, or give the place that is named more room"),
         ),
         BootError::Invalid { .. } => (Exit::Usage, None),
         BootError::Missing { .. } => (Exit::NotFound, None),

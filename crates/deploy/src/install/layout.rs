@@ -3,7 +3,7 @@
 //! What lives here: the sizes and places. What does not: the bytes of the table (`gpt.rs`), the file systems.
 //! Source of the types: the Discoverable Partitions Specification of systemd.
 
-use sealstone_boot::KernelSizes;
+use sealstone_boot::{BootError, KernelSizes};
 
 use super::{
     gpt::{Gpt, Partition},
@@ -83,7 +83,7 @@ impl DiskLayout {
     /// Lays out a disk; the root has what the ESP and the tail leave.
     ///
     /// # Errors
-    /// [`DeployError::Invalid`] when a size is none that can be, [`DeployError::TooBig`] when the root would have less than
+    /// [`DeployError::Invalid`] when a size is none that can be, [`BootError::NoSpace`] when the root would have less than
     /// `root_least` bytes.
     pub fn of(request: LayoutRequest, root_least: u64) -> Result<Self, DeployError> {
         let LayoutRequest { size, sector, esp, tail } = request;
@@ -103,8 +103,8 @@ impl DiskLayout {
         let end = usable.saturating_sub(tail) / ALIGNMENT * ALIGNMENT;
         let root = Span { start: esp.end(), size: end.saturating_sub(esp.end()) };
         if root.size < root_least.max(ALIGNMENT) {
-            let what = "space that the root needs, of which the disk leaves too little,".to_owned();
-            return Err(DeployError::TooBig { what, size: root_least, limit: root.size });
+            let place = "the root of this disk".to_owned();
+            return Err(BootError::NoSpace { place, needed: root_least, free: root.size }.into());
         }
         Ok(Self { size, sector, esp, root })
     }
@@ -168,7 +168,8 @@ mod tests {
     #[test]
     fn what_is_too_small_is_refused() {
         let request = LayoutRequest { size: 600 * MIB, sector: 512, esp: 512 * MIB, tail: 0 };
-        assert!(matches!(DiskLayout::of(request, 100 * MIB), Err(DeployError::TooBig { .. })));
+        let small = DiskLayout::of(request, 100 * MIB);
+        assert!(matches!(small, Err(DeployError::Boot(BootError::NoSpace { .. }))));
         assert!(DiskLayout::of(LayoutRequest { esp: 100 * MIB, ..request }, 0).is_err());
         assert!(DiskLayout::of(LayoutRequest { sector: 520, ..request }, 0).is_err());
         let size = DiskLayout::size_for(100 * MIB, 512 * MIB, 0);

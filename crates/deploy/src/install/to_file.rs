@@ -90,8 +90,9 @@ pub struct MadeDisk {
     pub filesystem: &'static str,
     /// What of the root is in use, in bytes.
     pub used: u64,
-    /// Files with fs-verity.
-    pub sealed: u64,
+    /// Files with fs-verity, if they were sealed here and not by the kernel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<u64>,
 }
 
 /// A disk image in the making.
@@ -166,7 +167,7 @@ impl FileDisk {
     /// Puts the disk together of what was installed, and gives it its name.
     ///
     /// # Errors
-    /// [`DeployError::TooBig`] or [`Error::NoSpace`] when it does not fit, [`Error::Corrupt`] when an object is not what its
+    /// [`sealstone_boot::BootError::NoSpace`] or [`Error::NoSpace`] when it does not fit, [`Error::Corrupt`] when an object is not what its
     /// name says, and the disk's. The file's place is as it was then.
     pub fn finish(self, control: &Control) -> Result<MadeDisk, DeployError> {
         let done = self.assemble(control);
@@ -224,7 +225,7 @@ impl FileDisk {
             root_uuid: self.request.root_uuid().to_string(),
             filesystem: "ext4",
             used: written.used,
-            sealed: written.sealed,
+            sealed: Some(written.sealed),
         })
     }
 

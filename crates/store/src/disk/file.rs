@@ -67,6 +67,12 @@ impl File {
         &self.label
     }
 
+    /// The disk that this file is on.
+    #[must_use]
+    pub const fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
     /// Reads at an offset into the buffer; the count is 0 only at the end of the file.
     ///
     /// # Errors

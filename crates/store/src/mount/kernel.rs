@@ -106,15 +106,19 @@ pub(super) fn mount_erofs(
 /// The same by way of a loop device, for kernels and file systems whose files EROFS does not read itself.
 fn mount_through_loop(disk: &Arc<dyn Disk>, file: &File, acl: bool, what: &str) -> Result<OwnedFd> {
     let dev = Dir::open(disk, "/dev")?;
-    let (name, device) = loop_device_of(&dev, file)?;
+    let (name, device) = loop_device_of(&dev, file, None)?;
     let mounted = erofs_from(&dev.label().join(name), acl);
     // Open until here: a loop device that nobody uses clears itself.
     drop(device);
     mounted.map_err(|refusal| refusal.into_error(what))
 }
 
-/// A read-only loop device of a file, and its name in `/dev`.
-fn loop_device_of(dev: &Dir, file: &File) -> Result<(String, File)> {
+/// A loop device of a file (read-only) or of a part of it, and its name in `/dev`.
+pub(super) fn loop_device_of(
+    dev: &Dir,
+    file: &File,
+    part: Option<loop_device::Part>,
+) -> Result<(String, File)> {
     let open = |name: &str| dev.open_file_with(name, Access::ReadWrite, Resolve::NoSymlinks);
     let control = open("loop-control")?;
     loop {
@@ -122,7 +126,7 @@ fn loop_device_of(dev: &Dir, file: &File) -> Result<(String, File)> {
             .map_err(|errno| Error::at("find a loop device in", dev.label(), errno))?;
         let name = format!("loop{number}");
         let device = open(&name)?;
-        match loop_device::configure(&device, file) {
+        match loop_device::configure(&device, file, part) {
             Ok(()) => return Ok((name, device)),
             // Somebody else took it meanwhile.
             Err(Errno::BUSY) => {}
@@ -141,6 +145,19 @@ pub(super) fn erofs_from(source: &Path, acl: bool) -> Result<OwnedFd, Refusal> {
     fsconfig_create(&context).map_err(|errno| Refusal::of(&context, errno))?;
     let mount = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_RDONLY);
     mount.map_err(|errno| Refusal::of(&context, errno))
+}
+
+/// Mounts a device with a file system of this kind, nowhere: it is there as long as the descriptor is.
+pub(super) fn mount_detached(device: &Path, kind: &str) -> Result<OwnedFd> {
+    let mount = || -> Result<OwnedFd, Refusal> {
+        let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_set_string(&context, "source", device).map_err(|errno| Refusal::of(&context, errno))?;
+        fsconfig_create(&context).map_err(|errno| Refusal::of(&context, errno))?;
+        let attributes = MountAttrFlags::empty();
+        let mount = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes);
+        mount.map_err(|errno| Refusal::of(&context, errno))
+    };
+    mount().map_err(|refusal| refusal.into_error(&format!("{kind} on {}", device.display())))
 }
 
 /// What overlayfs puts together.

@@ -1,6 +1,7 @@
-//! Loop devices: a file as a block device, for kernels whose EROFS reads no files (`linux/loop.h`).
+//! Loop devices: a file, or a part of one, as a block device (`linux/loop.h`).
 //!
-//! What lives here: the two ioctls with their argument's layout. What does not: opening the devices.
+//! What lives here: the ioctls with their argument's layout, and the one by which the kernel reads a partition table again.
+//! What does not: opening the devices.
 
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -14,8 +15,24 @@ const GET_FREE: Opcode = 0x4c82;
 /// `LOOP_CONFIGURE` (Linux 5.8)
 const CONFIGURE: Opcode = 0x4c0a;
 
-/// `LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR`: nothing is written, and the last one to close it frees it.
-const FLAGS: u32 = 1 | 4;
+/// `BLKRRPART`
+const REREAD: Opcode = 0x125f;
+
+/// `LO_FLAGS_READ_ONLY`: nothing is written.
+const READ_ONLY: u32 = 1;
+/// `LO_FLAGS_AUTOCLEAR`: the last one to close it frees it.
+const AUTOCLEAR: u32 = 4;
+
+/// A part of a file, to be written to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    /// In bytes.
+    pub(crate) offset: u64,
+    /// In bytes.
+    pub(crate) size: u64,
+    /// The size of the sectors that the device shows.
+    pub(crate) sector: u32,
+}
 
 /// `struct loop_config` with the `struct loop_info64` in it.
 #[repr(C)]
@@ -63,21 +80,27 @@ pub(crate) fn free_number(control: impl AsFd) -> Result<u32> {
     u32::try_from(number).map_err(|_| Errno::NODEV)
 }
 
-/// Makes the device show the file's content, read-only, until the last descriptor of the device is closed.
-pub(crate) fn configure(device: impl AsFd, file: impl AsFd) -> Result<()> {
+/// Makes the device show the file's content, read-only, or a part of it, until the last descriptor of the device is closed.
+pub(crate) fn configure(device: impl AsFd, file: impl AsFd, part: Option<Part>) -> Result<()> {
     let config = LoopConfig {
         fd: u32::try_from(file.as_fd().as_raw_fd()).map_err(|_| Errno::BADF)?,
-        block_size: 0,
+        block_size: part.map_or(0, |part| part.sector),
         device: [0; 3],
-        offset: 0,
-        size_limit: 0,
+        offset: part.map_or(0, |part| part.offset),
+        size_limit: part.map_or(0, |part| part.size),
         number: 0,
         encryption: [0; 2],
-        flags: FLAGS,
+        flags: AUTOCLEAR | if part.is_none() { READ_ONLY } else { 0 },
         names: [0; 160],
         init: [0; 2],
         reserved: [0; 8],
     };
     // SAFETY: the number is that of LOOP_CONFIGURE, which reads the struct laid out above and nothing else of ours.
     unsafe { ioctl::ioctl(device, Setter::<CONFIGURE, LoopConfig>::new(config)) }
+}
+
+/// Makes the kernel read the partition table of a disk again.
+pub(crate) fn reread_partitions(disk: impl AsFd) -> Result<()> {
+    // SAFETY: BLKRRPART takes no argument and touches no memory of ours.
+    unsafe { ioctl::ioctl(disk, ioctl::NoArg::<REREAD>::new()) }
 }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use sealstone::deploy::install::{DiskFormat, DiskRequest, MadeDisk, signatures};
+use sealstone::deploy::install::{DiskFormat, DiskRequest, MadeDisk, is_device, look_at_device, signatures};
+use sealstone::deploy::kargs::RootFileSystem;
 use sealstone::deploy::{DeploymentStatus, Target, status};
 use sealstone::import::SourceImage;
 use sealstone::store::disk::{File, RealDisk};
@@ -37,25 +38,29 @@ pub struct PlannedDisk<'a> {
     esp: Option<u64>,
     tail: u64,
     format: DiskFormat,
+    filesystem: RootFileSystem,
     destroys: Vec<String>,
 }
 
 impl<'a> PlannedDisk<'a> {
     /// Looks at what is there.
-    pub fn of(path: &'a Path, request: &DiskRequest) -> anyhow::Result<Self> {
+    pub fn of(path: &'a Path, request: &DiskRequest, filesystem: RootFileSystem) -> anyhow::Result<Self> {
         let DiskRequest { size, sector, esp, tail, format, .. } = *request;
         let disk = RealDisk::shared();
-        let mut destroys = Vec::new();
-        if let Some(file) = File::open(&disk, path).optional()? {
+        let mut planned = Self { path, size, sector, esp, tail, format, filesystem, destroys: Vec::new() };
+        if is_device(&disk, path)? {
+            let (destroys, size) = look_at_device(&disk, path)?;
+            (planned.destroys, planned.size) = (destroys, planned.size.or(Some(size)));
+        } else if let Some(file) = File::open(&disk, path).optional()? {
             let metadata = file.metadata()?;
             if metadata.allocated > 0 {
-                destroys = signatures(&file, metadata.size)?;
-                if destroys.is_empty() {
-                    destroys.push(format!("a file of {} bytes", metadata.size));
+                planned.destroys = signatures(&file, metadata.size)?;
+                if planned.destroys.is_empty() {
+                    planned.destroys.push(format!("a file of {} bytes", metadata.size));
                 }
             }
         }
-        Ok(Self { path, size, sector, esp, tail, format, destroys })
+        Ok(planned)
     }
 }
 
@@ -194,10 +199,13 @@ pub fn done(
             .add("deployment", record.id)
             .add("kernel", escape(record.kernel.version.as_bytes()))
             .add("updates from", escape(reference.as_bytes()))
-            .add(
-                "objects",
-                format!("{}, verity {}", target.repository.algorithm().name(), target.repository.verity()),
-            );
+            .add("objects", format!("{}, verity {verity}", algorithm.name()));
+        if let Some(disk) = disk {
+            of_disk(disk, &mut facts);
+        }
+        if *verity == Verity::Computed {
+            facts.add("unprotected", "no fs-verity here: store fsck checks objects, reading does not");
+        }
         if !populated.is_complete() {
             let left = format!(
                 "{} without owner, {} without attributes, {} without node: run as root to set them",
@@ -209,4 +217,14 @@ pub fn done(
         warnings(plan, out, terminal)
     })?;
     Ok(Exit::Done)
+}
+
+/// What is told of a disk that was made.
+fn of_disk(disk: &MadeDisk, facts: &mut Facts) {
+    let sealed = disk.sealed.map(|count| format!(", {count} files with fs-verity"));
+    let (size, used) = (Bytes(disk.layout.size), Bytes(disk.used));
+    facts
+        .add("disk", format!("{size}, {used} of the root in use{}", sealed.unwrap_or_default()))
+        .add("root", format!("{} {}, UUID {}", Bytes(disk.layout.root.size), disk.filesystem, disk.root_uuid))
+        .add("boot partition", Bytes(disk.layout.esp.size));
 }

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use sealstone::deploy::install::{DiskFormat, DiskRequest, FileDisk, Seed};
+use sealstone::deploy::install::{
+    DeviceDisk, DiskFormat, DiskRequest, FileDisk, HostPrograms, Seed, is_device,
+};
+use sealstone::deploy::kargs::RootFileSystem;
 use sealstone::store::disk::{File, RealDisk};
 
 use super::install_options::ImageArgs;
@@ -11,26 +14,34 @@ use super::install_show::{self, PlannedDisk, PlannedTarget};
 use super::planned::now;
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::failure::WrongUsage;
+
+/// Where programs are that only administrators have in their path.
+const ADMINISTRATORS_PATH: &str = ":/usr/sbin:/sbin";
 
 /// Where random bytes come from.
 const RANDOM: &str = "/dev/urandom";
 
 /// Install onto a disk: a GPT, an EFI system partition, a root
 ///
-/// A FILE becomes a disk image without root, loop devices or other programs: an ext4 whose objects have fs-verity already, so that the
+/// A device is partitioned, formatted and written in place (root, mkfs); its partition table comes last. A file becomes a disk image without root, loop devices or other programs: an ext4 whose objects have fs-verity already, so that the
 /// system boots with nothing less. With --seed and --time (or SOURCE_DATE_EPOCH), the same image gives the same bytes. What is
 /// in the place of the disk is named, and stays, unless --wipe is given. The file appears when it is whole.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   store install to-disk disk.raw docker://quay.io/example/os:1
+  store install to-disk /dev/vda --filesystem btrfs --wipe docker://quay.io/example/os:1
   store install to-disk disk.qcow2 --format qcow2 --image-size 20G oci:image:1 --target-ref docker://quay.io/example/os:1
   store install to-disk disk.raw --seed web-1 --time 1760000000 oci:image:1     # the same bytes each time
   store install to-disk disk.raw --reserve-tail 64M --sector-size 4096 oci:image:1
   store install to-disk disk.raw oci:image:1 --dry-run                          # what would be destroyed?")]
 pub struct Args {
-    /// The file; one that is there must be empty, and its size is the disk's
+    /// The file or the device; a file that is there must be empty, and its size is the disk's
     disk: PathBuf,
+    /// The file system of a device's root; a file gets an ext4
+    #[arg(long, value_enum, value_name = "TYPE", default_value_t = Filesystem::Ext4)]
+    filesystem: Filesystem,
     #[command(flatten)]
     size: SizeArgs,
     /// Let go what is in the disk's place
@@ -75,12 +86,55 @@ enum Format {
     Qcow2,
 }
 
+/// `--filesystem`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Filesystem {
+    Ext4,
+    Btrfs,
+    Xfs,
+}
+
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let request = request(args)?;
+    let filesystem = match args.filesystem {
+        Filesystem::Ext4 => RootFileSystem::Ext4,
+        Filesystem::Btrfs => RootFileSystem::Btrfs,
+        Filesystem::Xfs => RootFileSystem::Xfs,
+    };
+    let onto_device = is_device(&RealDisk::shared(), &args.disk)?;
+    if !onto_device && args.filesystem != Filesystem::Ext4 {
+        let hint = "leave --filesystem out, or install onto a device";
+        return Err(WrongUsage { what: "a file gets an ext4: no other is written here", hint }.into());
+    }
+    if onto_device && args.format != Format::Raw {
+        return Err(WrongUsage { what: "--format is for files", hint: "leave it out" }.into());
+    }
     if args.image.dry_run {
-        let planned = PlannedTarget::Disk(PlannedDisk::of(&args.disk, &request)?);
+        let planned = PlannedTarget::Disk(PlannedDisk::of(&args.disk, &request, filesystem)?);
         return install_show::plan(&args.image, &args.image.look(context)?, &planned, context);
     }
+    if onto_device { to_device(args, request, filesystem, context) } else { to_file(args, request, context) }
+}
+
+fn to_device(
+    args: &Args,
+    request: DiskRequest,
+    filesystem: RootFileSystem,
+    context: &Context,
+) -> anyhow::Result<Exit> {
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    path.push(ADMINISTRATORS_PATH);
+    let programs = HostPrograms::new(path);
+    let disk = DeviceDisk::begin(&args.disk, &args.image.reference(), request, filesystem, &programs)?;
+    let uuid = Some(request.root_uuid().to_string());
+    let done = args.image.install(disk.target(), uuid, request.time, context)?;
+    let shown = install_show::Shown::of(disk.target(), &done)?;
+    let made = disk.finish(context.control()?)?;
+    let place = args.disk.display().to_string();
+    install_show::done(&args.image, &shown, &done, (&place, Some(&made)), context)
+}
+
+fn to_file(args: &Args, request: DiskRequest, context: &Context) -> anyhow::Result<Exit> {
     let disk = FileDisk::begin(&args.disk, &args.image.reference(), request)?;
     let uuid = Some(request.root_uuid().to_string());
     let done = match args.image.install(disk.target(), uuid, request.time, context) {
