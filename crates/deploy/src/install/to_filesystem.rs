@@ -9,8 +9,7 @@ use sealstone_store::Control;
 use super::MountSpecs;
 use crate::{
     Applied, DeployError, DeployRequest, Finalise, ImportedImage, Plan, Predecessor, Target,
-    adopt::architecture, apply, image_tree::image_tree, import_image, kargs::ImageKargs, plan_deploy,
-    update_request,
+    adopt::architecture, apply, import_image, kargs::ImageKargs, plan_deploy, update_request,
 };
 
 /// What shall be installed, beside what the source gives.
@@ -71,7 +70,7 @@ fn request(
     imported: &ImportedImage,
 ) -> Result<(DeployRequest, Option<String>), DeployError> {
     let request = update_request(&install.reference, imported, None, Finalise::Now, install.time)?;
-    let tree = image_tree(&target.repository, &request.image)?;
+    let tree = request.trees.tree(&target.repository, &request.image)?;
     let architecture = architecture(&target.repository, &request.manifest);
     let image = ImageKargs::read(&target.repository, &tree, architecture.as_ref())?;
     let (mut kargs, warning) = install.mounts.kargs(&image.install)?;
