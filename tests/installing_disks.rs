@@ -15,7 +15,8 @@ mod kit;
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use kit::system::{System, field};
 use kit::{Outcome, Sandbox, skip};
@@ -23,6 +24,9 @@ use serde_json::Value;
 
 /// A fixed seed and time.
 const FIXED: [&str; 4] = ["--seed", "test", "--time", "1700000000"];
+
+/// As small as a disk can be.
+const SMALL: [&str; 4] = ["--esp-size", "260M", "--image-size", "500M"];
 
 struct Disks {
     sandbox: Sandbox,
@@ -107,7 +111,10 @@ fn every_part_of_a_disk_image_is_whole_for_the_tools_that_know_it() {
 #[test]
 fn the_boot_partition_and_the_root_hold_the_installed_system() {
     let disks = Disks::new();
-    let document = disks.made("disk", &[&["--esp-size", "260M", "--hostname", "web-1"][..], &FIXED].concat());
+    let document = disks.made(
+        "disk",
+        &[&["--esp-size", "260M", "--image-size", "500M", "--hostname", "web-1"][..], &FIXED].concat(),
+    );
     let id = document["deployment"]["id"].as_str().expect("an id");
     let esp = disks.cut("disk", &document, "esp");
     if let Some(listed) = tool("mdir", &["-b", "-i", text(&esp), "::/loader/entries"]) {
@@ -187,7 +194,7 @@ fn a_raw_disk_is_sparse_and_nothing_of_its_making_stays() {
 #[test]
 fn what_is_in_the_disks_place_is_named_and_stays_without_wipe() {
     let disks = Disks::new();
-    disks.made("disk", &["--esp-size", "260M"]);
+    disks.made("disk", &SMALL);
     let before = fs::read(disks.path("disk")).expect("a disk");
     let planned = disks.made("disk", &["--dry-run"]);
     let destroys = planned["target"]["destroys"][0].as_str().expect("a text");
@@ -203,7 +210,7 @@ fn what_is_in_the_disks_place_is_named_and_stays_without_wipe() {
     fs::write(disks.path("letter"), "dear all").expect("a file");
     let refused = disks.install("letter", &[]);
     assert!(refused.code == 1 && refused.stderr.contains("a file of 8 bytes"), "{}", refused.stderr);
-    disks.made("disk", &["--wipe", "--esp-size", "260M"]);
+    disks.made("disk", &[&["--wipe"][..], &SMALL].concat());
     // An empty file says how large the disk shall be.
     fs::File::create(disks.path("empty")).and_then(|file| file.set_len(3 << 30)).expect("a file");
     assert_eq!(disks.made("empty", &[])["disk"]["size"], 3u64 << 30);
@@ -220,4 +227,30 @@ fn a_disk_that_is_too_small_or_an_image_that_cannot_boot_leaves_nothing() {
     let names: Vec<_> =
         fs::read_dir(disks.path(".")).expect("a folder").map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["os"]);
+}
+
+#[test]
+fn a_killed_run_leaves_no_disk_and_the_next_one_makes_it() {
+    let disks = Disks::new();
+    for millis in [20, 100, 250, 500] {
+        let args = ["install", "to-disk", "disk", "oci:os", "--esp-size", "260M"];
+        let mut child = disks
+            .sandbox
+            .command(args)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        std::thread::sleep(Duration::from_millis(millis));
+        if child.try_wait().expect("a child").is_some() {
+            break;
+        }
+        child.kill().expect("a child");
+        child.wait().expect("a child");
+        assert!(!disks.path("disk").exists(), "there is a disk after {millis} ms");
+    }
+    let wipe: &[&str] = if disks.path("disk").exists() { &["--wipe"] } else { &[] };
+    let document = disks.made("disk", &[wipe, &SMALL].concat());
+    let root = disks.cut("disk", &document, "root");
+    tool("e2fsck", &["-fn", text(&root)]);
 }

@@ -7,11 +7,14 @@
 use super::ids::Uuid;
 
 /// The entries of a table, and the size of each.
-const ENTRIES: usize = 128;
-const ENTRY: usize = 128;
+const ENTRIES: u32 = 128;
+const ENTRY: u32 = 128;
+
+/// The bytes of a whole table.
+const TABLE: usize = 128 * 128;
 
 /// The bytes of a header that its checksum covers.
-const HEADER: usize = 92;
+const HEADER: u32 = 92;
 
 /// A partition. Sectors are counted from 0, the last is part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +49,7 @@ pub struct Gpt {
 impl Gpt {
     /// The sectors of a table.
     fn table_sectors(&self) -> u64 {
-        ((ENTRIES * ENTRY) as u64).div_ceil(self.sector.into())
+        u64::from(ENTRIES * ENTRY).div_ceil(self.sector.into())
     }
 
     /// The first sector that a partition may have.
@@ -78,7 +81,7 @@ impl Gpt {
 
     fn table(&self) -> Vec<u8> {
         let mut table = Vec::new();
-        for partition in self.partitions.iter().take(ENTRIES) {
+        for partition in self.partitions.iter().take(ENTRIES as usize) {
             table.extend(partition.kind.to_guid());
             table.extend(partition.id.to_guid());
             for number in [partition.first, partition.last, partition.attributes] {
@@ -86,27 +89,27 @@ impl Gpt {
             }
             let name: Vec<u8> = partition.name.encode_utf16().take(36).flat_map(u16::to_le_bytes).collect();
             table.extend(&name);
-            table.resize(table.len().next_multiple_of(ENTRY), 0);
+            table.resize(table.len().next_multiple_of(ENTRY as usize), 0);
         }
-        let size = usize::try_from(self.table_sectors() * u64::from(self.sector)).unwrap_or(ENTRIES * ENTRY);
+        let size = usize::try_from(self.table_sectors() * u64::from(self.sector)).unwrap_or(TABLE);
         table.resize(size, 0);
         table
     }
 
     fn header(&self, table: &[u8], (own, other): (u64, u64), table_at: u64) -> Vec<u8> {
-        let entries = table.get(..ENTRIES * ENTRY).unwrap_or(table);
+        let entries = table.get(..TABLE).unwrap_or(table);
         let mut header = Vec::new();
         header.extend(b"EFI PART");
         // Revision 1.0.
         header.extend([0, 0, 1, 0]);
-        header.extend((HEADER as u32).to_le_bytes());
+        header.extend(HEADER.to_le_bytes());
         header.extend([0; 8]);
         for number in [own, other, self.first_usable(), self.last_usable()] {
             header.extend(number.to_le_bytes());
         }
         header.extend(self.id.to_guid());
         header.extend(table_at.to_le_bytes());
-        for number in [ENTRIES as u32, ENTRY as u32, crc32fast::hash(entries)] {
+        for number in [ENTRIES, ENTRY, crc32fast::hash(entries)] {
             header.extend(number.to_le_bytes());
         }
         let crc = crc32fast::hash(&header).to_le_bytes();

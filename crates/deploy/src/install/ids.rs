@@ -44,10 +44,12 @@ impl Uuid {
 
     /// As GPT has it: the first three fields little-endian.
     #[must_use]
-    pub const fn to_guid(self) -> [u8; 16] {
-        let [a, b, c, d, e, f, g, h, rest @ ..] = self.0;
-        let [i, j, k, l, m, n, o, p] = rest;
-        [d, c, b, a, f, e, h, g, i, j, k, l, m, n, o, p]
+    pub fn to_guid(self) -> [u8; 16] {
+        let mut guid = self.0;
+        for (one, other) in [(0, 3), (1, 2), (4, 5), (6, 7)] {
+            guid.swap(one, other);
+        }
+        guid
     }
 
     /// The first four bytes as a number: what FAT takes.

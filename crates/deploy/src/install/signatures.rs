@@ -82,8 +82,8 @@ fn partitions(head: &[u8], table: usize) -> (usize, String) {
     let entries = head.get(table..).unwrap_or_default().chunks_exact(128).take(128);
     let used: Vec<&[u8]> = entries.filter(|entry| entry.iter().take(16).any(|&byte| byte != 0)).collect();
     let name = |entry: &[u8]| -> String {
-        let units = entry.get(56..).unwrap_or_default().chunks_exact(2);
-        let units = units.map(|pair| u16::from_le_bytes([pair[0], pair[1]])).take_while(|&unit| unit != 0);
+        let (units, _) = entry.get(56..).unwrap_or_default().as_chunks::<2>();
+        let units = units.iter().map(|pair| u16::from_le_bytes(*pair)).take_while(|&unit| unit != 0);
         char::decode_utf16(units).map(|letter| letter.unwrap_or('\u{fffd}')).collect()
     };
     let names: Vec<String> = used.iter().map(|entry| name(entry)).filter(|name| !name.is_empty()).collect();

@@ -1,5 +1,7 @@
 //! `store install to-disk`: makes a disk, in a file or on a device, and installs onto it.
 
+#![allow(clippy::doc_markdown, reason = "some of these comments are help texts, shown as they are")]
+
 use std::path::PathBuf;
 
 use clap::ValueEnum;

@@ -1,6 +1,11 @@
 //! CRC-32C as ext4 has it: no inversion at the end, and what came before as the start.
 
 /// The table of the reflected polynomial 0x82f63b78.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    reason = "computed by the compiler, below 256"
+)]
 const TABLE: [u32; 256] = {
     let mut table = [0; 256];
     let mut index = 0;

@@ -1,6 +1,6 @@
 //! The journal: empty, with its superblock. Source: `fs/jbd2`'s on-disk format; numbers are big-endian.
 
-use super::format::{BLOCK, put};
+use super::format::{BLOCK, low32, put};
 
 /// How many blocks a journal has, by those of the file system, about as mke2fs does it.
 pub(super) const fn blocks(all: u64) -> u64 {
@@ -20,7 +20,7 @@ pub(super) fn superblock(blocks: u64, uuid: &[u8; 16]) -> Vec<u8> {
         (0, 0xc03b_3998),
         // A superblock of version 2.
         (4, 4),
-        (12, BLOCK as u32),
+        (12, low32(BLOCK as u64)),
         (16, blocks),
         (20, 1),
         (24, 1),

@@ -97,9 +97,9 @@ pub(super) fn encode(
         // Clean; go on after errors.
         (0x3a, 1),
         (0x3c, 1),
-        (0x58, INODE_SIZE as u16),
+        (0x58, low16(INODE_SIZE as u64)),
         (0x5a, low16(group)),
-        (0xfe, DESCRIPTOR as u16),
+        (0xfe, low16(DESCRIPTOR as u64)),
         (0x15c, EXTRA_SIZE),
         (0x15e, EXTRA_SIZE),
     ];
