@@ -62,14 +62,18 @@ pub(super) fn write(
     made.folder(folder, None)?;
     let used = made.next - ROOT;
     if used > measures.clusters {
-        return Err(Error::NoSpace { op: "write the boot partition of", path: file.label().to_owned() }.into());
+        return Err(
+            Error::NoSpace { op: "write the boot partition of", path: file.label().to_owned() }.into()
+        );
     }
     let put = |at: u64, bytes: &[u8]| file.write_all_at(span.start + at, bytes);
     for node in &made.nodes {
         let at = measures.place(node.first);
         match &node.content {
             Content::Folder(entries) => put(at, entries)?,
-            Content::File(from, size) => copy(from, *size, control, |done, piece| Ok(put(at + done, piece)?))?,
+            Content::File(from, size) => {
+                copy(from, *size, control, |done, piece| Ok(put(at + done, piece)?))?
+            }
         }
     }
     let table = measures.table(&made.nodes);
@@ -234,7 +238,9 @@ impl Measures {
         put(&mut boot, 14, &[RESERVED.to_le_bytes()[0], 0, 2]);
         // A disk, with a geometry that nobody asks for.
         put(&mut boot, 21, &[0xf8, 0, 0, 32, 0, 64, 0]);
-        for (at, value) in [(28, hidden), (32, self.sectors), (36, self.table_sectors), (44, ROOT), (67, volume)] {
+        for (at, value) in
+            [(28, hidden), (32, self.sectors), (36, self.table_sectors), (44, ROOT), (67, volume)]
+        {
             put32(&mut boot, at, value);
         }
         put(&mut boot, 48, &[1, 0, COPY.to_le_bytes()[0], 0]);

@@ -107,7 +107,7 @@ impl DeviceDisk {
         let architecture = architecture(&target.repository, &record.image.manifest);
         let esp = target.esps.first().ok_or(DeployError::Changed)?;
         let volume = (request.seed.uuid("file system esp").short(), layout.sector);
-        fat::write((&device, layout.esp), esp.dir(), volume, control)?;
+        fat::write((&device, layout.esp), esp.directory(), volume, control)?;
         root.remove_dir_all(STAGED_ESP)?;
         // D2: all of the root.
         root.sync_file_system()?;

@@ -199,7 +199,7 @@ impl FileDisk {
         let root = self.target.sysroot.dir();
         let nodes = Nodes::read(root, &self.ledger, &seals)?;
         let esp = self.target.esps.first().ok_or(DeployError::Changed)?;
-        let layout = self.layout(&nodes, (record, fat::measure(esp.dir())?))?;
+        let layout = self.layout(&nodes, (record, fat::measure(esp.directory())?))?;
         let image = self.staging.create_new(IMAGE, 0o644)?;
         image.set_len(layout.size)?;
         let options = Ext4Options {
@@ -211,7 +211,7 @@ impl FileDisk {
         let area = Area::new(&image, layout.root.start, layout.root.size);
         let written = ext4::write(area, root, &nodes, &options, control)?;
         let volume = (self.request.seed.uuid("file system esp").short(), layout.sector);
-        fat::write((&image, layout.esp), esp.dir(), volume, control)?;
+        fat::write((&image, layout.esp), esp.directory(), volume, control)?;
         let table = layout.table(
             &self.request.seed,
             architecture(&self.target.repository, &record.image.manifest).as_ref(),

@@ -31,7 +31,10 @@ impl Names {
         let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
         let letters = |text: &str, most: usize| -> Vec<u8> {
             let upper = text.bytes().map(|byte| byte.to_ascii_uppercase());
-            upper.filter(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')).take(most).collect()
+            upper
+                .filter(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+                .take(most)
+                .collect()
         };
         let (stem, extension) = (letters(stem, 6), letters(extension, 3));
         let mut number = 1u32;
@@ -102,7 +105,8 @@ pub(super) fn label(name: &[u8; 11]) -> [u8; 32] {
 fn as_short(name: &str) -> Option<[u8; 11]> {
     let (stem, extension) = name.split_once('.').unwrap_or((name, ""));
     let is_plain = |text: &str| {
-        text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-'))
+        text.bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-'))
     };
     let fits = (1..=8).contains(&stem.len()) && extension.len() <= 3 && !name.ends_with('.');
     (fits && is_plain(stem) && is_plain(extension)).then(|| padded(stem.as_bytes(), extension.as_bytes()))
