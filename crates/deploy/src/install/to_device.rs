@@ -28,6 +28,9 @@ use crate::{DeployError, Target, adopt::architecture, kargs::RootFileSystem};
 /// The kernel's view of block devices.
 const SYSFS: &str = "/sys/dev/block";
 
+/// A file of sysfs says that it has a page of bytes, however few they are.
+const ATTRIBUTE_MAX: u64 = 64 << 10;
+
 /// Symlinks followed, as by the kernel.
 const LINKS: usize = 40;
 
@@ -194,7 +197,7 @@ fn measures(disk: &Arc<dyn Disk>, device: &File) -> Result<(u64, u32), DeployErr
     let (major, minor) = metadata.rdev;
     let number = |name: &str| -> Result<u64, DeployError> {
         let file = File::open(disk, format!("{SYSFS}/{major}:{minor}/{name}"))?;
-        let text = String::from_utf8_lossy(&file.read_all(64)?).trim().to_owned();
+        let text = String::from_utf8_lossy(&file.read_all(ATTRIBUTE_MAX)?).trim().to_owned();
         text.parse().map_err(|_| invalid("the kernel does not tell its size"))
     };
     let sector = u32::try_from(number("queue/logical_block_size")?).unwrap_or(u32::MAX);
