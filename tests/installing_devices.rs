@@ -100,7 +100,14 @@ fn a_device_is_partitioned_and_installed_in_place_with_each_file_system() {
         let esp = device.cut(&document["disk"]["esp"]);
         succeeds("fsck.vfat", &["-n", &esp]);
         let entries = succeeds("mdir", &["-b", "-i", &esp, "::/loader/entries"]);
-        assert_eq!(entries.lines().filter(|line| line.ends_with(".conf")).count(), 1, "{entries}");
+        assert_eq!(
+            entries
+                .lines()
+                .filter(|line| std::path::Path::new(line).extension().is_some_and(|end| end == "conf"))
+                .count(),
+            1,
+            "{entries}"
+        );
         let root = device.cut(&document["disk"]["root"]);
         let args: &[&str] = match check {
             "e2fsck" => &["-fn"],

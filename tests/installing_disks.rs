@@ -118,7 +118,10 @@ fn the_boot_partition_and_the_root_hold_the_installed_system() {
     let id = document["deployment"]["id"].as_str().expect("an id");
     let esp = disks.cut("disk", &document, "esp");
     if let Some(listed) = tool("mdir", &["-b", "-i", text(&esp), "::/loader/entries"]) {
-        let entry = listed.lines().find(|line| line.ends_with(".conf")).expect("an entry");
+        let entry = listed
+            .lines()
+            .find(|line| std::path::Path::new(line).extension().is_some_and(|end| end == "conf"))
+            .expect("an entry");
         let entry = tool("mtype", &["-i", text(&esp), entry]).expect("mtools");
         let uuid = document["disk"]["root_uuid"].as_str().expect("a UUID");
         let options = field(&entry, "options");

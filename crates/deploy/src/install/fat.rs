@@ -72,7 +72,7 @@ pub(super) fn write(
         match &node.content {
             Content::Folder(entries) => put(at, entries)?,
             Content::File(from, size) => {
-                copy(from, *size, control, |done, piece| Ok(put(at + done, piece)?))?
+                copy(from, *size, control, |done, piece| Ok(put(at + done, piece)?))?;
             }
         }
     }
@@ -136,10 +136,10 @@ impl Making {
         let mut listed = folder.read_dir()?;
         listed.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         let mut names = Names::default();
-        let named: Vec<_> =
+        let children: Vec<_> =
             listed.into_iter().map(|entry| (names.add(&entry.name.to_string_lossy()), entry)).collect();
         let own = if above.is_some() { 2 } else { 1 };
-        let entries: usize = named.iter().map(|(name, _)| name.entries()).sum();
+        let entries: usize = children.iter().map(|(name, _)| name.entries()).sum();
         let size = ((entries + own) as u64 * 32).next_multiple_of(CLUSTER);
         let first = self.take(size);
         let mut bytes = Vec::new();
@@ -151,7 +151,7 @@ impl Making {
             }
             None => bytes.extend(names::label(LABEL)),
         }
-        for (name, entry) in named {
+        for (name, entry) in children {
             let (is_folder, cluster, size) = if entry.kind == FileType::Directory {
                 (true, self.folder(&folder.open_dir(&entry.name)?, Some(first))?, 0)
             } else {

@@ -54,10 +54,7 @@ pub fn signatures(file: &File, size: u64) -> Result<Vec<String>, DeployError> {
     }
     // The protective entry belongs to a GPT.
     let is_protective = head.get(450) == Some(&0xee);
-    if has(510, &[0x55, 0xaa])
-        && !is_protective
-        && head.get(446..510).is_some_and(|table| has_partition(table))
-    {
+    if has(510, &[0x55, 0xaa]) && !is_protective && head.get(446..510).is_some_and(has_partition) {
         found.push("an MBR partition table".to_owned());
     }
     for (at, magic, what) in MAGICS {

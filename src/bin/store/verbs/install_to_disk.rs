@@ -154,13 +154,12 @@ fn to_file(args: &Args, request: DiskRequest, context: &Context) -> anyhow::Resu
 }
 
 fn request(args: &Args) -> anyhow::Result<DiskRequest> {
-    let seed = match &args.seed {
-        Some(seed) => Seed::new(seed.as_bytes()),
-        None => {
-            let mut bytes = [0; 32];
-            File::open(&RealDisk::shared(), RANDOM)?.read_exact_at(0, &mut bytes)?;
-            Seed::new(&bytes)
-        }
+    let seed = if let Some(seed) = &args.seed {
+        Seed::new(seed.as_bytes())
+    } else {
+        let mut bytes = [0; 32];
+        File::open(&RealDisk::shared(), RANDOM)?.read_exact_at(0, &mut bytes)?;
+        Seed::new(&bytes)
     };
     let time = match args.time {
         Some(time) => time,

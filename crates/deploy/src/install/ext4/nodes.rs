@@ -13,6 +13,9 @@ use sealstone_store::{
 use super::format::{FIRST_FREE_INODE, ROOT_INODE};
 use crate::DeployError;
 
+/// Extended attributes: keys and values.
+type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// The longest name (`EXT4_NAME_LEN`).
 const NAME_MAX: usize = 255;
 
@@ -39,7 +42,7 @@ pub(super) struct Node {
     pub(super) number: u32,
     pub(super) kind: Kind,
     pub(super) metadata: Metadata,
-    pub(super) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(super) xattrs: Xattrs,
     /// How many names it has; folders: with their own and those of the folders in them.
     pub(super) links: u32,
     /// The folder that it is in, for folders.
@@ -132,13 +135,7 @@ impl Walk<'_> {
         Ok(self.push(Node { number: 0, kind, metadata, xattrs, links: 1, parent, path }))
     }
 
-    fn add_folder(
-        &mut self,
-        metadata: Metadata,
-        path: Vec<u8>,
-        xattrs: Vec<(Vec<u8>, Vec<u8>)>,
-        parent: usize,
-    ) -> usize {
+    fn add_folder(&mut self, metadata: Metadata, path: Vec<u8>, xattrs: Xattrs, parent: usize) -> usize {
         self.push(Node {
             number: 0,
             kind: Kind::Folder(Vec::new()),
@@ -169,7 +166,7 @@ impl Walk<'_> {
     }
 }
 
-fn xattrs(dir: &Dir, name: impl AsRef<std::path::Path>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, DeployError> {
+fn xattrs(dir: &Dir, name: impl AsRef<std::path::Path>) -> Result<Xattrs, DeployError> {
     let name = name.as_ref();
     let keys = dir.xattr_keys(name)?;
     keys.into_iter().map(|key| Ok((key.clone(), dir.xattr(name, &key)?))).collect()

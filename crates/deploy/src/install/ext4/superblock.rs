@@ -89,7 +89,9 @@ pub(super) fn encode(
         // Hashes of names count bytes as signed.
         (0x160, 1),
     ];
-    fields.iter().for_each(|(at, value)| put32(&mut bytes, *at, *value));
+    for (at, value) in fields {
+        put32(&mut bytes, at, value);
+    }
     let short = [
         // Never checked for the number of mounts.
         (0x36, 0xffff),
@@ -103,7 +105,9 @@ pub(super) fn encode(
         (0x15c, EXTRA_SIZE),
         (0x15e, EXTRA_SIZE),
     ];
-    short.iter().for_each(|(at, value)| put16(&mut bytes, *at, *value));
+    for (at, value) in short {
+        put16(&mut bytes, at, value);
+    }
     put(&mut bytes, 0x68, identity.uuid);
     let label = identity.label.as_bytes();
     put(&mut bytes, 0x78, label.get(..label.len().min(16)).unwrap_or_default());

@@ -97,7 +97,7 @@ fn fill(
     hashed: bool,
 ) -> Vec<u32> {
     let (mut at, mut end) = (first, buffer.len());
-    let mut hashes = Vec::new();
+    let mut sums = Vec::new();
     for attribute in attributes {
         end -= value_len(attribute);
         put(buffer, end, attribute.value);
@@ -109,10 +109,10 @@ fn fill(
         let hash = if hashed { hash(attribute) } else { 0 };
         put32(buffer, at + 12, hash);
         put(buffer, at + 16, attribute.name);
-        hashes.push(hash);
+        sums.push(hash);
         at += entry_len(attribute);
     }
-    hashes
+    sums
 }
 
 /// The hash of an entry (`ext4_xattr_hash_entry`).
