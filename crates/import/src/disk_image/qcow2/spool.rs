@@ -94,7 +94,8 @@ impl Spool {
                 _ => false,
             };
             // A stretch of the ring stays short, so that little goes when its begin is overwritten.
-            if start + before.len == at && goes_on && (stretch.place.is_none() || before.len < 1 << 20) {
+            let is_short = before.len < (self.limit / 16).min(1 << 20);
+            if start + before.len == at && goes_on && (stretch.place.is_none() || is_short) {
                 last.get_mut().len += stretch.len;
                 return;
             }
