@@ -108,7 +108,7 @@ fn done((): ()) -> Reply {
 fn open(call: &Call<'_>) -> Result<Reply, Errno> {
     const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
     let inside = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    retry_on_intr(|| match call {
+    retry_when_raced(|| match call {
         Call::OpenAmbient { path } => fs::openat(CWD, *path, DIRECTORY, Mode::empty()),
         Call::OpenDir { dir, name, resolve } => {
             fs::openat2(dir, *name, DIRECTORY, Mode::empty(), resolve_flags(*resolve))
@@ -176,6 +176,22 @@ fn change(call: &Call<'_>) -> Result<(), Errno> {
         Call::RemoveXattr { dir, name, key } => fs::lremovexattr(proc_child(dir, name), *key),
         _ => Err(Errno::PROTO),
     }
+}
+
+/// Runs `open` again when a signal or a race stopped it.
+///
+/// openat2(2): `EAGAIN` says that the kernel could not be sure that a `..` stayed inside, since something was renamed or
+/// mounted *anywhere on the machine* meanwhile, and that the caller may try again. It is bounded, as a file that another
+/// process holds a lease on answers `EAGAIN` too.
+fn retry_when_raced<T>(mut open: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    const TRIES: u32 = 1000;
+    for _ in 1..TRIES {
+        match retry_on_intr(&mut open) {
+            Err(Errno::AGAIN) => std::thread::yield_now(),
+            other => return other,
+        }
+    }
+    retry_on_intr(open)
 }
 
 fn resolve_flags(resolve: Resolve) -> ResolveFlags {

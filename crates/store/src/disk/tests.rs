@@ -293,3 +293,26 @@ fn an_unnamed_file_never_survives_and_a_synced_file_system_always_does() {
     });
     assert!(whole >= 22 && whole < count, "all states after the sync, and not all before");
 }
+
+#[test]
+fn a_path_with_dots_opens_while_others_rename() {
+    let (_folder, dir) = scratch();
+    dir.create_dir("a", 0o755).unwrap();
+    dir.create_dir("a/b", 0o755).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let [one, two] = ["one", "two"].map(|name| elsewhere.path().join(name));
+            std::fs::create_dir(&one).unwrap();
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                std::fs::rename(&one, &two).unwrap();
+                std::fs::rename(&two, &one).unwrap();
+            }
+        });
+        let dots = "a/b/../b/../b/../b/../b/../b";
+        let failed = (0..20_000).find_map(|_| dir.open_dir_with(dots, Resolve::Beneath).err());
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(failed.is_none(), "{failed:?}");
+    });
+}
