@@ -49,7 +49,7 @@ test-peers: ## image ids against the crate composefs-oci; builds it, in the work
 	$(CARGO) test --manifest-path benches/peers/Cargo.toml -p composefs-oci-driver
 
 soak: ## the power-cut and many-process tests with far more states
-	SEALSTONE_SOAK=1 $(CARGO) test --workspace --release -- power_cut many_processes state_machine
+	SEALSTONE_SOAK=1 $(CARGO) test --workspace -- power_cut many_processes state_machine
 
 fuzz: ## each fuzz target for a minute (needs nightly and cargo-fuzz); SECONDS_EACH=60
 	fuzz/run $(or $(SECONDS_EACH),60)
