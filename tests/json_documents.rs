@@ -126,11 +126,13 @@ fn disk() -> Vec<u8> {
 }
 
 /// Verbs that answer of the images `one` and `two`, in this order.
-const READS_AND_MORE: [&[&str]; 26] = [
+const READS_AND_MORE: [&[&str]; 28] = [
     &["images", "--json"],
     &["inspect", "--json", "one"],
     &["ls", "-R", "--json", "one"],
     &["diff", "--json", "one", "two"],
+    &["diff", "--explain", "--json", "one", "two"],
+    &["image", "digest", "--json", "one"],
     &["du", "--json"],
     &["index", "--json"],
     &["fsck", "--json"],

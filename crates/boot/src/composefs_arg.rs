@@ -27,9 +27,15 @@ impl ComposefsArg {
     /// fs-verity, so that the initramfs must not ask for it (`?` before the value).
     #[must_use]
     pub const fn for_image(image: ObjectId, verity_optional: bool) -> Self {
+        Self::for_version(image, Version::V1, verity_optional)
+    }
+
+    /// The same for an image of another format. The short form does not say which.
+    #[must_use]
+    pub const fn for_version(image: ObjectId, version: Version, verity_optional: bool) -> Self {
         let described = match image.algorithm() {
             Algorithm::Sha512 => None,
-            Algorithm::Sha256 => Some(Version::V1),
+            Algorithm::Sha256 => Some(version),
         };
         Self { image, described, verity_optional }
     }

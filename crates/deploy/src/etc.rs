@@ -22,5 +22,5 @@ use merge::{Merged, Sides, changes, merge};
 pub use renewal::{EtcSection, VarSection};
 pub(crate) use renewal::{NewEtc, Renewal, changes_since};
 pub use report::{Changed, ConflictKind, EtcChange, EtcConflict, EtcIgnored, EtcMerge, Ignored};
-use scan::scan;
+pub(crate) use scan::{Specials, scan};
 pub use strategy::{EtcPolicy, EtcStrategy, StrategyRule};

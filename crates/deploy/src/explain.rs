@@ -2,28 +2,28 @@
 //!
 //! What lives here: the search among [`Recipe`]s, nearest first. What does not: how a recipe makes a tree, and what reads
 //! digests out of UKIs and command lines. Nothing is written.
-//! Costs: a tree and two images for each recipe, at most a few hundred; for a digest of the other algorithm than the
+//! Costs: a tree and two images for each of some eighty recipes; for a digest of the other algorithm than the
 //! repository's, every object of the image is read once.
 
 mod first;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, fmt};
+use std::fmt;
 
 use sealstone_import::layer_tree::LayerTree;
 use sealstone_store::{
     Control, ObjectId, Repository,
     erofs::{self, Version},
     tree::Tree,
-    verity::{self, Hasher},
+    verity,
 };
 
 pub use first::FirstDifference;
 
 use crate::{
     DeployError, Profile,
-    recipe::{Basis, Departure, Recipe, copied},
+    recipe::{Basis, Departure, OtherHash, Recipe},
 };
 
 /// Why a digest is, or is not, that of an image.
@@ -120,8 +120,8 @@ impl Puzzle<'_> {
     /// # Errors
     /// As [`explain_digest`].
     pub fn explain(&self, control: &Control) -> Result<Explanation, DeployError> {
-        let mut search =
-            Search { puzzle: self, ids: HashMap::new(), tried: 0, expected: None, nearest: None };
+        let hash = OtherHash::new(self.repository, self.wanted.algorithm());
+        let mut search = Search { puzzle: self, hash, tried: 0, expected: None, nearest: None };
         let found = search.run(control)?;
         let expected = self.expected();
         let cause = match found {
@@ -155,7 +155,10 @@ impl Puzzle<'_> {
         let with_profiles = move |departures: Vec<Departure>| {
             profiles.clone().into_iter().map(move |profile| (departures.clone(), profile))
         };
-        departures.into_iter().flat_map(with_profiles).map(recipe).filter(Recipe::is_sensible)
+        let (expected, all) = (self.profile, departures.into_iter().flat_map(with_profiles).map(recipe));
+        // Two departures at once are tried from what is expected alone: there are many.
+        let is_near = move |recipe: &Recipe| recipe.departures.len() < 2 || recipe.profile == expected;
+        all.filter(is_near).filter(Recipe::is_sensible)
     }
 }
 
@@ -166,8 +169,7 @@ struct Nearest {
 
 struct Search<'a, 'p> {
     puzzle: &'p Puzzle<'a>,
-    /// Objects under the other algorithm, by their ids in the repository.
-    ids: HashMap<ObjectId, ObjectId>,
+    hash: OtherHash<'a>,
     tried: u32,
     expected: Option<ObjectId>,
     nearest: Option<Nearest>,
@@ -199,34 +201,13 @@ impl Search<'_, '_> {
 
     /// The tree by a recipe, in objects of the wanted digest's algorithm; none when the files are not fit for it.
     fn tree(&mut self, recipe: &Recipe) -> Result<Option<Tree>, DeployError> {
-        let Puzzle { repository, basis, wanted, .. } = *self.puzzle;
+        let Puzzle { repository, basis, .. } = *self.puzzle;
         let read = |object: &ObjectId, limit| Ok(repository.read_object(object, limit)?);
         let tree = match recipe.make(basis, &read) {
             Err(DeployError::Unfit { .. } | DeployError::Policy { .. }) => return Ok(None),
             tree => tree?,
         };
-        let ids = &mut self.ids;
-        let other = |object: ObjectId| {
-            if object.algorithm() == wanted.algorithm() {
-                return Ok(object);
-            }
-            if let Some(known) = ids.get(&object) {
-                return Ok(*known);
-            }
-            let mut hasher = Hasher::new(wanted.algorithm());
-            repository.copy_object(&object, |piece| {
-                hasher.update(piece);
-                Ok(())
-            })?;
-            let id = hasher.finish();
-            ids.insert(object, id);
-            Ok(id)
-        };
-        if repository.algorithm() == wanted.algorithm() {
-            Ok(Some(tree))
-        } else {
-            copied(&tree, true, other).map(Some)
-        }
+        self.hash.tree(tree).map(Some)
     }
 
     /// Takes note of a tree that is nearer to the other one than those before. With two departures, the files of a

@@ -7,8 +7,8 @@
 use std::{fmt, str::FromStr};
 
 use sealstone_boot::{Kernel, find_ukis};
-use sealstone_import::layer_tree::LayerTree;
-use sealstone_store::{ObjectId, Transaction, erofs, tree::Tree};
+use sealstone_import::{DiffId, ImportOptions, layer_tree::LayerTree, stored_layer};
+use sealstone_store::{ObjectId, Repository, Transaction, erofs, tree::Tree};
 
 use crate::{DeployError, Profile, merge};
 
@@ -58,6 +58,19 @@ impl<'de> serde::Deserialize<'de> for ImageId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
+}
+
+/// The layers that an image is made of, the lowest first, from the repository.
+///
+/// # Errors
+/// [`sealstone_store::Error::Missing`] when one is not there whole: import the image again.
+pub fn stored_layers(repository: &Repository, diff_ids: &[DiffId]) -> Result<Vec<LayerTree>, DeployError> {
+    let options = ImportOptions::default();
+    let layer = |diff_id| {
+        let missing = || sealstone_store::Error::Missing { what: format!("layer {diff_id}") };
+        Ok(stored_layer(repository, diff_id, &options)?.ok_or_else(missing)?)
+    };
+    diff_ids.iter().map(layer).collect()
 }
 
 /// The images that were made of the same layers.

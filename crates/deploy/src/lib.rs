@@ -43,6 +43,7 @@ mod etc;
 mod explain;
 mod find;
 mod image;
+mod image_digest;
 mod image_tree;
 mod image_trees;
 mod import_image;
@@ -87,7 +88,8 @@ pub use etc::{
 };
 pub use explain::{Cause, Explanation, FirstDifference, Puzzle, explain_digest};
 pub use find::find_deployment;
-pub use image::{ImageId, MadeImages, NotBootable, make_image, make_images};
+pub use image::{ImageId, MadeImages, NotBootable, make_image, make_images, stored_layers};
+pub use image_digest::{DigestRequest, ImageDigest, digest_folder, digest_source, digest_stored};
 pub use image_trees::ImageTrees;
 pub use import_image::{ImportedImage, import_image};
 pub use keep::{Keeping, Kept};

@@ -5,6 +5,7 @@
 //! Invariant: a recipe without departures makes exactly what its [`Profile`] makes.
 
 mod copied;
+mod other_hash;
 
 use std::{collections::HashMap, fmt};
 
@@ -20,7 +21,8 @@ use crate::{
     profile::EmptiedTime,
     selinux::{ReadObject, SELINUX_XATTR},
 };
-pub(crate) use copied::copied;
+use copied::copied;
+pub(crate) use other_hash::OtherHash;
 
 /// One thing that a tool is known to do otherwise than a [`Profile`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -22,7 +22,7 @@ use proptest::{prelude::*, test_runner::TestRunner};
 use sealstone_store::{
     Algorithm,
     dump::Dump,
-    erofs::{self, Image},
+    erofs::{self, Image, Version},
     tree::{Content, Metadata, Timestamp, Tree, XattrSet},
 };
 use trees::{ALL, Limits, oracle};
@@ -129,17 +129,21 @@ fn file_of(image: &[u8]) -> tempfile::NamedTempFile {
 }
 
 #[test]
-fn erofs_utils_find_no_error_in_our_image() {
-    let Some(fsck) = tool("fsck.erofs") else { return };
-    let bytes = erofs::write(&trees::synthetic::tree(5_000)).unwrap();
-    let output = run(&fsck, &[file_of(&bytes).path().into()], b"");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    // They would: a directory block of nonsense.
-    let mut bad = bytes.clone();
-    let name = bad.windows(13).position(|name| name == b"folder-000001").unwrap();
-    let block = name / 4096 * 4096;
-    bad.get_mut(block..block + 4096).unwrap().fill(0xff);
-    assert!(!run(&fsck, &[file_of(&bad).path().into()], b"").status.success());
+fn erofs_utils_find_no_error_in_our_images() {
+    let (Some(fsck), Some(dump)) = (tool("fsck.erofs"), tool("dump.erofs")) else { return };
+    for version in Version::ALL {
+        let bytes = erofs::write_version(&trees::synthetic::tree(5_000), version).unwrap();
+        for tool in [&fsck, &dump] {
+            let output = run(tool, &[file_of(&bytes).path().into()], b"");
+            assert!(output.status.success(), "{version}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        // They would: a directory block of nonsense.
+        let mut bad = bytes.clone();
+        let name = bad.windows(13).position(|name| name == b"folder-000001").unwrap();
+        let block = name / 4096 * 4096;
+        bad.get_mut(block..block + 4096).unwrap().fill(0xff);
+        assert!(!run(&fsck, &[file_of(&bad).path().into()], b"").status.success(), "{version}");
+    }
 }
 
 #[test]

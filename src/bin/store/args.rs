@@ -8,6 +8,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use sealstone::store::Algorithm;
 
 use crate::verbs;
 
@@ -29,6 +30,7 @@ Look:
   cat          Print a file of an image
   dump         Print an image as composefs-dump(5)
   diff         List what differs between two images, and why
+  image        Compute the digest of an image, without making it
   du           Show which bytes are an image's own and which are shared
 
 Bring images out:
@@ -142,6 +144,22 @@ pub struct Reporting {
     pub json: bool,
 }
 
+/// `--algorithm`.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Hash {
+    Sha256,
+    Sha512,
+}
+
+impl From<Hash> for Algorithm {
+    fn from(hash: Hash) -> Self {
+        match hash {
+            Hash::Sha256 => Self::Sha256,
+            Hash::Sha512 => Self::Sha512,
+        }
+    }
+}
+
 /// What to do; one file each in `verbs/`.
 #[derive(Subcommand)]
 pub enum Verb {
@@ -151,6 +169,7 @@ pub enum Verb {
     Copy(verbs::copy::Args),
     Push(verbs::push::Args),
     Artifact(verbs::artifact::Args),
+    Image(verbs::image::Args),
     Images(verbs::images::Args),
     Inspect(verbs::inspect::Args),
     Ls(verbs::ls::Args),

@@ -57,6 +57,7 @@ fn run(verb: &Verb, context: &Context) -> anyhow::Result<Exit> {
         Verb::Copy(args) => verbs::copy::run(args, context),
         Verb::Push(args) => verbs::push::run(args, context),
         Verb::Artifact(args) => verbs::artifact::run(args, context),
+        Verb::Image(args) => verbs::image::run(args, context),
         Verb::Images(args) => verbs::images::run(args, context),
         Verb::Inspect(args) => verbs::inspect::run(args, context),
         Verb::Ls(args) => verbs::ls::run(args, context),

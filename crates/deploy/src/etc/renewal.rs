@@ -17,7 +17,7 @@ use sealstone_store::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{EtcMerge, EtcPolicy, Merged, Sides, changes, folder_of, merge, scan};
+use super::{EtcMerge, EtcPolicy, Merged, Sides, Specials, changes, folder_of, merge, scan};
 use crate::{
     DeployError, DeploymentId, ImageTrees, MountKind, Overlay, OverlayName, Populated, Record, RootConf,
     Target,
@@ -214,7 +214,7 @@ pub(crate) fn changes_since(
     let repository = &target.repository;
     let image = image_tree(repository, &record.image.id)?;
     let pristine = furnish(repository, &image, &record.overlays)?.tree;
-    let scan = scan(&current, repository.algorithm(), control)?;
+    let scan = scan(&current, repository.algorithm(), Specials::Ignore, control)?;
     let top = (&pristine, folder_of(&pristine, ETC));
     changes(&Sides {
         pristine: top,
@@ -237,7 +237,7 @@ fn merge_from(
 ) -> Result<Merged, DeployError> {
     let repository = &target.repository;
     let pristine = furnish(repository, old, &from.overlays)?.tree;
-    let scan = scan(current, repository.algorithm(), control)?;
+    let scan = scan(current, repository.algorithm(), Specials::Ignore, control)?;
     merge(&Sides {
         pristine: (&pristine, folder_of(&pristine, ETC)),
         current: (&scan.tree, Some(scan.tree.root())),

@@ -1,4 +1,4 @@
-//! A folder of the disk as a tree: what the machine made of its `/etc`.
+//! A folder of the disk as a tree: what the machine made of its `/etc`, or the files of an image.
 //!
 //! What lives here: the walk, with owners, modes, attributes, links and digests of contents. What does not: writing.
 //! Invariants: symlinks are never followed; other file systems mounted below are not entered; memory is that of the tree
@@ -11,6 +11,7 @@ use std::{
 };
 
 use rustix::io::Errno;
+use sealstone_import::tar::Device;
 use sealstone_store::{
     Algorithm, Control, Optional,
     disk::{self, Dir, DirEntry},
@@ -30,6 +31,15 @@ const PATH_BYTES: usize = 3800;
 /// How deep folders may lie in each other: each open one is a descriptor.
 const DEPTH: usize = 200;
 
+/// Whether devices, fifos and sockets take part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Specials {
+    /// No: they are of the machine's making.
+    Ignore,
+    /// Yes, as in an image.
+    Keep,
+}
+
 /// What was found.
 pub(crate) struct Scan {
     /// The folder, as the root.
@@ -39,13 +49,19 @@ pub(crate) struct Scan {
 }
 
 /// Reads a folder.
-pub(crate) fn scan(folder: &Dir, algorithm: Algorithm, control: &Control) -> Result<Scan, DeployError> {
+pub(crate) fn scan(
+    folder: &Dir,
+    algorithm: Algorithm,
+    specials: Specials,
+    control: &Control,
+) -> Result<Scan, DeployError> {
     let own = folder.own_metadata()?;
     let mut scanner = Scanner {
         scan: Scan { tree: Tree::new(metadata(&own)), ignored: BTreeMap::new() },
         device: own.device,
         links: HashMap::new(),
         algorithm,
+        specials,
         buffer: Vec::new(),
     };
     let root = scanner.scan.tree.root();
@@ -94,6 +110,7 @@ struct Scanner {
     /// Files with several names, by their inode's number on the disk.
     links: HashMap<u64, InodeId>,
     algorithm: Algorithm,
+    specials: Specials,
     buffer: Vec<u8>,
 }
 
@@ -182,8 +199,23 @@ impl Scanner {
                 };
                 tree.add(metadata, content, none)?
             }
-            _ => return Ok(None),
+            kind => match self.special(kind, found.rdev) {
+                Some(content) => self.scan.tree.add(metadata, content, none)?,
+                None => return Ok(None),
+            },
         }))
+    }
+
+    /// What is no file, folder or symlink, if it takes part.
+    fn special(&self, kind: disk::FileType, (major, minor): (u32, u32)) -> Option<Content<'static>> {
+        let number = || Device::new(major.into(), minor.into()).map(Device::number);
+        match (self.specials, kind) {
+            (Specials::Keep, disk::FileType::CharDevice) => number().map(Content::CharDevice),
+            (Specials::Keep, disk::FileType::BlockDevice) => number().map(Content::BlockDevice),
+            (Specials::Keep, disk::FileType::Fifo) => Some(Content::Fifo),
+            (Specials::Keep, disk::FileType::Socket) => Some(Content::Socket),
+            _ => None,
+        }
     }
 
     /// Reads the extended attributes of a name, where the file system has such.

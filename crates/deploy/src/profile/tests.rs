@@ -1,17 +1,17 @@
 //! The profiles' images are byte for byte those of the crates `composefs` and `composefs-boot`.
 
 use composefs::{
-    erofs::{
-        format::FormatVersion,
-        writer::{ValidatedFileSystem, mkfs_erofs_versioned},
-    },
+    erofs::writer::{ValidatedFileSystem, mkfs_erofs_versioned},
     fsverity::Sha256HashValue,
     repository::{Repository, RepositoryConfig},
     tree::FileSystem,
 };
 use composefs_boot::BootOps;
 use proptest::prelude::*;
-use sealstone_store::{erofs, tree::Content};
+use sealstone_store::{
+    erofs::{self, Version},
+    tree::Content,
+};
 
 use super::*;
 use crate::trees::{self, oracle};
@@ -74,13 +74,13 @@ fn filtered(mut tree: Tree) -> Tree {
     tree
 }
 
-fn ours(tree: &Tree, profile: Profile) -> Vec<u8> {
+fn ours(tree: &Tree, profile: Profile, version: Version) -> Vec<u8> {
     let mut tree = filtered(tree.clone());
     profile.apply(&mut tree, &|_, _| unreachable!("the policy is in the image")).unwrap();
-    erofs::write(&tree).unwrap()
+    erofs::write_version(&tree, version).unwrap()
 }
 
-fn theirs(tree: &Tree, profile: Profile) -> Vec<u8> {
+fn theirs(tree: &Tree, profile: Profile, version: Version) -> Vec<u8> {
     let mut files: FileSystem<Sha256HashValue> = oracle::file_system(tree);
     files.transform_for_oci(&composefs::generic_tree::OciTransformOptions::default()).unwrap();
     if profile == Profile::Bootable {
@@ -91,14 +91,14 @@ fn theirs(tree: &Tree, profile: Profile) -> Vec<u8> {
             Repository::<Sha256HashValue>::init_path(rustix::fs::CWD, &path, config).unwrap();
         files.transform_for_boot(&repository).unwrap();
     }
-    mkfs_erofs_versioned(&ValidatedFileSystem::new(files).unwrap(), FormatVersion::V1).into_vec()
+    mkfs_erofs_versioned(&ValidatedFileSystem::new(files).unwrap(), oracle::version(version)).into_vec()
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
     #[test]
     fn images_of_both_profiles_are_those_of_the_peer(
-        tree in trees::trees(trees::Limits { inline_max: 200, ..trees::ALL }),
+        tree in trees::trees(trees::Limits { inline_max: 200, ..trees::IN_V2 }),
         mode in 0..0o7777_u16,
         uid in any::<u32>(),
         sec in -1_000_000_000..4_000_000_000_i64,
@@ -108,7 +108,10 @@ proptest! {
         let usr = Metadata { mode, uid, gid: 7, mtime: Timestamp { sec, nsec } };
         let tree = system(tree, usr, with_policy);
         for profile in [Profile::Oci, Profile::Bootable] {
-            prop_assert!(ours(&tree, profile) == theirs(&tree, profile), "{profile} differs");
+            for version in Version::ALL {
+                let is_same = ours(&tree, profile, version) == theirs(&tree, profile, version);
+                prop_assert!(is_same, "{profile} {version} differs");
+            }
         }
     }
 }
@@ -141,7 +144,7 @@ fn the_bootable_profile_after_the_plain_one_is_the_bootable_profile() {
     for profile in [Profile::Oci, Profile::Bootable] {
         profile.apply(&mut twice, &|_, _| unreachable!()).unwrap();
     }
-    assert_eq!(erofs::write(&twice).unwrap(), ours(&tree, Profile::Bootable));
+    assert_eq!(erofs::write(&twice).unwrap(), ours(&tree, Profile::Bootable, Version::V1));
 }
 
 #[test]

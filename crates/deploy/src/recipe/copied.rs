@@ -11,7 +11,7 @@ use crate::DeployError;
 
 /// The tree again, each object replaced by what `object` makes of it; `keep_links` says whether a file with several names
 /// stays one file.
-pub(crate) fn copied(
+pub(super) fn copied(
     tree: &Tree,
     keep_links: bool,
     mut object: impl FnMut(ObjectId) -> Result<ObjectId, DeployError>,

@@ -18,5 +18,6 @@ mod cancelling;
 mod choosing;
 mod exporting;
 mod formats;
+mod measuring;
 mod sharing;
 mod verification;

@@ -116,9 +116,10 @@ impl LedgerDisk {
                 (metadata.kind, metadata.rdev) = (FileType::BlockDevice, (major, minor));
             }
             Some(Node::CharDevice(major, minor)) => {
-                (metadata.kind, metadata.rdev) = (FileType::Other, (major, minor));
+                (metadata.kind, metadata.rdev) = (FileType::CharDevice, (major, minor));
             }
-            Some(Node::Fifo | Node::Socket) => metadata.kind = FileType::Other,
+            Some(Node::Fifo) => metadata.kind = FileType::Fifo,
+            Some(Node::Socket) => metadata.kind = FileType::Socket,
             None => {}
         }
         metadata
@@ -251,7 +252,10 @@ mod tests {
         assert_eq!(dir.xattr_keys("file").unwrap(), [b"security.capability"]);
         assert_eq!(dir.metadata("null").unwrap().rdev, (1, 3));
         assert!(
-            dir.read_dir().unwrap().iter().any(|entry| entry.name == "null" && entry.kind == FileType::Other)
+            dir.read_dir()
+                .unwrap()
+                .iter()
+                .any(|entry| entry.name == "null" && entry.kind == FileType::CharDevice)
         );
         let real = std::fs::symlink_metadata(folder.path().join("null")).unwrap();
         assert!(real.is_file());

@@ -102,7 +102,7 @@ fn attributes_are_set_and_told() {
     assert_eq!((metadata.mode, metadata.mtime), (0o4711, Timestamp { sec: -5, nsec: 7 }));
     dir.set_owner("f", metadata.uid, metadata.gid).unwrap();
     dir.make_node("pipe", Node::Fifo, 0o644).unwrap();
-    assert_eq!(dir.metadata("pipe").unwrap().kind, FileType::Other);
+    assert_eq!(dir.metadata("pipe").unwrap().kind, FileType::Fifo);
     if let Err(error) = dir.set_xattr("f", b"user.k", b"value") {
         assert_eq!(error.errno(), Some(Errno::OPNOTSUPP), "only a file system without attributes may refuse");
         return;

@@ -13,7 +13,13 @@ pub enum FileType {
     Symlink,
     /// A block device.
     BlockDevice,
-    /// A character device, fifo or socket, or a type that the file system does not tell.
+    /// A character device.
+    CharDevice,
+    /// A named pipe.
+    Fifo,
+    /// A socket.
+    Socket,
+    /// A type that the file system does not tell.
     Other,
 }
 
@@ -24,7 +30,10 @@ impl From<rustix::fs::FileType> for FileType {
             rustix::fs::FileType::Directory => Self::Directory,
             rustix::fs::FileType::Symlink => Self::Symlink,
             rustix::fs::FileType::BlockDevice => Self::BlockDevice,
-            _ => Self::Other,
+            rustix::fs::FileType::CharacterDevice => Self::CharDevice,
+            rustix::fs::FileType::Fifo => Self::Fifo,
+            rustix::fs::FileType::Socket => Self::Socket,
+            rustix::fs::FileType::Unknown => Self::Other,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `store diff A B`: which paths differ between two images, and in what.
+//! `store diff A B`: which paths differ between two images, and in what. `--explain` is in `diff_explain.rs`.
 
 use std::fmt::Write as _;
 
@@ -13,21 +13,31 @@ use crate::image::read_tree;
 use crate::output::file::{size, time_text, type_name};
 use crate::output::{Bytes, Terminal, escape, write_document};
 
+use super::diff_explain;
+
 /// List what differs between two images, and why
 ///
 /// A is added, D is deleted, M is modified, with the reasons: type, content, target, device, mode, owner, group, time, and
 /// extended attributes by name. A hardlink's every name is compared.
+///
+/// With `--explain`, say why the digest of A is not that of B: by which known way of making an image the files of B give A, or
+/// which path differs first. Each is an image of the repository, a digest, a kernel argument with one, or the path of a dump.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   store diff os:1 os:2
   store diff --ignore-time os:1 os:2 | grep /etc
-  store diff --exit-code --json os:1 os:2")]
+  store diff --exit-code --json os:1 os:2
+  store diff --explain composefs=5f0c… os:1      # the digest of a UKI, and the image that it is in
+  store diff --explain ./build.dump os:1")]
 pub struct Args {
     /// The image to compare with
     before: String,
     /// The image that is compared
     after: String,
+    /// Say why the digests differ
+    #[arg(long, conflicts_with = "ignore_time")]
+    explain: bool,
     /// Do not report modification times
     #[arg(long)]
     ignore_time: bool,
@@ -54,6 +64,10 @@ struct DifferenceDocument {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+    if args.explain {
+        let Args { before, after, reporting, exit_code, .. } = args;
+        return diff_explain::run(before, after, reporting.json, *exit_code, context);
+    }
     let repository = context.open_repository()?;
     let catalogue = Catalogue::read(&repository)?;
     let [before, after] = [catalogue.find(&args.before)?.image, catalogue.find(&args.after)?.image];

@@ -8,7 +8,7 @@ use sealstone::store::disk::RealDisk;
 use sealstone::store::{Algorithm, InitOptions, Repository, Verity};
 use serde::Serialize;
 
-use crate::args::Reporting;
+use crate::args::{Hash, Reporting};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::output::{Facts, write_document};
@@ -32,13 +32,6 @@ pub struct Args {
     verity: Option<Guard>,
     #[command(flatten)]
     reporting: Reporting,
-}
-
-/// `--algorithm`.
-#[derive(Clone, Copy, ValueEnum)]
-enum Hash {
-    Sha256,
-    Sha512,
 }
 
 /// `--verity`, also of `store install`.

@@ -10,7 +10,7 @@ use sealstone_store::{
 use super::{
     super::{
         EtcPolicy, Ignored, Sides, merge,
-        scan::{Scan, scan},
+        scan::{Scan, Specials, scan},
     },
     model,
 };
@@ -22,7 +22,7 @@ fn open(path: &Path) -> Dir {
 }
 
 fn scanned(path: &Path) -> Scan {
-    scan(&open(path), Algorithm::Sha512, &Control::new()).unwrap()
+    scan(&open(path), Algorithm::Sha512, Specials::Ignore, &Control::new()).unwrap()
 }
 
 fn is_root() -> bool {
@@ -105,6 +105,7 @@ fn folders_in_folders_without_end_are_refused_and_many_files_are_not() {
     }
     assert_eq!(scanned(&folder).tree.entries(scanned(&folder).tree.root()).count(), 3000);
     fs::create_dir_all(folder.join("d/".repeat(300))).unwrap();
-    let error = scan(&open(&folder), Algorithm::Sha256, &Control::new()).map(|_| ()).unwrap_err();
+    let error =
+        scan(&open(&folder), Algorithm::Sha256, Specials::Ignore, &Control::new()).map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("folders in each other"), "{error}");
 }

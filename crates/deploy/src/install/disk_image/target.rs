@@ -132,7 +132,9 @@ fn follow(disk: &Arc<dyn Disk>, path: &Path) -> Result<(Dir, String, Option<File
         match dir.metadata(&name).optional()?.map(|metadata| metadata.kind) {
             Some(FileType::Symlink) => path = folder.join(dir.read_link(&name)?),
             Some(FileType::Directory) => return refuse(&path, "it is a folder"),
-            Some(FileType::Other) => return refuse(&path, "it is neither a file nor a block device"),
+            Some(FileType::CharDevice | FileType::Fifo | FileType::Socket | FileType::Other) => {
+                return refuse(&path, "it is neither a file nor a block device");
+            }
             kind => return Ok((dir, name, kind)),
         }
     }

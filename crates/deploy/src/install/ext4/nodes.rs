@@ -123,7 +123,11 @@ impl Walk<'_> {
             FileType::Directory => return Ok(self.add_folder(metadata, path, xattrs, parent)),
             FileType::File => Kind::File((self.seals)(&path)),
             FileType::Symlink => Kind::Symlink(dir.read_link(os_name)?.into_os_string().as_bytes().to_vec()),
-            FileType::BlockDevice | FileType::Other => {
+            FileType::BlockDevice
+            | FileType::CharDevice
+            | FileType::Fifo
+            | FileType::Socket
+            | FileType::Other => {
                 let unknown =
                     || Error::corrupt(String::from_utf8_lossy(&path), "it is of no type that is known");
                 Kind::Device(self.ledger.node(&metadata).ok_or_else(unknown)?)

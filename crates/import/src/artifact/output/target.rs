@@ -45,9 +45,11 @@ impl Target {
             match kind {
                 Some(FileType::Symlink) => path = folder.join(dir.read_link(&name)?),
                 Some(FileType::Directory) => return refuse(&path, "it is a folder: name a file in it"),
-                Some(FileType::Other) => return refuse(&path, "it is neither a file nor a block device"),
                 Some(FileType::BlockDevice) => return Ok(Self { dir, name, is_device: true }),
                 None | Some(FileType::File) => return Ok(Self { dir, name, is_device: false }),
+                Some(FileType::CharDevice | FileType::Fifo | FileType::Socket | FileType::Other) => {
+                    return refuse(&path, "it is neither a file nor a block device");
+                }
             }
         }
         refuse(&path, "it leads through too many symlinks")
