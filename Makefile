@@ -39,10 +39,12 @@ test-initramfs: setup-root ## boots an initramfs of each kind in contrib/ in QEM
 VM_PROOFS := SEALSTONE_VM_PROOFS=1 $(CARGO) test --test vm -- --test-threads=1 --nocapture
 vm: setup-root ## install, boot, update, roll back, cut the power, in emulated machines with OVMF (docs/proof.md)
 	tests/tools/install
+	tests/vm/ready
 	$(VM_PROOFS)
 
 vm-cuts: setup-root ## fifty power cuts in updates, each followed by a boot; about half an hour
 	tests/tools/install
+	tests/vm/ready
 	SEALSTONE_VM_CUTS=50 $(VM_PROOFS) power_cut
 
 test-peers: ## image ids against the crate composefs-oci; builds it, in the workspace of benches/peers (libssl-dev, zlib1g-dev)

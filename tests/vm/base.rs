@@ -1,7 +1,6 @@
 //! What the guests are made of, made once a clone by `tests/vm/base` from Debian's packages.
 
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -12,7 +11,7 @@ pub struct Base {
 }
 
 impl Base {
-    /// The base, made now if need be; `None`, and a line about it, where proofs are not wanted or cannot be had.
+    /// The base, made now if need be; `None`, and a line about it, where proofs are not wanted.
     pub fn get(test: &str) -> Option<&'static Self> {
         static BASE: OnceLock<Base> = OnceLock::new();
         if std::env::var_os("SEALSTONE_VM_PROOFS").is_none() {
@@ -33,18 +32,6 @@ impl Base {
     /// The tar of the system without its kernel: busybox and the C library.
     pub fn system(&self) -> Vec<u8> {
         self.read("tiny.tar")
-    }
-
-    /// A file of the systems.
-    pub fn file(&self, path: &str) -> Vec<u8> {
-        let tar = self.system();
-        let mut archive = tar::Archive::new(&tar[..]);
-        let entries = archive.entries().expect("a tar").map(|entry| entry.expect("an entry"));
-        let wanted = Path::new("./").join(path);
-        let mut found = entries.filter(|entry| entry.path().is_ok_and(|path| path == wanted));
-        let mut bytes = Vec::new();
-        found.next().unwrap_or_else(|| panic!("no {path}")).read_to_end(&mut bytes).expect("a file");
-        bytes
     }
 
     /// The tar of `/usr/lib/modules`, without an initramfs.

@@ -20,22 +20,11 @@ impl Esp {
         Self { place: format!("{}@@{start}", disk.display()) }
     }
 
-    /// Puts a program where firmware looks for one that it was not told of, unless there is one.
-    pub fn put_loader(&self, program: &Path) {
-        let has = |path: &str| {
-            let listed = Command::new("mdir").args(["-b", "-i", &self.place, path]).output();
-            listed.expect("mtools").status.success()
-        };
-        if has("::/EFI/BOOT/BOOTX64.EFI") {
-            return;
-        }
-        println!("the installation brought no boot loader: the test puts systemd-boot there");
-        for folder in ["::/EFI", "::/EFI/BOOT"] {
-            if !has(folder) {
-                self.run("mmd", &[folder]);
-            }
-        }
-        self.run("mcopy", &["-o", &program.display().to_string(), "::/EFI/BOOT/BOOTX64.EFI"]);
+    /// Puts a file in the place of another one.
+    pub fn put(&self, path: &str, bytes: &[u8]) {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        fs::write(file.path(), bytes).expect("a file");
+        self.run("mcopy", &["-o", &file.path().display().to_string(), path]);
     }
 
     fn run(&self, program: &str, args: &[&str]) {

@@ -1,9 +1,7 @@
 //! `store install to-disk` on this machine: a disk image in a plain file, without root and without loop devices.
 
-use std::fs;
 use std::path::Path;
 
-use super::base::Base;
 use super::esp::Esp;
 use super::kit::{Outcome, Sandbox};
 use super::machine::Machine;
@@ -11,12 +9,9 @@ use super::machine::Machine;
 /// What the kernel of a guest is told: to speak on the first serial line, and to reboot when it panics.
 const ARGUMENTS: [&str; 3] = ["console=ttyS0", "quiet", "panic=-1"];
 
-/// Where the systems of the base have their boot loader.
-const LOADER: &str = "usr/lib/systemd/boot/efi/systemd-bootx64.efi";
-
 /// Makes the disk of a machine from the image in a layout. Updates will come from `reference`.
 #[track_caller]
-pub fn to_disk(base: &Base, machine: &Machine, layout: &Path, reference: &str) {
+pub fn to_disk(machine: &Machine, layout: &Path, reference: &str) {
     let disk = machine.disk().display().to_string();
     let image = format!("oci:{}", layout.display());
     let mut args = vec!["install", "to-disk", &disk, &image, "--target-ref", reference];
@@ -25,7 +20,6 @@ pub fn to_disk(base: &Base, machine: &Machine, layout: &Path, reference: &str) {
     }
     let sandbox = Sandbox::new();
     Outcome::of(sandbox.command(args).env_remove("SEALSTONE_REPO")).succeeds();
-    let loader = machine.path("loader.efi");
-    fs::write(&loader, base.file(LOADER)).expect("a file");
-    Esp::of(&machine.disk()).put_loader(&loader);
+    // Nobody looks at the menu.
+    Esp::of(&machine.disk()).put("::/loader/loader.conf", b"timeout 0\n");
 }

@@ -214,17 +214,6 @@ pub fn limit() -> Duration {
     Duration::from_secs(seconds.unwrap_or(300))
 }
 
-/// Whether the programs and firmware of a machine are here; says so when not.
-pub fn is_there(test: &str) -> bool {
-    for file in [FIRMWARE, VARIABLES] {
-        if !Path::new(file).exists() {
-            super::kit::skip(test, &format!("{file} is not there (package ovmf)"));
-            return false;
-        }
-    }
-    super::kit::has("qemu-system-x86_64", test)
-}
-
 /// Copies a disk without its holes.
 fn copy_sparse(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg("--sparse=always").args([from, to]).status();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::base::Base;
 use crate::install::to_disk;
 use crate::kit::web_registry::WebRegistry;
-use crate::machine::{Machine, Running, is_there};
+use crate::machine::{Machine, Running};
 use crate::system_image::SystemImage;
 
 /// How the guests update: at once, so that the next boot is the new one's.
@@ -19,13 +19,13 @@ pub struct Life {
 }
 
 impl Life {
-    /// Installs version 1; `None` where there are no machines.
+    /// Installs version 1; `None` where proofs are not wanted.
     pub fn begin(name: &str, test: &str) -> Option<Self> {
-        let base = Base::get(test).filter(|_| is_there(test))?;
+        let base = Base::get(test)?;
         let machine = Machine::new(name);
         let life = Self { machine, registry: WebRegistry::start(), base };
         let layout = life.push(&SystemImage::new("1"));
-        to_disk(base, &life.machine, &layout, &life.reference());
+        to_disk(&life.machine, &layout, &life.reference());
         Some(life)
     }
 
