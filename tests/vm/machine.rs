@@ -68,6 +68,11 @@ impl Machine {
         self.start_with(&["-blockdev", &node.to_string()])
     }
 
+    /// How many writes and flushes it has asked its disk for, since it was started with a log.
+    pub fn requests(&self) -> Requests {
+        Requests { log: self.path("writes"), known: (0, 0) }
+    }
+
     /// After a cut of a machine that was started with a log: of what it had not flushed, each write is lost or not.
     pub fn lose_what_was_not_flushed(&self, lands: impl FnMut() -> bool) -> Loss {
         let disk = self.disk();
@@ -122,6 +127,20 @@ impl Machine {
         let mut running = self.start();
         running.is_up(version);
         running
+    }
+}
+
+/// What a machine asks its disk for, counted while it does so.
+pub struct Requests {
+    log: PathBuf,
+    known: (usize, u64),
+}
+
+impl Requests {
+    /// How many there are by now.
+    pub fn count(&mut self) -> usize {
+        self.known = WriteLog::count(&self.log, self.known);
+        self.known.0
     }
 }
 

@@ -35,6 +35,21 @@ pub struct Loss {
 }
 
 impl WriteLog {
+    /// How many requests a log has so far, of which `known` were counted before: as many, and where the next one will be.
+    pub fn count(path: &Path, known: (usize, u64)) -> (usize, u64) {
+        use std::os::unix::fs::FileExt;
+        let file = fs::File::open(path).expect("the log of writes");
+        let (mut requests, mut at) = (known.0, known.1.max(SECTOR as u64));
+        let mut head = [0; 24];
+        while file.read_exact_at(&mut head, at).is_ok() && head != [0; 24] {
+            let word = |at: usize| u64::from_le_bytes(head[at..at + 8].try_into().expect("eight"));
+            let data = if word(16) & DISCARD == 0 { word(8) } else { 0 };
+            at += SECTOR as u64 * (1 + data);
+            requests += 1;
+        }
+        (requests, at)
+    }
+
     /// Reads a log up to where it ends or was cut off.
     pub fn read(path: &Path) -> Self {
         let bytes = fs::read(path).expect("the log of writes");

@@ -1,12 +1,16 @@
-//! Power cuts: the machine is killed at a random moment of an update, and of what it had not flushed to its disk, each write
+//! Power cuts: the machine is killed at a random write of an update, and of what it had not flushed to its disk, each write
 //! is lost or not. What boots then is the old system or the new one, whole, and the next update comes to its end.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::life::{Life, UPDATE};
+use crate::machine::Running;
 use crate::random::Random;
 use crate::system_image::SystemImage;
+
+/// An update that has not written for so long has ended.
+const QUIET: Duration = Duration::from_secs(15);
 
 /// As many as `SEALSTONE_VM_CUTS` says, or five.
 fn wanted() -> u32 {
@@ -22,8 +26,11 @@ fn a_power_cut_in_an_update_leaves_the_old_system_or_the_new_one() {
     let mut guest = life.machine.start_logged();
     guest.is_up("1");
     guest.succeeds("echo mine > /etc/of-the-machine");
-    let undisturbed = life.update(&mut guest, &image(2));
-    println!("{test}: an update takes {:.1} s when nobody cuts it", undisturbed.as_secs_f32());
+    let mut requests = life.machine.requests();
+    let before = requests.count();
+    life.update(&mut guest, &image(2));
+    let undisturbed = requests.count() - before;
+    println!("{test}: an update writes or flushes {undisturbed} times when nobody cuts it");
     // What boots next, if nothing comes between.
     let mut old = 2;
     let mut booted_new = 0;
@@ -31,17 +38,15 @@ fn a_power_cut_in_an_update_leaves_the_old_system_or_the_new_one() {
     for cut in 1..=cuts {
         let new = old + 1;
         life.push(&image(new));
-        guest.send(UPDATE);
-        let after = moment(&mut random, undisturbed);
-        thread::sleep(after);
+        let at = random.below(undisturbed as u64) as usize;
+        let done = update_until(&life, &mut guest, at);
         guest.cut();
         let loss = life.machine.lose_what_was_not_flushed(|| random.below(2) == 0);
 
         guest = life.machine.start_logged();
         let booted: u32 = guest.greeting().parse().expect("a version");
         println!(
-            "cut {cut}: after {:.2} s of the update to {new}, {loss:?}: boots {booted}",
-            after.as_secs_f32()
+            "cut {cut}: at request {at} ({done} when it was cut) of the update to {new}, {loss:?}: boots {booted}"
         );
         assert!(booted == old || booted == new, "cut {cut}: {booted} boots");
         booted_new += u32::from(booted == new);
@@ -60,8 +65,20 @@ fn a_power_cut_in_an_update_leaves_the_old_system_or_the_new_one() {
     );
 }
 
-/// When an update that takes so long is cut: at any moment of it, or shortly after.
-fn moment(random: &mut Random, undisturbed: Duration) -> Duration {
-    let milliseconds = u64::try_from(undisturbed.as_millis()).expect("a short time");
-    Duration::from_millis(random.below(milliseconds * 12 / 10))
+/// Updates until the guest has asked its disk so many times, or for nothing any more; how often it has.
+fn update_until(life: &Life, guest: &mut Running, at: usize) -> usize {
+    let mut requests = life.machine.requests();
+    let before = requests.count();
+    guest.send(UPDATE);
+    let (mut last, mut quiet) = (before, Instant::now());
+    loop {
+        let now = requests.count();
+        if now - before >= at || quiet.elapsed() > QUIET {
+            return now - before;
+        }
+        if now != last {
+            (last, quiet) = (now, Instant::now());
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
 }
