@@ -36,7 +36,8 @@ test-initramfs: setup-root ## boots an initramfs of each kind in contrib/ in QEM
 	tests/vm/hooks target/vm/hooks
 	SEALSTONE_INITRAMFS=$(CURDIR)/target/vm/hooks $(CARGO) test -p sealstone-setup-root --test boot -- --test-threads 1 --nocapture
 
-VM_PROOFS := SEALSTONE_VM_PROOFS=1 $(CARGO) test --test vm -- --test-threads=1 --nocapture
+# Of the whole workspace, so that what is built is what `make test` builds.
+VM_PROOFS := SEALSTONE_VM_PROOFS=1 $(CARGO) test --workspace --test vm -- --test-threads=1 --nocapture
 vm: setup-root ## install, boot, update, roll back, cut the power, in emulated machines with OVMF (docs/proof.md)
 	tests/tools/install
 	tests/vm/ready

@@ -38,7 +38,7 @@ fn a_power_cut_in_an_update_leaves_the_old_system_or_the_new_one() {
     for cut in 1..=cuts {
         let new = old + 1;
         life.push(&image(new));
-        let at = random.below(undisturbed as u64) as usize;
+        let at = usize::try_from(random.below(undisturbed as u64)).expect("a number");
         let done = update_until(&life, &mut guest, at);
         guest.cut();
         let loss = life.machine.lose_what_was_not_flushed(|| random.below(2) == 0);
