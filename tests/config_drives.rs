@@ -18,7 +18,7 @@ use std::process::Command;
 
 use kit::artifact::write_layout;
 use kit::layer::noise;
-use kit::{Outcome, Sandbox, skip};
+use kit::{Image, Outcome, Sandbox, skip};
 use serde_json::Value;
 
 /// Runs a tool in a folder; none where it is not installed.
@@ -161,4 +161,21 @@ fn in_a_gpt_the_config_drive_is_a_partition_of_its_name_and_both_tables_hold() {
     assert!(verified.contains("No problems found"), "{verified}");
     let listed = tool(&sandbox.path("."), "sgdisk", &["--print", "disk.raw"]).unwrap();
     assert!(listed.contains("config-2") && listed.contains("root"), "{listed}");
+}
+
+#[test]
+fn a_disk_that_is_installed_gets_its_config_drive_at_the_end() {
+    let sandbox = Sandbox::new();
+    let test = "a_disk_that_is_installed_gets_its_config_drive_at_the_end";
+    Image::bootable("6.1.0").write(&sandbox.path("image"));
+    write_drive(&sandbox);
+    let args = ["install", "to-disk", "--seed", "x", "--time", "1", "--config-drive", "drive"];
+    sandbox.store([&args[..], &["disk.raw", "oci:image"]].concat()).succeeds();
+    let Some(listed) = tool(&sandbox.path("."), "sgdisk", &["--print", "disk.raw"]) else {
+        return skip(test, "no sgdisk");
+    };
+    assert!(["esp", "root", "config-2"].iter().all(|name| listed.contains(name)), "{listed}");
+    let verified = tool(&sandbox.path("."), "sgdisk", &["--verify", "disk.raw"]).unwrap();
+    assert!(verified.contains("No problems found"), "{verified}");
+    sandbox.store([&args[..], &["--format", "qcow2", "disk.qcow2", "oci:image"]].concat()).fails(2);
 }

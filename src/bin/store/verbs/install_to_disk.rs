@@ -2,11 +2,11 @@
 
 #![allow(clippy::doc_markdown, reason = "some of these comments are help texts, shown as they are")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use sealstone::deploy::install::{
-    DeviceDisk, DiskFormat, DiskRequest, FileDisk, HostPrograms, Seed, is_device,
+    ConfigDrive, DeviceDisk, DiskFormat, DiskRequest, DiskTarget, FileDisk, HostPrograms, Seed, is_device,
 };
 use sealstone::deploy::kargs::RootFileSystem;
 use sealstone::store::disk::{File, RealDisk};
@@ -58,6 +58,10 @@ pub struct Args {
     /// The time of the disk, in seconds since 1970 [env: SOURCE_DATE_EPOCH] [default: now]
     #[arg(long, value_name = "SECONDS")]
     time: Option<i64>,
+    /// What the machine reads at its first boot, put into a partition config-2 at the end: an ISO 9660 or FAT file system, gzip
+    /// and base64 of one, or a folder
+    #[arg(long, value_name = "FILE|DIR")]
+    config_drive: Option<PathBuf>,
     #[command(flatten)]
     image: ImageArgs,
 }
@@ -97,7 +101,8 @@ enum Filesystem {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
-    let request = request(args)?;
+    let mut request = request(args)?;
+    let drive = config_drive(args, &mut request)?;
     let filesystem = match args.filesystem {
         Filesystem::Ext4 => RootFileSystem::Ext4,
         Filesystem::Btrfs => RootFileSystem::Btrfs,
@@ -115,13 +120,38 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         let planned = PlannedTarget::Disk(PlannedDisk::of(&args.disk, &request, filesystem)?);
         return install_show::plan(&args.image, &args.image.look(context)?, &planned, context);
     }
-    if onto_device { to_device(args, request, filesystem, context) } else { to_file(args, request, context) }
+    if onto_device {
+        to_device(args, request, (filesystem, drive.as_ref()), context)
+    } else {
+        to_file(args, request, drive.as_ref(), context)
+    }
+}
+
+/// The config drive, with room for it at the end of the disk.
+fn config_drive(args: &Args, request: &mut DiskRequest) -> anyhow::Result<Option<ConfigDrive>> {
+    let Some(path) = &args.config_drive else { return Ok(None) };
+    if args.format != Format::Raw {
+        return Err(
+            WrongUsage { what: "a config drive goes onto a raw disk", hint: "leave --format out" }.into()
+        );
+    }
+    let drive = ConfigDrive::open(&RealDisk::shared(), path)?;
+    request.tail = request.tail.max(drive.bytes().next_multiple_of(1 << 20));
+    Ok(Some(drive))
+}
+
+/// Puts it onto the disk that was made.
+fn add(drive: Option<&ConfigDrive>, path: &Path) -> anyhow::Result<()> {
+    if let Some(drive) = drive {
+        DiskTarget::look(&RealDisk::shared(), path, true)?.add_config_drive(drive)?;
+    }
+    Ok(())
 }
 
 fn to_device(
     args: &Args,
     request: DiskRequest,
-    filesystem: RootFileSystem,
+    (filesystem, drive): (RootFileSystem, Option<&ConfigDrive>),
     context: &Context,
 ) -> anyhow::Result<Exit> {
     let mut path = std::env::var_os("PATH").unwrap_or_default();
@@ -132,11 +162,17 @@ fn to_device(
     let done = args.image.install(disk.target(), uuid, request.time, context)?;
     let shown = install_show::Shown::of(disk.target(), &done)?;
     let made = disk.finish(context.control()?)?;
+    add(drive, &args.disk)?;
     let place = args.disk.display().to_string();
     install_show::done(&args.image, &shown, &done, (&place, Some(&made)), context)
 }
 
-fn to_file(args: &Args, request: DiskRequest, context: &Context) -> anyhow::Result<Exit> {
+fn to_file(
+    args: &Args,
+    request: DiskRequest,
+    drive: Option<&ConfigDrive>,
+    context: &Context,
+) -> anyhow::Result<Exit> {
     let disk = FileDisk::begin(&args.disk, &args.image.reference(), request)?;
     let uuid = Some(request.root_uuid().to_string());
     let done = match args.image.install(disk.target(), uuid, request.time, context) {
@@ -149,6 +185,7 @@ fn to_file(args: &Args, request: DiskRequest, context: &Context) -> anyhow::Resu
     };
     let shown = install_show::Shown::of(disk.target(), &done)?;
     let made = disk.finish(context.control()?)?;
+    add(drive, &args.disk)?;
     let place = args.disk.display().to_string();
     install_show::done(&args.image, &shown, &done, (&place, Some(&made)), context)
 }

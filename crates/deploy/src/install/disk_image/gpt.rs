@@ -362,3 +362,6 @@ fn guid(bytes: &[u8; 16]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

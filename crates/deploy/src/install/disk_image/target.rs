@@ -9,8 +9,14 @@ use sealstone_store::{
     disk::{Access, Dir, Disk, File, FileType, Resolve},
 };
 
-use super::writer::{DiskWriter, Place};
-use crate::DeployError;
+use super::{
+    gpt::{PartitionTable, TablePartition},
+    writer::{DiskWriter, HEAD, Place},
+};
+use crate::{
+    DeployError,
+    install::{CONFIG_DRIVE, ConfigDrive},
+};
 
 /// Symlinks followed, as by the kernel: devices are named by links below `/dev/disk`.
 const LINKS: usize = 40;
@@ -64,6 +70,41 @@ impl DiskTarget {
     #[must_use]
     pub fn folder(&self) -> Option<&Dir> {
         (!self.is_device).then_some(&self.dir)
+    }
+
+    /// Puts a config drive behind the partitions of a disk that is there already: its bytes first, then the second table, then
+    /// the first one. Cut off anywhere, one of the tables holds. Gives its partition.
+    ///
+    /// # Errors
+    /// [`DeployError::Unfit`] when the disk has no table, or no room; when it cannot be read or written.
+    pub fn add_config_drive(&self, drive: &ConfigDrive) -> Result<TablePartition, DeployError> {
+        let file = if self.is_device {
+            self.open_device(Access::Device)?
+        } else {
+            self.dir.open_file_with(&self.name, Access::ReadWrite, Resolve::NoSymlinks)?
+        };
+        let disk_bytes = file.metadata()?.size;
+        let mut head = vec![0; usize::try_from(disk_bytes).unwrap_or(usize::MAX).min(HEAD)];
+        file.read_exact_at(0, &mut head)?;
+        let unfit = |reason| DeployError::Unfit { profile: "a disk for a config drive", reason };
+        let mut table = PartitionTable::read(&head).map_err(unfit)?;
+        let offset = table.add(CONFIG_DRIVE, drive.bytes(), disk_bytes, &mut head).map_err(unfit)?;
+        let mut at = offset;
+        drive.stream(|bytes| {
+            file.write_all_at(at, bytes)?;
+            at += bytes.len() as u64;
+            Ok(())
+        })?;
+        // D1: content before what names it.
+        file.sync()?;
+        if let Some((end, second)) = table.reach_to(disk_bytes, &mut head).map_err(unfit)? {
+            file.write_all_at(end, &second)?;
+            file.sync()?;
+        }
+        file.write_all_at(0, &head)?;
+        file.sync()?;
+        let made = table.partitions.into_iter().find(|partition| partition.offset == offset);
+        made.ok_or_else(|| unfit("its table changed".to_owned()))
     }
 
     pub(super) fn open(&self, digest: &Digest, control: &Control) -> Result<DiskWriter, DeployError> {
