@@ -13,6 +13,7 @@ mod gpt;
 mod ids;
 mod iso9660;
 mod layout;
+mod luks;
 mod mount_spec;
 mod prepare;
 mod programs;
@@ -29,6 +30,7 @@ pub use disk_image::{
 pub use gpt::{Gpt, Partition};
 pub use ids::{Seed, Uuid};
 pub use layout::{DiskLayout, LayoutRequest, Span, esp_size_for};
+pub use luks::{LuksKey, LuksOptions, LuksVolume, tpm_kargs};
 pub use mount_spec::{MountSpecs, uuid_of};
 pub use prepare::{SysrootOptions, find_esps, prepare_sysroot};
 pub use programs::{HostPrograms, Programs};
