@@ -100,6 +100,29 @@ class Reports(Case):
             self.store.install_from_artifact(reference, self.folder / "disk.raw")
         self.store.install_from_artifact(reference, self.folder / "disk.raw", wipe=True)
 
+    def test_a_system_is_installed_into_folders_and_into_a_disk_image(self) -> None:
+        root, reference = self.folder / "root", self.image("12")
+        (root / "boot").mkdir(parents=True)
+        store = Store(PROGRAM, environment=self.environment)
+        done = store.install_to_filesystem(
+            reference,
+            root=root,
+            esps=[root / "boot"],
+            target_ref="docker://quay.io/example/os:1",
+            kargs=["quiet"],
+            root_mount_spec="LABEL=root",
+        )
+        self.assertTrue(done.deployment.is_good)
+        self.assertEqual((done.reference, done.deployment.reference), ("docker://quay.io/example/os:1",) * 2)
+        kargs = [one["karg"] for one in done.document["deployment"]["kargs"]]
+        self.assertIn("root=LABEL=root", kargs)
+        disk = self.folder / "disk.raw"
+        made = store.install_to_disk(reference, disk, reserve_tail=64 << 20)
+        self.assertTrue(made.deployment.is_good)
+        self.assertEqual(disk.read_bytes()[510:512], b"\x55\xaa")
+        with self.raises(sealstone.FailedError):
+            store.install_to_disk(reference, disk)
+
     def test_reports_cannot_be_changed_and_keep_what_they_do_not_know(self) -> None:
         report = sealstone.InitReport.parse(
             {"schema": "sealstone.init/1", "repository": "/r", "created": True, "algorithm": "a", "verity": "v", "new": 1}
