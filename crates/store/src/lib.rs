@@ -65,9 +65,7 @@ pub use error::{Error, Optional, Result};
 pub use fsck::{FsckDepth, FsckReport};
 pub use gc::{GcOptions, GcReport};
 pub use init::InitOptions;
-pub use mount::{
-    DetachedMount, DiskPart, bind_read_only, mount_image, mount_privately, reread_partitions, unmount_image,
-};
+pub use mount::{DetachedMount, DiskPart, bind_read_only, mount_image, reread_partitions, unmount_image};
 pub use names::{Place, RefTarget};
 pub use object_id::{ObjectId, ParseObjectIdError};
 pub use object_writer::ObjectWriter;

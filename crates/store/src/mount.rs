@@ -8,7 +8,6 @@
 //! `composefs:<image id>`, by which bootc and we know it again.
 
 mod bind;
-mod block;
 mod device;
 mod kernel;
 mod mounted;
@@ -19,7 +18,6 @@ mod tests;
 mod writable;
 
 pub use bind::bind_read_only;
-pub use block::mount_privately;
 pub use device::{DetachedMount, DiskPart, reread_partitions};
 pub use place::{
     CopiedMount, attach_copy, detach, is_mounted, make_private, make_read_only, mount_tmpfs, move_mount,

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sealstone::boot::{BootPartition, Esp, GptEntry, PartitionKind, boot_entries, boot_targets};
+use sealstone::store::DetachedMount;
 use sealstone::store::disk::{Access, Dir, Disk, File, FsType, Resolve};
-use sealstone::store::mount_privately;
 
 /// Where boot partitions are mounted, what is most surely an ESP first.
 const PLACES: [&str; 3] = ["efi", "boot/efi", "boot"];
@@ -83,8 +83,8 @@ impl Machine<'_> {
     /// Mounts a partition where nobody sees it.
     fn mount(&self, name: &str) -> Result<Esp, String> {
         let device = self.root.join("dev").join(name);
-        let mounted = mount_privately(self.disk, &device, "vfat", &[("umask", "0077")]);
-        let dir = mounted.map_err(|error| error.to_string())?;
+        let mounted = DetachedMount::new(&device, "vfat", &[("umask", "0077")]);
+        let dir = mounted.and_then(|mount| mount.into_dir(self.disk)).map_err(|error| error.to_string())?;
         Ok(Esp::new(dir).with_name(device.display().to_string()))
     }
 

@@ -1,17 +1,20 @@
-//! A part of a disk as a device of its own, and a file system on it that is mounted nowhere: for a disk in the making.
+//! A part of a disk as a device of its own, and file systems on devices that are mounted nowhere: for a disk in the making,
+//! and for boot partitions that have no place.
 //!
 //! What lives here: the part, by way of a loop device, so that the disk needs no partition table yet; the mount, which only
-//! its descriptor leads to. Invariant: both go with their values, so a killed process leaves neither.
+//! its descriptor leads to. What does not: which devices. Invariant: both go with their values, so a killed process leaves
+//! neither.
 
 use std::{
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::kernel::{loop_device_of, mount_detached, proc_path};
 use crate::{
     Error, Result,
-    disk::{Dir, File},
+    disk::{Dir, Disk, File},
     raw::loop_device::{self, Part},
 };
 
@@ -45,21 +48,38 @@ impl DiskPart {
     /// Mounts the file system on it, of this kind (`ext4`), nowhere.
     ///
     /// # Errors
-    /// [`Error::NotPermitted`] without root, [`Error::Mount`] with what the kernel says when it cannot.
+    /// As [`DetachedMount::new`].
     pub fn mount(&self, kind: &str) -> Result<DetachedMount> {
-        Ok(DetachedMount(mount_detached(&self.path, kind)?))
+        DetachedMount::new(&self.path, kind, &[])
     }
 }
 
-/// A mounted file system that no path leads to but this one's. Unmounted when it is dropped and nothing in it is open.
+/// A mounted file system, writable, that no path leads to but this one's: it has no place among the machine's mounts, and no
+/// program of it can be run. Unmounted when it is dropped and nothing in it is open.
 #[derive(Debug)]
 pub struct DetachedMount(OwnedFd);
 
 impl DetachedMount {
+    /// Mounts a device with a file system of this kind (`vfat`) and these options of it. Needs root.
+    ///
+    /// # Errors
+    /// [`Error::NotPermitted`] without root, [`Error::Mount`] with what the kernel says when it cannot.
+    pub fn new(device: &Path, kind: &str, options: &[(&str, &str)]) -> Result<Self> {
+        Ok(Self(mount_detached(device, kind, options)?))
+    }
+
     /// The path of its root, for this process alone.
     #[must_use]
     pub fn path(&self) -> PathBuf {
         proc_path(self.0.as_fd())
+    }
+
+    /// Opens its root, which holds the file system from then on.
+    ///
+    /// # Errors
+    /// When the file system cannot be read.
+    pub fn into_dir(self, disk: &Arc<dyn Disk>) -> Result<Dir> {
+        Dir::open(disk, self.path())
     }
 }
 

@@ -147,15 +147,21 @@ pub(super) fn erofs_from(source: &Path, acl: bool) -> Result<OwnedFd, Refusal> {
     mount.map_err(|errno| Refusal::of(&context, errno))
 }
 
-/// Mounts a device with a file system of this kind, nowhere: it is there as long as the descriptor is.
-pub(super) fn mount_detached(device: &Path, kind: &str) -> Result<OwnedFd> {
+/// Mounts a device with a file system of this kind, nowhere: it is there as long as the descriptor is, or a file in it is
+/// open. No program of it can be run, and no device of it opened.
+pub(super) fn mount_detached(device: &Path, kind: &str, options: &[(&str, &str)]) -> Result<OwnedFd> {
     let mount = || -> Result<OwnedFd, Refusal> {
         let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
-        fsconfig_set_string(&context, "source", device).map_err(|errno| Refusal::of(&context, errno))?;
-        fsconfig_create(&context).map_err(|errno| Refusal::of(&context, errno))?;
-        let attributes = MountAttrFlags::empty();
-        let mount = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes);
-        mount.map_err(|errno| Refusal::of(&context, errno))
+        let refused = |errno| Refusal::of(&context, errno);
+        fsconfig_set_string(&context, "source", device).map_err(refused)?;
+        for (key, value) in options {
+            fsconfig_set_string(&context, *key, *value).map_err(refused)?;
+        }
+        fsconfig_create(&context).map_err(refused)?;
+        let safe = MountAttrFlags::MOUNT_ATTR_NOSUID
+            | MountAttrFlags::MOUNT_ATTR_NODEV
+            | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, safe).map_err(refused)
     };
     mount().map_err(|refusal| refusal.into_error(&format!("{kind} on {}", device.display())))
 }
