@@ -24,10 +24,8 @@ mod to_file;
 mod to_filesystem;
 
 pub use config_drive::{CONFIG_DRIVE, CONFIG_DRIVE_BYTES, ConfigDrive};
-pub use disk_image::{
-    DiskImageOptions, DiskTarget, PartitionTable, TablePartition, WrittenDisk, write_disk_image,
-};
-pub use gpt::{Gpt, Partition};
+pub use disk_image::{DiskImageOptions, DiskTarget, WrittenDisk, write_disk_image};
+pub use gpt::{Gpt, Partition, PartitionTable, TablePartition};
 pub use ids::{Seed, Uuid};
 pub use layout::{DiskLayout, LayoutRequest, Span, esp_size_for};
 pub use luks::{LuksKey, LuksOptions, LuksVolume, tpm_kargs};

@@ -1,13 +1,12 @@
 //! Whole-disk images: an artifact of a raw or qcow2 image, packed or not, from where it lies straight onto a disk.
 //!
-//! What lives here: the disk that is written ([`DiskTarget`]), in which order, and its partition table. What does not: how
+//! What lives here: the disk that is written ([`DiskTarget`]), and in which order. What does not: partition tables, how
 //! images are read ([`sealstone_import::disk_image`]) and fetched ([`sealstone_import::artifact`]).
 //!
 //! Invariants: nothing is staged but the bounded spool of a qcow2 image; the first mebibyte, with the partition table and what
 //! a firmware would start, is written when all the rest is on the disk and its digest has matched, and not before. Until then
 //! the disk has neither table, at its begin or at its end: nothing on it can be started.
 
-mod gpt;
 mod output;
 mod target;
 mod writer;
@@ -21,9 +20,8 @@ use sealstone_import::{
 };
 use sealstone_store::Control;
 
-use super::ConfigDrive;
+use super::{ConfigDrive, PartitionTable};
 use crate::DeployError;
-pub use gpt::{PartitionTable, TablePartition};
 use output::DiskOutput;
 pub use target::DiskTarget;
 

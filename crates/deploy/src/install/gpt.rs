@@ -1,17 +1,31 @@
-//! A partition table (GPT), as bytes.
+//! Partition tables as bytes: GPT by the UEFI specification (section 5.3), for sectors of 512 and of 4,096 bytes.
 //!
-//! What lives here: the protective MBR, both headers and tables, for sectors of 512 and of 4,096 bytes. What does not: which
-//! partitions there are (`layout.rs`), the disk. Source: the UEFI specification, section 5.3. Why not a crate: those that
-//! there are want the whole disk as a file of theirs and write it themselves, where the order of writing is ours to keep.
+//! What lives here: making one ([`Gpt`]), reading one ([`PartitionTable`]), and what has to change in one that is read when
+//! its disk is larger or gets one more partition. What does not: which partitions there are (`layout.rs`), the disk. Why not
+//! a crate: those that there are want the whole disk as a file of theirs and write it themselves, where the order of writing
+//! is ours to keep. Invariant: checksums are held against the bytes that are read, and computed again over what is changed.
+
+mod bytes;
+mod edit;
+mod mbr;
+mod table;
+#[cfg(test)]
+mod tests;
 
 use super::ids::Uuid;
+use bytes::{number, seal};
+pub use table::{PartitionTable, TablePartition};
 
-/// The entries of a table, and the size of each.
+/// What every header begins with.
+const SIGNATURE: [u8; 8] = *b"EFI PART";
+
+/// The sizes of sectors that tables are made for.
+const SECTORS: [u32; 2] = [512, 4096];
+
+/// The entries of a table that is made, and the bytes of each, as everybody has them.
 const ENTRIES: u32 = 128;
-const ENTRY: u32 = 128;
-
-/// The bytes of a whole table.
-const TABLE: usize = 128 * 128;
+const ENTRY_BYTES: u32 = 128;
+const ENTRY: usize = ENTRY_BYTES as usize;
 
 /// The bytes of a header that its checksum covers.
 const HEADER: u32 = 92;
@@ -33,7 +47,38 @@ pub struct Partition {
     pub name: String,
 }
 
-/// A disk's partition table.
+impl Partition {
+    /// Its entry.
+    fn encode(&self) -> [u8; ENTRY] {
+        let numbers = [self.first, self.last, self.attributes];
+        let fields = [self.kind.to_guid(), self.id.to_guid()].into_iter().flatten();
+        let fields = fields.chain(numbers.into_iter().flat_map(u64::to_le_bytes));
+        let fields = fields.chain(self.name.encode_utf16().take(36).flat_map(u16::to_le_bytes));
+        let mut entry = [0; ENTRY];
+        entry.iter_mut().zip(fields).for_each(|(place, byte)| *place = byte);
+        entry
+    }
+
+    /// What an entry says; nothing, if it is free.
+    fn decode(entry: &[u8]) -> Option<Self> {
+        let (kind, rest) = entry.split_first_chunk::<16>()?;
+        let id = rest.first_chunk::<16>()?;
+        let number = |at| number::<8>(entry, at).ok();
+        let (units, _) = entry.get(56..ENTRY)?.as_chunks::<2>();
+        let units = units.iter().map(|unit| u16::from_le_bytes(*unit)).take_while(|unit| *unit != 0);
+        let letters = char::decode_utf16(units);
+        (*kind != [0; 16]).then_some(Self {
+            kind: Uuid::from_guid(*kind),
+            id: Uuid::from_guid(*id),
+            first: number(32)?,
+            last: number(40)?,
+            attributes: number(48)?,
+            name: letters.map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER)).collect(),
+        })
+    }
+}
+
+/// A disk's partition table, to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gpt {
     /// The disk's own id.
@@ -49,7 +94,7 @@ pub struct Gpt {
 impl Gpt {
     /// The sectors of a table.
     fn table_sectors(&self) -> u64 {
-        u64::from(ENTRIES * ENTRY).div_ceil(self.sector.into())
+        u64::from(ENTRIES * ENTRY_BYTES).div_ceil(self.sector.into())
     }
 
     /// The first sector that a partition may have.
@@ -73,33 +118,22 @@ impl Gpt {
         let copy_at = last.saturating_sub(self.table_sectors());
         let mut copy = table.clone();
         copy.extend(self.header(&table, (last, 1), copy_at));
-        let mut head = self.protective_mbr();
+        let mut head = mbr::protective(self.sector, self.sectors);
         head.extend(self.header(&table, (1, last), 2));
         head.extend(table);
         [(copy_at * sector, copy), (0, head)]
     }
 
+    /// The entries. Their bytes are whole sectors of either size.
     fn table(&self) -> Vec<u8> {
-        let mut table = Vec::new();
-        for partition in self.partitions.iter().take(ENTRIES as usize) {
-            table.extend(partition.kind.to_guid());
-            table.extend(partition.id.to_guid());
-            for number in [partition.first, partition.last, partition.attributes] {
-                table.extend(number.to_le_bytes());
-            }
-            let name: Vec<u8> = partition.name.encode_utf16().take(36).flat_map(u16::to_le_bytes).collect();
-            table.extend(&name);
-            table.resize(table.len().next_multiple_of(ENTRY as usize), 0);
-        }
-        let size = usize::try_from(self.table_sectors() * u64::from(self.sector)).unwrap_or(TABLE);
-        table.resize(size, 0);
+        let used = self.partitions.iter().take(ENTRIES as usize);
+        let mut table: Vec<u8> = used.flat_map(Partition::encode).collect();
+        table.resize(ENTRIES as usize * ENTRY, 0);
         table
     }
 
     fn header(&self, table: &[u8], (own, other): (u64, u64), table_at: u64) -> Vec<u8> {
-        let entries = table.get(..TABLE).unwrap_or(table);
-        let mut header = Vec::new();
-        header.extend(b"EFI PART");
+        let mut header = SIGNATURE.to_vec();
         // Revision 1.0.
         header.extend([0, 0, 1, 0]);
         header.extend(HEADER.to_le_bytes());
@@ -109,25 +143,11 @@ impl Gpt {
         }
         header.extend(self.id.to_guid());
         header.extend(table_at.to_le_bytes());
-        for number in [ENTRIES, ENTRY, crc32fast::hash(entries)] {
+        for number in [ENTRIES, ENTRY_BYTES, crc32fast::hash(table)] {
             header.extend(number.to_le_bytes());
         }
-        let crc = crc32fast::hash(&header).to_le_bytes();
-        header.splice(16..20, crc);
+        seal(&mut header);
         header.resize(self.sector as usize, 0);
         header
-    }
-
-    /// One partition over all of the disk, so that nothing that knows no GPT takes it for empty.
-    fn protective_mbr(&self) -> Vec<u8> {
-        let covered = u32::try_from(self.sectors.saturating_sub(1)).unwrap_or(u32::MAX);
-        let mut mbr = vec![0; 446];
-        mbr.extend([0, 0, 2, 0, 0xee, 0xff, 0xff, 0xff]);
-        mbr.extend(1u32.to_le_bytes());
-        mbr.extend(covered.to_le_bytes());
-        mbr.resize(510, 0);
-        mbr.extend([0x55, 0xaa]);
-        mbr.resize(self.sector as usize, 0);
-        mbr
     }
 }

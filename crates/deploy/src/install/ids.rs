@@ -24,10 +24,7 @@ impl Seed {
         let digest = verity::digest(Algorithm::Sha256, &[&self.0, name.as_bytes()].concat());
         let mut bytes = [0; 16];
         bytes.iter_mut().zip(digest.as_bytes()).for_each(|(place, byte)| *place = *byte);
-        // Version 8 (RFC 9562): of the maker's own making.
-        bytes[6] = (bytes[6] & 0x0f) | 0x80;
-        bytes[8] = (bytes[8] & 0x3f) | 0x80;
-        Uuid(bytes)
+        Uuid(bytes).of_our_making()
     }
 }
 
@@ -42,6 +39,14 @@ impl Uuid {
         Self(digits.to_be_bytes())
     }
 
+    /// The same, said to be of version 8 (RFC 9562): of its maker's own making.
+    pub(super) const fn of_our_making(self) -> Self {
+        let mut bytes = self.0;
+        bytes[6] = (bytes[6] & 0x0f) | 0x80;
+        bytes[8] = (bytes[8] & 0x3f) | 0x80;
+        Self(bytes)
+    }
+
     /// As GPT has it: the first three fields little-endian.
     #[must_use]
     pub fn to_guid(self) -> [u8; 16] {
@@ -50,6 +55,12 @@ impl Uuid {
             guid.swap(one, other);
         }
         guid
+    }
+
+    /// Of what GPT has.
+    #[must_use]
+    pub fn from_guid(guid: [u8; 16]) -> Self {
+        Self(Self(guid).to_guid())
     }
 
     /// The first four bytes as a number: what FAT takes.

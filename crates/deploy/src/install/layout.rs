@@ -31,7 +31,9 @@ const ROOTS: [(&str, Uuid); 5] = [
     ("powerpc64", Uuid::from_u128(0xc31c_45e6_3f39_412e_80fb_4809_c498_0599)),
     ("s390x", Uuid::from_u128(0x5eea_d9a9_fe09_4a1e_a1d7_520d_0053_1306)),
 ];
-const LINUX: Uuid = Uuid::from_u128(0x0fc6_3daf_8483_4772_8e79_3d69_d847_7de4);
+
+/// Linux's generic type, which config drives have as well.
+pub(super) const LINUX: Uuid = Uuid::from_u128(0x0fc6_3daf_8483_4772_8e79_3d69_d847_7de4);
 
 /// `growfs` (bit 59): the file system is made as large as its partition when it is mounted.
 const GROWS: u64 = 1 << 59;

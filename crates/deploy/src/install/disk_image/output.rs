@@ -8,10 +8,10 @@ use sealstone_import::{
     disk_image::{DecodeDisk, DiskDecoder, DiskFormat, DiskSink},
 };
 
-use super::{WrittenDisk, gpt::PartitionTable, writer::DiskWriter};
+use super::{WrittenDisk, writer::DiskWriter};
 use crate::{
     DeployError,
-    install::{CONFIG_DRIVE, ConfigDrive},
+    install::{CONFIG_DRIVE, ConfigDrive, PartitionTable},
 };
 
 pub(super) struct DiskOutput {

@@ -9,13 +9,10 @@ use sealstone_store::{
     disk::{Access, Dir, Disk, File, FileType, Resolve},
 };
 
-use super::{
-    gpt::{PartitionTable, TablePartition},
-    writer::{DiskWriter, HEAD, Place},
-};
+use super::writer::{DiskWriter, HEAD, Place};
 use crate::{
     DeployError,
-    install::{CONFIG_DRIVE, ConfigDrive},
+    install::{CONFIG_DRIVE, ConfigDrive, PartitionTable, TablePartition},
 };
 
 /// Symlinks followed, as by the kernel: devices are named by links below `/dev/disk`.

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{bytes::number, *};
 
 const HEAD: usize = 1 << 20;
 
