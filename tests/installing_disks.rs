@@ -212,7 +212,7 @@ fn what_is_in_the_disks_place_is_named_and_stays_without_wipe() {
     assert!(fs::read(disks.path("disk")).expect("a disk") == before);
     fs::write(disks.path("letter"), "dear all").expect("a file");
     let refused = disks.install("letter", &[]);
-    assert!(refused.code == 1 && refused.stderr.contains("a file of 8 bytes"), "{}", refused.stderr);
+    assert!(refused.code == 1 && refused.stderr.contains("8 bytes of something"), "{}", refused.stderr);
     disks.made("disk", &[&["--wipe"][..], &SMALL].concat());
     // An empty file says how large the disk shall be.
     fs::File::create(disks.path("empty")).and_then(|file| file.set_len(3 << 30)).expect("a file");

@@ -6,6 +6,7 @@
 //! Invariants: nothing is destroyed that was not named before; what lets a machine boot is written last.
 
 mod config_drive;
+mod device;
 mod disk_image;
 mod ext4;
 mod fat;
@@ -24,6 +25,7 @@ mod to_file;
 mod to_filesystem;
 
 pub use config_drive::{CONFIG_DRIVE, CONFIG_DRIVE_BYTES, ConfigDrive};
+pub use device::{is_device, look_at_device};
 pub use disk_image::{DiskImageOptions, DiskTarget, WrittenDisk, write_disk_image};
 pub use gpt::{Gpt, Partition, PartitionTable, TablePartition};
 pub use ids::{Seed, Uuid};
@@ -32,7 +34,7 @@ pub use luks::{LuksKey, LuksOptions, LuksVolume, tpm_kargs};
 pub use mount_spec::{MountSpecs, uuid_of};
 pub use prepare::{SysrootOptions, find_esps, prepare_sysroot};
 pub use programs::{HostPrograms, Programs};
-pub use signatures::signatures;
-pub use to_device::{DeviceDisk, is_device, look_at_device};
+pub use signatures::{signatures, signatures_of_file};
+pub use to_device::DeviceDisk;
 pub use to_file::{DiskFormat, DiskRequest, FileDisk, MadeDisk};
 pub use to_filesystem::{InstallRequest, Installed, to_filesystem};

@@ -16,6 +16,7 @@ mod dir;
 mod failing;
 mod file;
 mod ledger;
+mod located;
 #[cfg(any(test, feature = "testing"))]
 mod power_cut;
 mod real;
@@ -35,6 +36,7 @@ pub use dir::Dir;
 pub use failing::FailingDisk;
 pub use file::File;
 pub use ledger::LedgerDisk;
+pub use located::Located;
 #[cfg(any(test, feature = "testing"))]
 pub use power_cut::{Fate, PowerCutDisk};
 pub use real::RealDisk;

@@ -5,6 +5,7 @@
 
 use sealstone_store::disk::File;
 
+use super::PartitionTable;
 use crate::DeployError;
 
 /// Magic bytes, where they are, and what they are of. Sources: libblkid's list, and each format's own description.
@@ -31,10 +32,11 @@ const MAGICS: [(u64, &[u8], &str); 20] = [
     (24, &[0xc6, 0x85, 0x73, 0xf6], "a bcache device"),
 ];
 
-/// The bytes that the magics are in.
-const HEAD: usize = 66 << 10;
+/// The bytes that are looked at: the magics are in them, and partition tables.
+const HEAD: usize = 128 << 10;
 
-/// What is found in a file or on a device of this size, in words; nothing, if it looks empty.
+/// What is found in a file or on a device of this size, in words; nothing, if it looks empty: zeros where it begins, and no
+/// copy of a partition table at its end.
 ///
 /// # Errors
 /// When the disk fails.
@@ -45,18 +47,7 @@ pub fn signatures(file: &File, size: u64) -> Result<Vec<String>, DeployError> {
         let at = usize::try_from(at).unwrap_or(usize::MAX);
         head.get(at..at.saturating_add(magic.len())) == Some(magic)
     };
-    let mut found = Vec::new();
-    for sector in [512u32, 4096] {
-        if has(sector.into(), b"EFI PART") {
-            let (count, names) = partitions(&head, sector as usize * 2);
-            found.push(format!("a GPT partition table with {count} partitions{names}"));
-        }
-    }
-    // The protective entry belongs to a GPT.
-    let is_protective = head.get(450) == Some(&0xee);
-    if has(510, &[0x55, 0xaa]) && !is_protective && head.get(446..510).is_some_and(has_partition) {
-        found.push("an MBR partition table".to_owned());
-    }
+    let mut found: Vec<String> = partition_table(&head).into_iter().collect();
     for (at, magic, what) in MAGICS {
         if has(at, magic) && !found.iter().any(|found| found == what) {
             found.push(what.to_owned());
@@ -65,27 +56,54 @@ pub fn signatures(file: &File, size: u64) -> Result<Vec<String>, DeployError> {
     if found.is_empty() && has_copy_of_gpt(file, size)? {
         found.push("the copy of a GPT partition table at the end".to_owned());
     }
+    if found.is_empty() && head.iter().any(|byte| *byte != 0) {
+        found.push(format!("{size} bytes of something"));
+    }
     Ok(found)
+}
+
+/// What is in a file that lies in the place of a disk image: even zeros are something, if they take space.
+///
+/// # Errors
+/// When the disk fails.
+pub fn signatures_of_file(file: &File) -> Result<Vec<String>, DeployError> {
+    let metadata = file.metadata()?;
+    if metadata.allocated == 0 {
+        return Ok(Vec::new());
+    }
+    let mut found = signatures(file, metadata.size)?;
+    if found.is_empty() {
+        found.push(format!("a file of {} bytes", metadata.size));
+    }
+    Ok(found)
+}
+
+/// The partition table that a disk begins with, and the names of its partitions.
+fn partition_table(head: &[u8]) -> Option<String> {
+    let is_gpt = [512, 4096].iter().any(|&at| head.get(at..at + 8) == Some(b"EFI PART"));
+    // What signs an MBR also signs the beginnings of file systems.
+    if !is_gpt && !head.get(446..510).is_some_and(has_partition) {
+        return None;
+    }
+    let kind = if is_gpt { "a GPT" } else { "an MBR" };
+    match PartitionTable::read(head) {
+        Ok(table) => {
+            let partitions = &table.partitions;
+            let names = partitions.iter().map(|one| if one.name.is_empty() { &one.kind } else { &one.name });
+            let names: Vec<String> = names.map(|name| name.escape_default().to_string()).collect();
+            let plural = if names.len() == 1 { "" } else { "s" };
+            let listed = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
+            Some(format!("{kind} partition table with {} partition{plural}{listed}", names.len()))
+        }
+        Err(_) if is_gpt => Some("a damaged GPT partition table".to_owned()),
+        Err(_) => None,
+    }
 }
 
 /// Whether one of the four entries has a type, and a state that an entry may have.
 fn has_partition(table: &[u8]) -> bool {
     table.chunks(16).all(|entry| matches!(entry.first(), Some(0 | 0x80)))
         && table.chunks(16).any(|entry| entry.get(4).is_some_and(|&kind| kind != 0))
-}
-
-/// How many entries of a GPT's table are used, and their names.
-fn partitions(head: &[u8], table: usize) -> (usize, String) {
-    let entries = head.get(table..).unwrap_or_default().chunks_exact(128).take(128);
-    let used: Vec<&[u8]> = entries.filter(|entry| entry.iter().take(16).any(|&byte| byte != 0)).collect();
-    let name = |entry: &[u8]| -> String {
-        let (units, _) = entry.get(56..).unwrap_or_default().as_chunks::<2>();
-        let units = units.iter().map(|pair| u16::from_le_bytes(*pair)).take_while(|&unit| unit != 0);
-        char::decode_utf16(units).map(|letter| letter.unwrap_or('\u{fffd}')).collect()
-    };
-    let names: Vec<String> = used.iter().map(|entry| name(entry)).filter(|name| !name.is_empty()).collect();
-    let names = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
-    (used.len(), names)
 }
 
 fn has_copy_of_gpt(file: &File, size: u64) -> Result<bool, DeployError> {

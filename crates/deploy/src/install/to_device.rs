@@ -6,16 +6,16 @@
 //! point, the device holds no system that could be started, old or new; nothing is staged but the ESP's files, on the
 //! target's own root.
 
-use std::{ffi::OsString, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
-use rustix::io::Errno;
 use sealstone_store::{
-    Control, DetachedMount, DiskPart, Error, Optional,
-    disk::{Access, Dir, Disk, File, FileType, RealDisk, Resolve},
+    Control, DetachedMount, DiskPart,
+    disk::{Dir, Disk, File, Located, RealDisk},
     reread_partitions,
 };
 
 use super::{
+    device::measures,
     fat,
     layout::{ALIGNMENT, DiskLayout, LayoutRequest},
     prepare::{SysrootOptions, prepare_sysroot},
@@ -24,15 +24,6 @@ use super::{
     to_file::{DiskFormat, DiskRequest, MadeDisk, write_table},
 };
 use crate::{DeployError, Target, adopt::architecture, kargs::RootFileSystem};
-
-/// The kernel's view of block devices.
-const SYSFS: &str = "/sys/dev/block";
-
-/// A file of sysfs says that it has a page of bytes, however few they are.
-const ATTRIBUTE_MAX: u64 = 64 << 10;
-
-/// Symlinks followed, as by the kernel.
-const LINKS: usize = 40;
 
 /// The ESP's files until it is written, in the root.
 const STAGED_ESP: &str = ".installing-esp";
@@ -58,8 +49,9 @@ impl DeviceDisk {
     /// Begins: takes the device for itself, looks at what is there, makes the root's file system, and a sysroot on it.
     ///
     /// # Errors
-    /// [`Error::Busy`] when the device is mounted or otherwise in use, [`DeployError::Occupied`] when something is on it that
-    /// may not go, [`sealstone_boot::BootError::NoSpace`] when it is too small, [`DeployError::Program`], and those of the disk.
+    /// [`sealstone_store::Error::Busy`] when the device is mounted or otherwise in use, [`DeployError::Occupied`] when
+    /// something is on it that may not go, [`sealstone_boot::BootError::NoSpace`] when it is too small,
+    /// [`DeployError::Program`], and those of the disk.
     pub fn begin(
         path: &Path,
         reference: &str,
@@ -68,7 +60,7 @@ impl DeviceDisk {
         programs: &dyn Programs,
     ) -> Result<Self, DeployError> {
         let disk: Arc<dyn Disk> = RealDisk::shared();
-        let device = open(&disk, path)?;
+        let device = Located::find(&disk, path)?.open_device()?;
         let (size, sector) = measures(&disk, &device)?;
         let found = signatures(&device, size)?;
         if !found.is_empty() && !request.wipe {
@@ -101,7 +93,7 @@ impl DeviceDisk {
     /// Ends: writes the ESP, unmounts the root, and writes the partition table, each durable before the next.
     ///
     /// # Errors
-    /// [`Error::NoSpace`] when the ESP is too small, and the disk's.
+    /// [`sealstone_store::Error::NoSpace`] when the ESP is too small, and the disk's.
     pub fn finish(self, control: &Control) -> Result<MadeDisk, DeployError> {
         let Self { target, mount, part, device, layout, request, filesystem } = self;
         let root = target.sysroot.dir().clone();
@@ -132,77 +124,6 @@ impl DeviceDisk {
             sealed: None,
         })
     }
-}
-
-/// Where the symlinks from a path lead: the folder and the name at the end, and what is there.
-fn follow(disk: &Arc<dyn Disk>, path: &Path) -> Result<(Dir, OsString, Option<FileType>), DeployError> {
-    let mut path = path.to_owned();
-    for _ in 0..LINKS {
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-            return Err(Error::Missing { what: format!("device {}", path.display()) }.into());
-        };
-        let folder = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-        let dir = Dir::open(disk, folder)?;
-        let kind = dir.metadata(name).optional()?.map(|metadata| metadata.kind);
-        if kind != Some(FileType::Symlink) {
-            return Ok((dir, name.to_owned(), kind));
-        }
-        path = folder.join(dir.read_link(name)?);
-    }
-    Err(Error::Missing { what: format!("device {}: symlinks in a circle", path.display()) }.into())
-}
-
-/// Whether a path is that of a block device.
-///
-/// # Errors
-/// When the folder is not there.
-pub fn is_device(disk: &Arc<dyn Disk>, path: &Path) -> Result<bool, DeployError> {
-    Ok(follow(disk, path)?.2 == Some(FileType::BlockDevice))
-}
-
-/// Opens a device that nobody else has.
-fn open(disk: &Arc<dyn Disk>, path: &Path) -> Result<File, DeployError> {
-    let (dir, name, _) = follow(disk, path)?;
-    match dir.open_file_with(&name, Access::Device, Resolve::NoSymlinks) {
-        Ok(device) => Ok(device),
-        Err(error) if error.errno() == Some(Errno::BUSY) => {
-            let holder = Some("a mount, or something else that holds it".to_owned());
-            Err(Error::Busy { path: path.to_owned(), holder }.into())
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// What is on a device that would be destroyed, and its size in bytes.
-///
-/// # Errors
-/// As [`DeviceDisk::begin`], before anything is changed.
-pub fn look_at_device(disk: &Arc<dyn Disk>, path: &Path) -> Result<(Vec<String>, u64), DeployError> {
-    let device = open(disk, path)?;
-    let (size, _) = measures(disk, &device)?;
-    Ok((signatures(&device, size)?, size))
-}
-
-/// The size of a device and of its sectors, in bytes.
-fn measures(disk: &Arc<dyn Disk>, device: &File) -> Result<(u64, u32), DeployError> {
-    let metadata = device.metadata()?;
-    let invalid = |reason: &str| DeployError::Invalid {
-        what: "device",
-        text: device.label().display().to_string(),
-        reason: reason.to_owned(),
-    };
-    if metadata.kind != FileType::BlockDevice {
-        return Err(invalid("it is no block device"));
-    }
-    let (major, minor) = metadata.rdev;
-    let number = |name: &str| -> Result<u64, DeployError> {
-        let file = File::open(disk, format!("{SYSFS}/{major}:{minor}/{name}"))?;
-        let text = String::from_utf8_lossy(&file.read_all(ATTRIBUTE_MAX)?).trim().to_owned();
-        text.parse().map_err(|_| invalid("the kernel does not tell its size"))
-    };
-    let sector = u32::try_from(number("queue/logical_block_size")?).unwrap_or(u32::MAX);
-    // The kernel counts in 512 bytes, whatever the sectors are.
-    Ok((number("size")?.saturating_mul(512), sector))
 }
 
 /// Makes what was there unreadable: the ends of the disk, and the beginnings of the partitions.

@@ -24,7 +24,7 @@ use super::{
     layout::{DiskLayout, LayoutRequest, esp_size_for},
     prepare::{SysrootOptions, prepare_sysroot},
     qcow2,
-    signatures::signatures,
+    signatures::signatures_of_file,
 };
 use crate::{DeployError, REPOSITORY, Record, Target, adopt::architecture};
 
@@ -300,11 +300,7 @@ fn existing(folder: &Dir, name: &str, path: &Path, wipe: bool) -> Result<Option<
     if wipe {
         return Ok(None);
     }
-    let mut found = signatures(&folder.open_file(name)?, metadata.size)?;
-    if found.is_empty() {
-        found.push(format!("a file of {} bytes", metadata.size));
-    }
-    Err(occupied(found))
+    Err(occupied(signatures_of_file(&folder.open_file(name)?)?))
 }
 
 /// Removes what is in the staging folder.

@@ -12,7 +12,7 @@ use std::{
 
 use rustix::io::Errno;
 
-use super::{Call, Dir, Disk, Lock, Metadata, Reply, Wait, perform};
+use super::{Call, Dir, Disk, Lock, Metadata, Reply, Wait, located::LINKS, perform};
 use crate::{
     Algorithm, ObjectId,
     error::{Error, Result},
@@ -27,9 +27,6 @@ pub struct File {
     label: PathBuf,
     disk: Arc<dyn Disk>,
 }
-
-/// Symlinks that may lead to one file, as many as the kernel follows.
-const LINKS: usize = 40;
 
 impl File {
     /// Opens a file for reading by a path of the machine, through the symlinks that are on it: for what a user names,

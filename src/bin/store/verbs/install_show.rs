@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use sealstone::deploy::install::{DiskFormat, DiskRequest, MadeDisk, is_device, look_at_device, signatures};
+use sealstone::deploy::install::{
+    DiskFormat, DiskRequest, MadeDisk, is_device, look_at_device, signatures_of_file,
+};
 use sealstone::deploy::kargs::RootFileSystem;
 use sealstone::deploy::{DeploymentStatus, Target, status};
 use sealstone::import::SourceImage;
@@ -52,13 +54,7 @@ impl<'a> PlannedDisk<'a> {
             let (destroys, size) = look_at_device(&disk, path)?;
             (planned.destroys, planned.size) = (destroys, planned.size.or(Some(size)));
         } else if let Some(file) = File::open(&disk, path).optional()? {
-            let metadata = file.metadata()?;
-            if metadata.allocated > 0 {
-                planned.destroys = signatures(&file, metadata.size)?;
-                if planned.destroys.is_empty() {
-                    planned.destroys.push(format!("a file of {} bytes", metadata.size));
-                }
-            }
+            planned.destroys = signatures_of_file(&file)?;
         }
         Ok(planned)
     }

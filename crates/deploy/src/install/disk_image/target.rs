@@ -2,31 +2,23 @@
 
 use std::{path::Path, sync::Arc};
 
-use rustix::io::Errno;
 use sealstone_import::{Digest, artifact::PartialFile};
 use sealstone_store::{
-    Control, Error as StoreError, Optional,
-    disk::{Access, Dir, Disk, File, FileType, Resolve},
+    Control,
+    disk::{Access, Dir, Disk, FileType, Located, Resolve},
 };
 
 use super::writer::{DiskWriter, HEAD, Place};
 use crate::{
     DeployError,
-    install::{CONFIG_DRIVE, ConfigDrive, PartitionTable, TablePartition},
+    install::{CONFIG_DRIVE, ConfigDrive, PartitionTable, TablePartition, device::sector_bytes, signatures},
 };
-
-/// Symlinks followed, as by the kernel: devices are named by links below `/dev/disk`.
-const LINKS: usize = 40;
-
-/// Bytes at the begin that tell whether there is something: the superblock of btrfs lies at 64 KiB.
-const LOOKED_AT: usize = 128 << 10;
 
 /// A disk to be written.
 #[derive(Debug)]
 pub struct DiskTarget {
-    dir: Dir,
+    place: Located,
     name: String,
-    is_device: bool,
     sector_bytes: Option<u32>,
 }
 
@@ -36,13 +28,26 @@ impl DiskTarget {
     /// # Errors
     /// [`DeployError::Occupied`] when it has something on it; when the path names a folder, or nothing that can be a disk.
     pub fn look(disk: &Arc<dyn Disk>, path: &Path, wipe: bool) -> Result<Self, DeployError> {
-        let (dir, name, kind) = follow(disk, path)?;
-        let is_device = kind == Some(FileType::BlockDevice);
-        let mut target = Self { dir, name, is_device, sector_bytes: None };
-        if is_device {
-            target.sector_bytes = Some(target.ask_sector_bytes()?);
-        }
-        if kind.is_some() && !wipe {
+        let refuse = |reason: &str| {
+            let (text, reason) = (path.display().to_string(), reason.to_owned());
+            Err(DeployError::Invalid { what: "disk", text, reason })
+        };
+        let place = Located::find(disk, path)?;
+        let Some(name) = place.name.to_str().map(str::to_owned) else {
+            return refuse("its name is not in UTF-8");
+        };
+        let sector_bytes = match place.kind {
+            None | Some(FileType::File) => None,
+            // What says nothing of its sectors has the usual ones.
+            Some(FileType::BlockDevice) => {
+                let number = place.dir.metadata(&place.name)?.rdev;
+                Some(sector_bytes(disk, number)?.unwrap_or(512))
+            }
+            Some(FileType::Directory) => return refuse("it is a folder"),
+            Some(_) => return refuse("it is neither a file nor a block device"),
+        };
+        let target = Self { place, name, sector_bytes };
+        if target.place.kind.is_some() && !wipe {
             let found = target.what_is_there()?;
             if !found.is_empty() {
                 return Err(DeployError::Occupied { place: path.display().to_string(), found });
@@ -53,8 +58,8 @@ impl DiskTarget {
 
     /// Whether it is a block device.
     #[must_use]
-    pub const fn is_device(&self) -> bool {
-        self.is_device
+    pub fn is_device(&self) -> bool {
+        self.place.is_device()
     }
 
     /// Bytes of a sector, where it has them: a file is as its image says.
@@ -66,7 +71,7 @@ impl DiskTarget {
     /// The folder that a file lies in, and `None` for a device: a place for a spool.
     #[must_use]
     pub fn folder(&self) -> Option<&Dir> {
-        (!self.is_device).then_some(&self.dir)
+        (!self.is_device()).then_some(&self.place.dir)
     }
 
     /// Puts a config drive behind the partitions of a disk that is there already: its bytes first, then the second table, then
@@ -75,10 +80,10 @@ impl DiskTarget {
     /// # Errors
     /// [`DeployError::Unfit`] when the disk has no table, or no room; when it cannot be read or written.
     pub fn add_config_drive(&self, drive: &ConfigDrive) -> Result<TablePartition, DeployError> {
-        let file = if self.is_device {
-            self.open_device(Access::Device)?
+        let file = if self.is_device() {
+            self.place.open_device()?
         } else {
-            self.dir.open_file_with(&self.name, Access::ReadWrite, Resolve::NoSymlinks)?
+            self.place.dir.open_file_with(&self.name, Access::ReadWrite, Resolve::NoSymlinks)?
         };
         let disk_bytes = file.metadata()?.size;
         let mut head = vec![0; usize::try_from(disk_bytes).unwrap_or(usize::MAX).min(HEAD)];
@@ -105,76 +110,23 @@ impl DiskTarget {
     }
 
     pub(super) fn open(&self, digest: &Digest, control: &Control) -> Result<DiskWriter, DeployError> {
-        if self.is_device {
-            let device = self.open_device(Access::Device)?;
+        if self.is_device() {
+            let device = self.place.open_device()?;
             let bytes = device.metadata()?.size;
             return Ok(DiskWriter::new(Place::Device { device, bytes }, control));
         }
-        let (partial, _) = PartialFile::open(&self.dir, &self.name, digest, false)?;
+        let (partial, _) = PartialFile::open(&self.place.dir, &self.name, digest, false)?;
         Ok(DiskWriter::new(Place::File(partial), control))
     }
 
-    fn open_device(&self, access: Access) -> Result<File, DeployError> {
-        match self.dir.open_file_with(&self.name, access, Resolve::NoSymlinks) {
-            Err(error) if error.errno() == Some(Errno::BUSY) => {
-                let holder = Some("a mount, or something else that holds it".to_owned());
-                Err(StoreError::Busy { path: self.dir.label().join(&self.name), holder }.into())
-            }
-            other => Ok(other?),
-        }
-    }
-
-    /// What would be lost, for people; empty where all that is looked at is zeros.
+    /// What would be lost, for people.
     fn what_is_there(&self) -> Result<Vec<String>, DeployError> {
-        let file = if self.is_device {
+        let file = if self.is_device() {
             // Whether somebody holds it, is known before anything is asked of a registry.
-            self.open_device(Access::Device)?
+            self.place.open_device()?
         } else {
-            self.dir.open_file(&self.name)?
+            self.place.dir.open_file(&self.name)?
         };
-        let size = file.metadata()?.size;
-        let mut start = vec![0; usize::try_from(size).unwrap_or(usize::MAX).min(LOOKED_AT)];
-        file.read_exact_at(0, &mut start)?;
-        Ok(super::gpt::describe(&start, size))
+        signatures(&file, file.metadata()?.size)
     }
-
-    /// What the kernel says of the device (`/sys/dev/block`): the queue is the disk's, also for a partition.
-    fn ask_sector_bytes(&self) -> Result<u32, DeployError> {
-        let (major, minor) = self.dir.metadata(&self.name)?.rdev;
-        for place in ["queue", "../queue"] {
-            let path = format!("/sys/dev/block/{major}:{minor}/{place}/logical_block_size");
-            let Some(file) = File::open(self.dir.disk(), path).optional()? else { continue };
-            let text = file.read_all(64 << 10)?;
-            if let Some(bytes) = std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse().ok()) {
-                return Ok(bytes);
-            }
-        }
-        Ok(512)
-    }
-}
-
-/// The place that a path of the user's leads to.
-fn follow(disk: &Arc<dyn Disk>, path: &Path) -> Result<(Dir, String, Option<FileType>), DeployError> {
-    let mut path = path.to_owned();
-    let refuse = |path: &Path, reason: &str| {
-        let (text, reason) = (path.display().to_string(), reason.to_owned());
-        Err(DeployError::Invalid { what: "disk", text, reason })
-    };
-    for _ in 0..LINKS {
-        let name = path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
-        let (Some(name), Some(parent)) = (name, path.parent()) else {
-            return refuse(&path, "it names no file, or not in UTF-8");
-        };
-        let folder = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-        let dir = Dir::open(disk, folder)?;
-        match dir.metadata(&name).optional()?.map(|metadata| metadata.kind) {
-            Some(FileType::Symlink) => path = folder.join(dir.read_link(&name)?),
-            Some(FileType::Directory) => return refuse(&path, "it is a folder"),
-            Some(FileType::CharDevice | FileType::Fifo | FileType::Socket | FileType::Other) => {
-                return refuse(&path, "it is neither a file nor a block device");
-            }
-            kind => return Ok((dir, name, kind)),
-        }
-    }
-    refuse(&path, "it leads through too many symlinks")
 }
