@@ -68,15 +68,15 @@ pub const ATTACKS: &[Attack] = &[
         let name = layer();
         let fields =
             [("GNU.sparse.name", name.as_str()), ("GNU.sparse.size", &size), ("GNU.sparse.map", &map)];
-        pack(layout, without(layer())).pax(&fields).file("x", &tar).end()
+        pack(layout, without(layer())).records(&fields).file("x", &tar).end()
     }),
     archive("a blob past the end of the archive", Refused("malformed"), |layout| {
         let header = RawHeader::new(b'0', "").size(1 << 32);
-        pack(layout, without(layer())).pax(&[("path", layer())]).entry(header, b"short").cut()
+        pack(layout, without(layer())).records(&[("path", layer())]).entry(header, b"short").cut()
     }),
     archive("a blob whose end overflows", Refused("malformed"), |layout| {
         let tar = pack(layout, without(layer()))
-            .pax(&[("path", layer()), ("size", "9223372036854775807".to_owned())]);
+            .records(&[("path", layer()), ("size", "9223372036854775807".to_owned())]);
         tar.file("x", b"short").cut()
     }),
     archive("an archive cut in a header", Refused("malformed"), |layout| {
@@ -90,7 +90,7 @@ pub const ATTACKS: &[Attack] = &[
     archive("20,000 names of 4,000 bytes in an archive", Tree(GOOD_TREE), |layout| {
         let add = |tar: RawTar, number| {
             let path = format!("{}{number:05}", "n/".repeat(1000));
-            tar.pax(&[("path", path + &"x".repeat(200))]).file("x", b"")
+            tar.records(&[("path", path + &"x".repeat(200))]).file("x", b"")
         };
         (0..20_000).fold(pack(layout, all), add).end()
     }),

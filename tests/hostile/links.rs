@@ -13,9 +13,9 @@ fn chain(count: usize) -> Vec<u8> {
 /// 1,000 components, and 1,000 more behind a symlink to them.
 fn deeper_and_deeper() -> Vec<u8> {
     let long = "d/".repeat(1000);
-    let mut tar = RawTar::new().pax(&[("path", &long)]).dir("x");
-    tar = tar.pax(&[("linkpath", &long)]).symlink("s0", "x");
-    tar.pax(&[("path", format!("s0/{long}"))]).dir("x").end()
+    let mut tar = RawTar::new().records(&[("path", &long)]).dir("x");
+    tar = tar.records(&[("linkpath", &long)]).symlink("s0", "x");
+    tar.records(&[("path", format!("s0/{long}"))]).dir("x").end()
 }
 
 pub const ATTACKS: &[Attack] = &[
@@ -85,7 +85,7 @@ pub const ATTACKS: &[Attack] = &[
     }),
     layer("a tree that symlinks make too deep", Refused("layer/too-big"), deeper_and_deeper),
     layer("a symlink of 4,096 bytes", Refused("layer/too-big"), || {
-        RawTar::new().pax(&[("linkpath", "t".repeat(4096))]).symlink("a", "x").end()
+        RawTar::new().records(&[("linkpath", "t".repeat(4096))]).symlink("a", "x").end()
     }),
     layer("a symlink to nothing", Refused("layer/name"), || RawTar::new().symlink("a", "").end()),
     layer("a hardlink that climbs to the canary", Refused("layer/name"), || {

@@ -11,7 +11,7 @@ fn after(text: &[u8]) -> Vec<u8> {
 }
 
 fn with(key: &str, value: impl AsRef<[u8]>) -> Vec<u8> {
-    RawTar::new().pax(&[(key, value)]).file("a", b"x").end()
+    RawTar::new().records(&[(key, value)]).file("a", b"x").end()
 }
 
 pub const ATTACKS: &[Attack] = &[
@@ -34,13 +34,14 @@ pub const ATTACKS: &[Attack] = &[
         with("path", b"a\0/../../canary")
     }),
     layer("a link's target that climbs", Refused("layer/name"), || {
-        RawTar::new().pax(&[("linkpath", "../../canary/sings")]).hardlink("a", "b").end()
+        RawTar::new().records(&[("linkpath", "../../canary/sings")]).hardlink("a", "b").end()
     }),
     layer(
         "a size of the record that is not the header's",
         Tree(&["/a 5 100644 1 0 0 0 0.0 - hello -", "/b 1 100644 1 0 0 0 0.0 - x -"]),
         || {
-            let tar = RawTar::new().pax(&[("size", "5")]).entry(RawHeader::new(b'0', "a").size(0), b"hello");
+            let tar =
+                RawTar::new().records(&[("size", "5")]).entry(RawHeader::new(b'0', "a").size(0), b"hello");
             tar.file("b", b"x").end()
         },
     ),
@@ -63,15 +64,15 @@ pub const ATTACKS: &[Attack] = &[
         RawTar::new().entry(RawHeader::new(b'x', "x").field(124..136, &size), b"").file("a", b"x").end()
     }),
     layer("an extended header and no entry", Refused("layer/truncated"), || {
-        RawTar::new().file("a", b"x").pax(&[("path", "b")]).cut()
+        RawTar::new().file("a", b"x").records(&[("path", "b")]).cut()
     }),
     layer("an extended header, its padding cut off, and no entry", Refused("layer/truncated"), || {
-        let mut tar = RawTar::new().file("a", b"x").pax(&[("path", "b")]).cut();
+        let mut tar = RawTar::new().file("a", b"x").records(&[("path", "b")]).cut();
         tar.truncate(tar.len() - 100);
         tar
     }),
     layer("an extended header, and the end", Refused("layer/extended-header"), || {
-        RawTar::new().file("a", b"x").pax(&[("path", "b")]).end()
+        RawTar::new().file("a", b"x").records(&[("path", "b")]).end()
     }),
     layer("an attribute's name of 256 bytes", Refused("layer/too-big"), || {
         with(&format!("SCHILY.xattr.user.{}", "n".repeat(251)), "v")
@@ -82,13 +83,13 @@ pub const ATTACKS: &[Attack] = &[
     layer("attributes of more than 64 KiB together", Refused("layer/too-big"), || {
         let records: Vec<_> =
             (0..17).map(|number| (format!("SCHILY.xattr.user.{number}"), vec![b'v'; 4096])).collect();
-        RawTar::new().pax(&records).file("a", b"x").end()
+        RawTar::new().records(&records).file("a", b"x").end()
     }),
     layer("an attribute without a name", Refused("layer/name"), || with("SCHILY.xattr.", "v")),
     layer("attributes that overlayfs would follow", Tree(GOOD_TREE), || {
         let records = ["opaque", "redirect", "metacopy", "overlay.opaque"]
             .map(|name| (format!("SCHILY.xattr.trusted.overlay.{name}"), "/etc/shadow"));
-        RawTar::new().pax(&records).file("a", b"x").end()
+        RawTar::new().records(&records).file("a", b"x").end()
     }),
     layer("a label of SELinux", Tree(GOOD_TREE), || {
         with("SCHILY.xattr.security.selinux", "system_u:object_r:shadow_t:s0")
@@ -99,31 +100,31 @@ pub const ATTACKS: &[Attack] = &[
         || {
             let records: Vec<_> =
                 (0..3000).map(|number| (format!("SCHILY.xattr.user.{number}"), "v")).collect();
-            RawTar::new().pax(&records).file("a", b"x").pax(&records).file("b", b"x").end()
+            RawTar::new().records(&records).file("a", b"x").records(&records).file("b", b"x").end()
         },
     ),
     layer("an attribute of libarchive that is not base64", Refused("layer/extended-header"), || {
         with("LIBARCHIVE.xattr.user.a", "****")
     }),
     layer("a global header that renames all", Tree(GOOD_TREE), || {
-        let text = crate::kit::raw_tar::pax_text(&[("path", OUTSIDE), ("size", "0")]);
+        let text = crate::kit::raw_tar::pax_text(&[("path", OUTSIDE.as_bytes()), ("size", b"0")]);
         RawTar::new().extended(b'g', &text).file("a", b"x").end()
     }),
     layer("two names, GNU's and POSIX's", Tree(&["/gnu 1 100644 1 0 0 0 0.0 - x -"]), || {
-        RawTar::new().pax(&[("path", "posix")]).extended(b'L', b"gnu\0").file("a", b"x").end()
+        RawTar::new().records(&[("path", "posix")]).extended(b'L', b"gnu\0").file("a", b"x").end()
     }),
     layer("two targets, GNU's and POSIX's", Tree(&["/a 3 120777 1 0 0 0 0.0 gnu - -"]), || {
-        RawTar::new().pax(&[("linkpath", "posix")]).extended(b'K', b"gnu\0").symlink("a", "x").end()
+        RawTar::new().records(&[("linkpath", "posix")]).extended(b'K', b"gnu\0").symlink("a", "x").end()
     }),
     layer("a GNU long name that climbs", Refused("layer/name"), || {
         RawTar::new().extended(b'L', b"../../canary/sings\0").file("a", b"x").end()
     }),
     blob("256 MiB of global headers", Tree(GOOD_TREE), || {
-        let text = crate::kit::raw_tar::pax_text(&[("comment", vec![b'x'; (1 << 20) - 100])]);
+        let text = crate::kit::raw_tar::pax_text(&[("comment", &vec![b'x'; (1 << 20) - 100])]);
         packed((0..256).fold(RawTar::new(), |tar, _| tar.extended(b'g', &text)).file("a", b"x").end())
     }),
     blob("256 MiB of extended headers, and one entry", Tree(GOOD_TREE), || {
-        let text = crate::kit::raw_tar::pax_text(&[("comment", vec![b'x'; (1 << 20) - 100])]);
+        let text = crate::kit::raw_tar::pax_text(&[("comment", &vec![b'x'; (1 << 20) - 100])]);
         packed((0..256).fold(RawTar::new(), |tar, _| tar.extended(b'x', &text)).file("a", b"x").end())
     }),
     blob(
@@ -131,7 +132,7 @@ pub const ATTACKS: &[Attack] = &[
         Lines(200, "/f000 1 100644 1 0 0 0 0.0 - x -"),
         || {
             let key = format!("SCHILY.acl.{}", "k".repeat((1 << 20) - 100));
-            let add = |tar: RawTar, number| tar.pax(&[(&key, "v")]).file(format!("f{number:03}"), b"x");
+            let add = |tar: RawTar, number| tar.records(&[(&key, "v")]).file(format!("f{number:03}"), b"x");
             packed((0..200).fold(RawTar::new(), add).end())
         },
     ),

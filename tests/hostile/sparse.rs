@@ -6,9 +6,9 @@ use crate::kit::{RawHeader, RawTar};
 
 /// An old GNU sparse file with these descriptors.
 fn gnu(descriptors: &[(u64, u64)], real_size: u64, body: &[u8]) -> RawHeader {
-    let header = RawHeader::new(b'S', "s").gnu().size(body.len() as u64).number(483..495, real_size);
+    let header = RawHeader::new(b'S', "s").gnu().size(body.len() as u64).octal(483..495, real_size);
     descriptors.iter().zip((386..).step_by(24)).fold(header, |header, ((offset, len), at)| {
-        header.number(at..at + 12, *offset).number(at + 12..at + 24, *len)
+        header.octal(at..at + 12, *offset).octal(at + 12..at + 24, *len)
     })
 }
 
@@ -20,7 +20,7 @@ fn records(size: &str, count: &str, map: &str, body: &[u8]) -> Vec<u8> {
         ("GNU.sparse.numblocks", count),
         ("GNU.sparse.map", map),
     ];
-    RawTar::new().pax(&fields).file("x", body).end()
+    RawTar::new().records(&fields).file("x", body).end()
 }
 
 /// A file in format 1.0, whose body starts with this map.
@@ -33,7 +33,7 @@ fn text(map: &str, real_size: &str) -> Vec<u8> {
         ("GNU.sparse.name", "s"),
         ("GNU.sparse.realsize", real_size),
     ];
-    RawTar::new().pax(&fields).file("x", &body).end()
+    RawTar::new().records(&fields).file("x", &body).end()
 }
 
 pub const ATTACKS: &[Attack] = &[
@@ -67,7 +67,7 @@ pub const ATTACKS: &[Attack] = &[
                 ("GNU.sparse.size", "1073741824"),
                 ("GNU.sparse.map", "0,2"),
             ];
-            tar.pax(&fields).file("x", b"ab")
+            tar.records(&fields).file("x", b"ab")
         };
         (0..65).fold(RawTar::new(), add).end()
     }),
@@ -75,27 +75,27 @@ pub const ATTACKS: &[Attack] = &[
     layer("a text map of 2^64 segments", Refused("layer/sparse"), || text("18446744073709551616\n", "10")),
     layer("a text map of words", Refused("layer/sparse"), || text("one\ntwo\n", "10")),
     layer("a map without a format", Refused("layer/sparse"), || {
-        RawTar::new().pax(&[("GNU.sparse.name", "s"), ("GNU.sparse.size", "10")]).file("x", b"ab").end()
+        RawTar::new().records(&[("GNU.sparse.name", "s"), ("GNU.sparse.size", "10")]).file("x", b"ab").end()
     }),
     layer("a format of the future", Refused("layer/sparse"), || {
-        RawTar::new().pax(&[("GNU.sparse.major", "2"), ("GNU.sparse.minor", "0")]).file("x", b"ab").end()
+        RawTar::new().records(&[("GNU.sparse.major", "2"), ("GNU.sparse.minor", "0")]).file("x", b"ab").end()
     }),
     layer("two maps", Refused("layer/sparse"), || {
         let fields = [("GNU.sparse.size", "10"), ("GNU.sparse.map", "0,2")];
-        RawTar::new().pax(&fields).entry(gnu(&[(0, 2)], 10, b"ab"), b"ab").end()
+        RawTar::new().records(&fields).entry(gnu(&[(0, 2)], 10, b"ab"), b"ab").end()
     }),
     layer("a sparse folder", Refused("layer/sparse"), || {
         let fields = [("GNU.sparse.size", "10"), ("GNU.sparse.map", "0,0")];
-        RawTar::new().pax(&fields).dir("d").end()
+        RawTar::new().records(&fields).dir("d").end()
     }),
     layer("a sparse name that climbs", Refused("layer/name"), || {
         let fields =
             [("GNU.sparse.name", "../../canary/sings"), ("GNU.sparse.map", "0,2"), ("GNU.sparse.size", "2")];
-        RawTar::new().pax(&fields).file("x", b"ab").end()
+        RawTar::new().records(&fields).file("x", b"ab").end()
     }),
     layer("a sparse whiteout", Tree(&[]), || {
         let fields = [("GNU.sparse.name", ".wh.x"), ("GNU.sparse.map", "0,2"), ("GNU.sparse.size", "100000")];
-        RawTar::new().pax(&fields).file("x", b"ab").end()
+        RawTar::new().records(&fields).file("x", b"ab").end()
     }),
     blob("100,000 blocks of map that say nothing", Refused("layer/too-big"), || {
         let mut more = [0; 512];

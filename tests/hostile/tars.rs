@@ -53,16 +53,16 @@ pub const ATTACKS: &[Attack] = &[
         RawTar::new().file(b"\xff\xfe", b"x").end()
     }),
     layer("a component of 256 bytes", Refused("layer/too-big"), || {
-        RawTar::new().pax(&[("path", "n".repeat(256))]).file("x", b"x").end()
+        RawTar::new().records(&[("path", "n".repeat(256))]).file("x", b"x").end()
     }),
     layer("a path of 4,096 bytes", Refused("layer/too-big"), || {
-        RawTar::new().pax(&[("path", "n/".repeat(2047) + "nn")]).file("x", b"x").end()
+        RawTar::new().records(&[("path", "n/".repeat(2047) + "nn")]).file("x", b"x").end()
     }),
     layer("a path of 1,024 components", Lines(1024, "/d/d/d/d"), || {
-        RawTar::new().pax(&[("path", "d/".repeat(1024))]).dir("x").end()
+        RawTar::new().records(&[("path", "d/".repeat(1024))]).dir("x").end()
     }),
     layer("a path of 1,025 components", Refused("layer/too-big"), || {
-        RawTar::new().pax(&[("path", "d/".repeat(1025))]).dir("x").end()
+        RawTar::new().records(&[("path", "d/".repeat(1025))]).dir("x").end()
     }),
     layer("the root as a symlink", Refused("layer/root"), || {
         RawTar::new().symlink("./", OUTSIDE).file("a", b"x").end()

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 /// A header block under construction: ustar, 0644, 0:0, time 0.
 #[derive(Clone)]
-pub struct RawHeader([u8; 512]);
+pub struct RawHeader(pub [u8; 512]);
 
 impl RawHeader {
     pub fn new(typeflag: u8, name: impl AsRef<[u8]>) -> Self {
@@ -15,10 +15,10 @@ impl RawHeader {
         header
             .field(257..265, b"ustar\x0000")
             .mode(0o644)
-            .number(108..116, 0)
-            .number(116..124, 0)
+            .octal(108..116, 0)
+            .octal(116..124, 0)
             .size(0)
-            .time(0)
+            .mtime(0)
     }
 
     /// Overwrites a field, the rest of it with NULs.
@@ -30,21 +30,21 @@ impl RawHeader {
     }
 
     /// A number in octal.
-    pub fn number(self, range: Range<usize>, value: u64) -> Self {
+    pub fn octal(self, range: Range<usize>, value: u64) -> Self {
         let digits = range.len() - 1;
         self.field(range, format!("{value:0digits$o}").as_bytes())
     }
 
     pub fn mode(self, mode: u64) -> Self {
-        self.number(100..108, mode)
+        self.octal(100..108, mode)
     }
 
     pub fn size(self, size: u64) -> Self {
-        self.number(124..136, size)
+        self.octal(124..136, size)
     }
 
-    pub fn time(self, seconds: u64) -> Self {
-        self.number(136..148, seconds)
+    pub fn mtime(self, seconds: u64) -> Self {
+        self.octal(136..148, seconds)
     }
 
     pub fn link(self, target: impl AsRef<[u8]>) -> Self {
@@ -52,12 +52,17 @@ impl RawHeader {
     }
 
     pub fn device(self, major: u64, minor: u64) -> Self {
-        self.number(329..337, major).number(337..345, minor)
+        self.octal(329..337, major).octal(337..345, minor)
     }
 
     /// GNU tar's own format.
     pub fn gnu(self) -> Self {
         self.field(257..265, b"ustar  \0")
+    }
+
+    /// Without any magic, as before POSIX.
+    pub fn v7(self) -> Self {
+        self.field(257..265, b"")
     }
 
     /// The block with its checksum.
@@ -71,7 +76,7 @@ impl RawHeader {
 
 /// A tar under construction. Entries are 0:0 with time 0.
 #[derive(Clone, Default)]
-pub struct RawTar(Vec<u8>);
+pub struct RawTar(pub Vec<u8>);
 
 impl RawTar {
     pub fn new() -> Self {
@@ -111,8 +116,14 @@ impl RawTar {
     }
 
     /// PAX records for the next entry.
-    pub fn pax<K: AsRef<str>, V: AsRef<[u8]>>(self, records: &[(K, V)]) -> Self {
+    pub fn pax(self, records: &[(&str, &[u8])]) -> Self {
         self.extended(b'x', &pax_text(records))
+    }
+
+    /// The same of texts.
+    pub fn records<K: AsRef<str>, V: AsRef<[u8]>>(self, records: &[(K, V)]) -> Self {
+        let records: Vec<_> = records.iter().map(|(key, value)| (key.as_ref(), value.as_ref())).collect();
+        self.pax(&records)
     }
 
     pub fn zeros(self, blocks: usize) -> Self {
@@ -131,10 +142,9 @@ impl RawTar {
 }
 
 /// The body of an extended header.
-pub fn pax_text<K: AsRef<str>, V: AsRef<[u8]>>(records: &[(K, V)]) -> Vec<u8> {
+pub fn pax_text(records: &[(&str, &[u8])]) -> Vec<u8> {
     let mut text = Vec::new();
     for (key, value) in records {
-        let (key, value) = (key.as_ref(), value.as_ref());
         let rest = key.len() + value.len() + 3;
         let mut len = rest + 1;
         while len.to_string().len() + rest != len {

@@ -1,4 +1,8 @@
-//! A small writer of raw tars, and readers that turn them into things to compare.
+//! Raw tars, and readers that turn them into things to compare.
+
+#[path = "../../../../tests/kit/raw_tar.rs"]
+#[allow(dead_code, reason = "it is the kit of other tests as well")]
+mod raw_tar;
 
 use sealstone_import::Limits;
 use sealstone_import::layer_tree::{EntryKind, FileContent, LayerEntry, LayerTree, LayerTreeBuilder};
@@ -6,142 +10,7 @@ use sealstone_import::tar::{Entry, Item, Reader, Reason, Refusal, Strictness, Wa
 use sealstone_store::Algorithm;
 use sealstone_store::tree::Content;
 
-/// A header block under construction: ustar, 0644, 0:0, time 0.
-#[derive(Clone)]
-pub struct Header(pub [u8; 512]);
-
-impl Header {
-    pub fn new(typeflag: u8, name: impl AsRef<[u8]>) -> Self {
-        let mut header = Self([0; 512]).field(0..100, name.as_ref());
-        header.0[156] = typeflag;
-        header
-            .field(257..265, b"ustar\x0000")
-            .mode(0o644)
-            .octal(108..116, 0)
-            .octal(116..124, 0)
-            .size(0)
-            .mtime(0)
-    }
-
-    /// Overwrites a field, the rest of it with NULs.
-    pub fn field(mut self, range: std::ops::Range<usize>, value: &[u8]) -> Self {
-        assert!(value.len() <= range.len(), "{} bytes do not fit", value.len());
-        self.0[range.clone()].fill(0);
-        self.0[range.start..range.start + value.len()].copy_from_slice(value);
-        self
-    }
-
-    pub fn octal(self, range: std::ops::Range<usize>, value: u64) -> Self {
-        let digits = range.len() - 1;
-        self.field(range, format!("{value:0digits$o}").as_bytes())
-    }
-
-    pub fn mode(self, mode: u64) -> Self {
-        self.octal(100..108, mode)
-    }
-
-    pub fn size(self, size: u64) -> Self {
-        self.octal(124..136, size)
-    }
-
-    pub fn mtime(self, mtime: u64) -> Self {
-        self.octal(136..148, mtime)
-    }
-
-    pub fn link(self, target: impl AsRef<[u8]>) -> Self {
-        self.field(157..257, target.as_ref())
-    }
-
-    pub fn device(self, major: u64, minor: u64) -> Self {
-        self.octal(329..337, major).octal(337..345, minor)
-    }
-
-    pub fn gnu(self) -> Self {
-        self.field(257..265, b"ustar  \0")
-    }
-
-    pub fn v7(self) -> Self {
-        self.field(257..265, b"")
-    }
-
-    /// The block with its checksum.
-    pub fn done(self) -> [u8; 512] {
-        let mut header = self.field(148..156, b"        ");
-        let sum: u32 = header.0.iter().map(|byte| u32::from(*byte)).sum();
-        header = header.field(148..156, format!("{sum:06o}\0 ").as_bytes());
-        header.0
-    }
-}
-
-/// A tar under construction.
-#[derive(Clone, Default)]
-pub struct Tar(pub Vec<u8>);
-
-impl Tar {
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    pub fn raw(mut self, bytes: &[u8]) -> Self {
-        self.0.extend_from_slice(bytes);
-        self
-    }
-
-    /// A header, and a body padded to whole blocks. The header's size is left as it is.
-    pub fn entry(self, header: Header, body: &[u8]) -> Self {
-        let padding = body.len().next_multiple_of(512) - body.len();
-        self.raw(&header.done()).raw(body).raw(&vec![0; padding])
-    }
-
-    pub fn file(self, name: &str, body: &[u8]) -> Self {
-        self.entry(Header::new(b'0', name).size(body.len() as u64), body)
-    }
-
-    pub fn dir(self, name: &str) -> Self {
-        self.entry(Header::new(b'5', name).mode(0o750), b"")
-    }
-
-    pub fn symlink(self, name: &str, target: &str) -> Self {
-        self.entry(Header::new(b'2', name).mode(0o777).link(target), b"")
-    }
-
-    pub fn hardlink(self, name: &str, target: &str) -> Self {
-        self.entry(Header::new(b'1', name).link(target), b"")
-    }
-
-    /// An extended header of this type with raw text.
-    pub fn extended(self, typeflag: u8, text: &[u8]) -> Self {
-        self.entry(Header::new(typeflag, "PaxHeaders/x").size(text.len() as u64), text)
-    }
-
-    pub fn pax(self, records: &[(&str, &[u8])]) -> Self {
-        self.extended(b'x', &pax_text(records))
-    }
-
-    pub fn zeros(self, blocks: usize) -> Self {
-        self.raw(&vec![0; blocks * 512])
-    }
-
-    /// The bytes, with the two zero blocks of the end.
-    pub fn end(self) -> Vec<u8> {
-        self.zeros(2).0
-    }
-}
-
-pub fn pax_text(records: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut text = Vec::new();
-    for (key, value) in records {
-        let rest = key.len() + value.len() + 3;
-        let mut len = rest + 1;
-        while len.to_string().len() + rest != len {
-            len = len.to_string().len() + rest;
-        }
-        text.extend_from_slice(format!("{len} {key}=").as_bytes());
-        text.extend_from_slice(value);
-        text.push(b'\n');
-    }
-    text
-}
+pub use raw_tar::{RawHeader as Header, RawTar as Tar, pax_text};
 
 /// An entry with its packed body.
 #[derive(Clone, Debug, PartialEq)]

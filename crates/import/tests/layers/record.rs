@@ -144,7 +144,7 @@ fn an_entry_takes_at_most_200_bytes_while_the_tree_is_built() {
     let mut reader = Reader::new(limits, Strictness::Normal);
     let entries = 58_000;
     for index in 0..entries {
-        let tar = Tar::new().file(&format!("usr/share/package-{}/file-{index}.txt", index / 12), b"").0;
+        let tar = Tar::new().file(format!("usr/share/package-{}/file-{index}.txt", index / 12), b"").0;
         assert_eq!(reader.next(&mut &tar[..]).unwrap().item, Item::Entry);
         let slot = builder.add(reader.entry()).unwrap().unwrap();
         builder.set_content(slot, FileContent::Object { id, size: 100 }).unwrap();
