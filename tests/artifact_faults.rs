@@ -21,9 +21,10 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kit::Sandbox;
 use kit::artifact::{MANIFEST, manifest, write_layout};
 use kit::layer::noise;
-use kit::{Sandbox, is_root, skip};
+use kit::loop_disk::LoopDevice;
 use server::{Reply, Request, Server};
 
 const PLAIN: &str = "--tls-verify=false";
@@ -160,39 +161,12 @@ fn what_a_kill_left_of_a_packed_file_is_begun_anew() {
     assert_eq!(partials(&sandbox), Vec::<PathBuf>::new());
 }
 
-/// A loop device over a file of a few megabytes.
-struct Device {
-    path: String,
-}
-
-impl Device {
-    fn new(sandbox: &Sandbox, test: &str) -> Option<Self> {
-        let file = sandbox.path("device");
-        fs::write(&file, vec![0xee; 8 << 20]).unwrap();
-        let found = Command::new("losetup").args(["--find", "--show"]).arg(&file).output();
-        match found {
-            Ok(output) if is_root() && output.status.success() => {
-                Some(Self { path: String::from_utf8(output.stdout).unwrap().trim().to_owned() })
-            }
-            _ => {
-                skip(test, "no loop device can be made here");
-                None
-            }
-        }
-    }
-}
-
-impl Drop for Device {
-    fn drop(&mut self) {
-        let _ = Command::new("losetup").args(["--detach", &self.path]).status();
-    }
-}
-
 #[test]
 fn a_device_is_written_through_and_starts_only_when_all_of_it_is_right() {
     let sandbox = Sandbox::new();
     let test = "a_device_is_written_through_and_starts_only_when_all_of_it_is_right";
-    let Some(device) = Device::new(&sandbox, test) else { return };
+    fs::write(sandbox.path("device"), vec![0xee; 8 << 20]).unwrap();
+    let Some(device) = LoopDevice::of(&sandbox.path("device"), &[], test) else { return };
     let mut disk = noise(3_000_000, 13);
     disk[1_500_000..2_000_000].fill(0);
     write_layout(

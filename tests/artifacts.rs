@@ -12,13 +12,12 @@
 mod kit;
 
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 
 use kit::artifact::{INDEX, MANIFEST, TYPE, manifest, push, write_layout};
 use kit::http::{push_manifest, sha256};
 use kit::registry::{Protection, Registry};
-use kit::{Image, Outcome, Sandbox};
+use kit::{Image, Outcome, Sandbox, gzip};
 use serde_json::{Value, json};
 
 const PLAIN: &str = "--tls-verify=false";
@@ -31,12 +30,6 @@ fn disk(seed: u8) -> Vec<u8> {
         disk[at..at + 20].fill(seed);
     }
     disk
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
 }
 
 fn zstd(bytes: &[u8]) -> Vec<u8> {

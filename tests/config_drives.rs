@@ -12,33 +12,17 @@
 mod kit;
 
 use std::fs;
-use std::io::Write;
-use std::path::Path;
-use std::process::Command;
 
 use kit::artifact::write_layout;
+use kit::disk::{checked_gpt, mbr_disk};
 use kit::layer::noise;
-use kit::{Image, Outcome, Sandbox, skip};
+use kit::tools::tool;
+use kit::{Image, Outcome, Sandbox, gzip, skip};
 use serde_json::Value;
 
-/// Runs a tool in a folder; none where it is not installed.
-fn tool(folder: &Path, program: &str, args: &[&str]) -> Option<String> {
-    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
-    let output = Command::new(program).args(args).current_dir(folder).env("PATH", path).output().ok()?;
-    let told =
-        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{program} {args:?}: {told}");
-    Some(told)
-}
-
-/// A disk with an MBR and one partition of 1 MiB, as an artifact.
+/// A disk with an MBR and one partition, as an artifact.
 fn write_disk(sandbox: &Sandbox) -> Vec<u8> {
-    let mut disk = vec![0; 4 << 20];
-    disk[510..512].copy_from_slice(&[0x55, 0xaa]);
-    disk[446 + 4] = 0x83;
-    disk[446 + 8..446 + 12].copy_from_slice(&2048_u32.to_le_bytes());
-    disk[446 + 12..446 + 16].copy_from_slice(&2048_u32.to_le_bytes());
-    disk[1 << 20..2 << 20].copy_from_slice(&noise(1 << 20, 4));
+    let disk = mbr_disk(4 << 20);
     write_layout(&sandbox.path("layout"), &[(&disk, "application/octet-stream", "disk")]);
     disk
 }
@@ -120,9 +104,7 @@ fn an_iso_is_taken_as_it_is_and_packed_as_ironic_hands_it_on() {
     let mut iso = fs::read(sandbox.path("theirs.iso")).unwrap();
     iso[32_808..32_840].copy_from_slice(b"config-2                        ");
     fs::write(sandbox.path("theirs.iso"), &iso).unwrap();
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    gzip.write_all(&iso).unwrap();
-    let packed = base64(&gzip.finish().unwrap());
+    let packed = base64(&gzip(&iso));
     fs::write(sandbox.path("packed"), &packed).unwrap();
     fs::write(sandbox.path("one-line"), packed.replace('\n', "")).unwrap();
     for drive in ["theirs.iso", "packed", "one-line"] {
@@ -157,9 +139,7 @@ fn in_a_gpt_the_config_drive_is_a_partition_of_its_name_and_both_tables_hold() {
     let done = install(&sandbox, "drive", "disk.raw").json();
     assert_eq!(done["partitions"][1]["name"], "config-2");
     assert_eq!(done["partitions"][1]["kind"], "0fc63daf-8483-4772-8e79-3d69d8477de4");
-    let verified = tool(&sandbox.path("."), "sgdisk", &["--verify", "disk.raw"]).unwrap();
-    assert!(verified.contains("No problems found"), "{verified}");
-    let listed = tool(&sandbox.path("."), "sgdisk", &["--print", "disk.raw"]).unwrap();
+    let listed = checked_gpt(&sandbox, "disk.raw").unwrap();
     assert!(listed.contains("config-2") && listed.contains("root"), "{listed}");
 }
 
@@ -171,11 +151,7 @@ fn a_disk_that_is_installed_gets_its_config_drive_at_the_end() {
     write_drive(&sandbox);
     let args = ["install", "to-disk", "--seed", "x", "--time", "1", "--config-drive", "drive"];
     sandbox.store([&args[..], &["disk.raw", "oci:image"]].concat()).succeeds();
-    let Some(listed) = tool(&sandbox.path("."), "sgdisk", &["--print", "disk.raw"]) else {
-        return skip(test, "no sgdisk");
-    };
+    let Some(listed) = checked_gpt(&sandbox, "disk.raw") else { return skip(test, "no sgdisk") };
     assert!(["esp", "root", "config-2"].iter().all(|name| listed.contains(name)), "{listed}");
-    let verified = tool(&sandbox.path("."), "sgdisk", &["--verify", "disk.raw"]).unwrap();
-    assert!(verified.contains("No problems found"), "{verified}");
     sandbox.store([&args[..], &["--format", "qcow2", "disk.qcow2", "oci:image"]].concat()).fails(2);
 }

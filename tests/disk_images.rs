@@ -12,57 +12,24 @@
 mod kit;
 
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::process::Command;
 
 use kit::artifact::write_layout;
+use kit::disk::{checked_gpt, gpt_disk, mbr_disk};
 use kit::layer::noise;
+use kit::loop_disk::LoopDevice;
 use kit::memory_group::MemoryGroup;
-use kit::{Outcome, Sandbox, is_root, skip};
+use kit::tools::tool;
+use kit::{Outcome, Sandbox, gzip, skip};
 
 const OCTETS: &str = "application/octet-stream";
 
-/// Runs a tool in a folder; none where it is not installed.
-fn tool(folder: &Path, program: &str, args: &[&str]) -> Option<String> {
-    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
-    let output = Command::new(program).args(args).current_dir(folder).env("PATH", path).output().ok()?;
-    let told =
-        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{program} {args:?}: {told}");
-    Some(told)
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
-
-/// A disk of 24 MiB with a GPT that sgdisk made, data in two places and zeros elsewhere; none without the tool.
-fn gpt_disk(sandbox: &Sandbox) -> Option<Vec<u8>> {
-    let path = sandbox.path("gpt.raw");
-    fs::write(&path, vec![0; 24 << 20]).unwrap();
-    let args = ["--new=1:2048:+4M", "--change-name=1:esp", "--new=2:0:0", "--change-name=2:root", "gpt.raw"];
-    tool(&sandbox.path("."), "sgdisk", &args)?;
-    let mut disk = fs::read(&path).unwrap();
-    for (number, at) in [(1, 2 << 20), (2, 9 << 20)] {
-        disk[at..at + (3 << 20)].copy_from_slice(&noise(3 << 20, number));
-    }
-    fs::write(&path, &disk).unwrap();
-    Some(disk)
-}
-
-/// The same with an MBR, made by hand.
-fn mbr_disk() -> Vec<u8> {
-    let mut disk = vec![0; 6 << 20];
-    disk[510..512].copy_from_slice(&[0x55, 0xaa]);
-    disk[446 + 4] = 0x83;
-    disk[446 + 8..446 + 12].copy_from_slice(&2048_u32.to_le_bytes());
-    disk[446 + 12..446 + 16].copy_from_slice(&8192_u32.to_le_bytes());
-    disk[2 << 20..3 << 20].copy_from_slice(&noise(1 << 20, 4));
-    disk
+/// A loop device over a file `device` of so many bytes, all of them 0xee.
+fn loop_device(sandbox: &Sandbox, bytes: usize, more: &[&str], test: &str) -> Option<LoopDevice> {
+    let file = sandbox.path("device");
+    fs::write(&file, vec![0xee; bytes]).unwrap();
+    LoopDevice::of(&file, more, test)
 }
 
 fn install(sandbox: &Sandbox, more: &[&str]) -> Outcome {
@@ -103,14 +70,13 @@ fn a_disk_image_of_any_format_and_packing_becomes_the_same_file() {
         }
     }
     tool(&folder, "qemu-img", &["compare", "-f", "raw", "-F", "qcow2", "disk.raw", "disk.qcow2"]).unwrap();
-    let verified = tool(&folder, "sgdisk", &["--verify", "disk.raw"]).unwrap();
-    assert!(verified.contains("No problems found"), "{verified}");
+    checked_gpt(&sandbox, "disk.raw").unwrap();
 }
 
 #[test]
 fn what_is_on_the_target_goes_only_when_that_is_said() {
     let sandbox = Sandbox::new();
-    let disk = mbr_disk();
+    let disk = mbr_disk(6 << 20);
     write_layout(&sandbox.path("layout"), &[(&disk, OCTETS, "disk")]);
     install(&sandbox, &["disk.raw"]).succeeds();
     let told = install(&sandbox, &["disk.raw"]).fails(1);
@@ -128,7 +94,7 @@ fn what_is_on_the_target_goes_only_when_that_is_said() {
 #[test]
 fn what_is_no_disk_image_or_not_what_was_promised_leaves_no_file() {
     let sandbox = Sandbox::new();
-    let disk = mbr_disk();
+    let disk = mbr_disk(6 << 20);
     let mut other = disk.clone();
     other[5_000_000] ^= 1;
     let blob =
@@ -151,33 +117,6 @@ fn what_is_no_disk_image_or_not_what_was_promised_leaves_no_file() {
     assert!(!left.iter().any(|name| name.to_string_lossy().contains("disk.raw")), "{left:?}");
 }
 
-/// A loop device over a file of so many bytes, all of them 0xee.
-struct Device {
-    path: String,
-}
-
-impl Device {
-    fn new(sandbox: &Sandbox, bytes: usize, more: &[&str], test: &str) -> Option<Self> {
-        let file = sandbox.path("device");
-        fs::write(&file, vec![0xee; bytes]).unwrap();
-        match Command::new("losetup").args(["--find", "--show"]).args(more).arg(&file).output() {
-            Ok(output) if is_root() && output.status.success() => {
-                Some(Self { path: String::from_utf8(output.stdout).unwrap().trim().to_owned() })
-            }
-            _ => {
-                skip(test, "no loop device can be made here");
-                None
-            }
-        }
-    }
-}
-
-impl Drop for Device {
-    fn drop(&mut self) {
-        let _ = Command::new("losetup").args(["--detach", &self.path]).status();
-    }
-}
-
 #[test]
 fn on_a_larger_device_the_second_table_is_at_its_end_and_what_was_there_does_not_show_through() {
     let sandbox = Sandbox::new();
@@ -189,7 +128,7 @@ fn on_a_larger_device_the_second_table_is_at_its_end_and_what_was_there_does_not
         return skip(test, "no qemu-img");
     }
     for image in [disk.clone(), fs::read(sandbox.path("disk.qcow2")).unwrap()] {
-        let Some(device) = Device::new(&sandbox, 40 << 20, &[], test) else { return };
+        let Some(device) = loop_device(&sandbox, 40 << 20, &[], test) else { return };
         let _ = fs::remove_dir_all(sandbox.path("layout"));
         write_layout(&sandbox.path("layout"), &[(&image, OCTETS, "disk")]);
         assert!(install(&sandbox, &[&device.path]).fails(1).contains("something"));
@@ -198,9 +137,7 @@ fn on_a_larger_device_the_second_table_is_at_its_end_and_what_was_there_does_not
         let written = fs::read(sandbox.path("device")).unwrap();
         // Between the head and the image's own second table all is as it was.
         assert!(written[1 << 20..(24 << 20) - 33 * 512] == disk[1 << 20..(24 << 20) - 33 * 512]);
-        let verified = tool(&folder, "sgdisk", &["--verify", &device.path]).unwrap();
-        assert!(verified.contains("No problems found"), "{verified}");
-        let listed = tool(&folder, "sgdisk", &["--print", &device.path]).unwrap();
+        let listed = checked_gpt(&sandbox, &device.path).unwrap();
         assert!(listed.contains("root") && listed.contains("last usable sector is 81886"), "{listed}");
     }
 }
@@ -209,8 +146,8 @@ fn on_a_larger_device_the_second_table_is_at_its_end_and_what_was_there_does_not
 fn a_device_whose_image_was_wrong_or_does_not_fit_starts_nothing() {
     let sandbox = Sandbox::new();
     let test = "a_device_whose_image_was_wrong_or_does_not_fit_starts_nothing";
-    let Some(device) = Device::new(&sandbox, 8 << 20, &[], test) else { return };
-    let disk = mbr_disk();
+    let Some(device) = loop_device(&sandbox, 8 << 20, &[], test) else { return };
+    let disk = mbr_disk(6 << 20);
     let mut other = disk.clone();
     other[5_000_000] ^= 1;
     write_layout(&sandbox.path("layout"), &[(&disk, OCTETS, "disk")]);
@@ -240,12 +177,12 @@ fn an_image_for_other_sectors_and_a_device_that_is_mounted_are_refused() {
     let test = "an_image_for_other_sectors_and_a_device_that_is_mounted_are_refused";
     let Some(disk) = gpt_disk(&sandbox) else { return skip(test, "no sgdisk") };
     write_layout(&sandbox.path("layout"), &[(&disk, OCTETS, "disk")]);
-    let Some(device) = Device::new(&sandbox, 40 << 20, &["--sector-size", "4096"], test) else { return };
+    let Some(device) = loop_device(&sandbox, 40 << 20, &["--sector-size", "4096"], test) else { return };
     let told = install(&sandbox, &[&device.path, "--wipe"]).fails(1);
     assert!(told.contains("for sectors of 512 bytes, and the disk has 4096"), "{told}");
     assert!(fs::read(sandbox.path("device")).unwrap()[..1 << 20].iter().all(|byte| *byte == 0));
     drop(device);
-    let Some(device) = Device::new(&sandbox, 40 << 20, &[], test) else { return };
+    let Some(device) = loop_device(&sandbox, 40 << 20, &[], test) else { return };
     tool(&sandbox.path("."), "mkfs.ext4", &["-q", &device.path]).unwrap();
     fs::create_dir(sandbox.path("mnt")).unwrap();
     let mount = Command::new("mount").arg(&device.path).arg(sandbox.path("mnt")).status().unwrap();
@@ -267,7 +204,7 @@ fn a_large_image_needs_no_more_than_64_mebibytes() {
         Err(why) => return skip(test, &why),
     };
     let sandbox = Sandbox::new();
-    let mut disk = mbr_disk();
+    let mut disk = mbr_disk(6 << 20);
     disk.resize(160 << 20, 0);
     disk[8 << 20..].copy_from_slice(&noise(152 << 20, 5));
     fs::write(sandbox.path("large.raw"), &disk).unwrap();

@@ -13,6 +13,7 @@ mod kit;
 use std::fs;
 
 use kit::artifact::write_layout;
+use kit::disk::mbr_disk;
 use kit::{Image, Outcome, Sandbox};
 
 /// The commands, in the order of the document.
@@ -26,20 +27,19 @@ fn commands() -> Vec<String> {
 /// What is nowhere but in the document, and what is there for it. The last reference of a command is the image; one that
 /// follows `--target-ref` is only noted.
 fn words(line: &str, image: &str) -> Vec<String> {
-    let mut words: Vec<String> = line.split_whitespace().skip(1).map(str::to_owned).collect();
-    for at in 0..words.len() {
-        let is_noted = at > 0 && words[at - 1] == "--target-ref";
-        let word = &words[at];
+    let mut words: Vec<String> = Vec::new();
+    for word in line.split_whitespace().skip(1) {
+        let is_noted = words.last().is_some_and(|before| before == "--target-ref");
         let is_image =
             ["docker://", "oci://", "oci:", "containers-storage:"].iter().any(|kind| word.starts_with(kind));
-        if is_image && !is_noted {
-            words[at] = image.to_owned();
-        } else if let Some(inside) = word.strip_prefix("/mnt/").or_else(|| word.strip_prefix("/run/osbuild/"))
-        {
-            words[at] = inside.to_owned();
-        } else if word == "/dev/sda" {
-            words[at] = "sda.raw".to_owned();
-        }
+        let inside = word.strip_prefix("/mnt/").or_else(|| word.strip_prefix("/run/osbuild/"));
+        let meant = match (is_image && !is_noted, inside, word) {
+            (true, _, _) => image,
+            (_, Some(inside), _) => inside,
+            (_, _, "/dev/sda") => "sda.raw",
+            _ => word,
+        };
+        words.push(meant.to_owned());
     }
     if let Some(secret) = words.iter().position(|word| word == "--pull-secret") {
         words.drain(secret..secret + 2);
@@ -51,10 +51,7 @@ fn words(line: &str, image: &str) -> Vec<String> {
 fn the_commands_of_the_installers_document_run() {
     let sandbox = Sandbox::new();
     Image::bootable("6.1.0").write(&sandbox.path("image"));
-    let mut disk = vec![0; 4 << 20];
-    disk[510..512].copy_from_slice(&[0x55, 0xaa]);
-    (disk[446 + 4], disk[446 + 9], disk[446 + 13]) = (0x83, 8, 8);
-    write_layout(&sandbox.path("artifact"), &[(&disk, "application/octet-stream", "disk")]);
+    write_layout(&sandbox.path("artifact"), &[(&mbr_disk(4 << 20), "application/octet-stream", "disk")]);
     fs::create_dir_all(sandbox.path("drive/openstack/latest")).unwrap();
     fs::write(sandbox.path("drive/openstack/latest/meta_data.json"), "{}").unwrap();
     for root in ["sysimage", "mounts"] {

@@ -11,38 +11,31 @@
 mod kit;
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use kit::loop_disk::LoopDevice;
 use kit::system::System;
-use kit::{Outcome, Sandbox, skip};
+use kit::tools::tool;
+use kit::{Outcome, Sandbox};
 
 /// A disk of 3 GiB as a loop device, and an image to install.
 struct Device {
+    device: LoopDevice,
     sandbox: Sandbox,
-    path: String,
 }
 
 impl Device {
     fn new(test: &str) -> Option<Self> {
         let sandbox = Sandbox::new();
         System::image("1", &[]).write(&sandbox.path("os"));
-        if !kit::is_root() {
-            skip(test, "needs root");
-            return None;
-        }
         fs::File::create(sandbox.path("disk")).and_then(|file| file.set_len(3 << 30)).expect("a file");
-        let output = Command::new("losetup").args(["-f", "--show"]).arg(sandbox.path("disk")).output();
-        let Some(output) = output.ok().filter(|output| output.status.success()) else {
-            skip(test, "there is no loop device to be had");
-            return None;
-        };
-        let path = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        Some(Self { sandbox, path })
+        Some(Self { device: LoopDevice::of(&sandbox.path("disk"), &[], test)?, sandbox })
     }
 
     fn command(&self, more: &[&str]) -> Command {
-        let args = ["install", "to-disk", &self.path, "oci:os", "--esp-size", "260M"];
+        let args = ["install", "to-disk", &self.device.path, "oci:os", "--esp-size", "260M"];
         let mut command = self.sandbox.command([&args[..], more].concat());
         command.env_remove("SEALSTONE_REPO");
         command
@@ -75,19 +68,9 @@ impl Device {
     }
 }
 
-impl Drop for Device {
-    fn drop(&mut self) {
-        let _ = Command::new("losetup").args(["-d", &self.path]).status();
-    }
-}
-
 #[track_caller]
 fn succeeds(program: &str, args: &[&str]) -> String {
-    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
-    let output = Command::new(program).args(args).env("PATH", path).output().expect(program);
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{program} {args:?}\n{text}{}", String::from_utf8_lossy(&output.stderr));
-    text
+    tool(Path::new("."), program, args).expect(program)
 }
 
 #[test]
@@ -103,7 +86,7 @@ fn a_device_is_partitioned_and_installed_in_place_with_each_file_system() {
         assert_eq!(
             entries
                 .lines()
-                .filter(|line| std::path::Path::new(line).extension().is_some_and(|end| end == "conf"))
+                .filter(|line| Path::new(line).extension().is_some_and(|end| end == "conf"))
                 .count(),
             1,
             "{entries}"
@@ -124,7 +107,7 @@ fn a_device_is_partitioned_and_installed_in_place_with_each_file_system() {
 #[test]
 fn what_is_on_a_device_is_named_and_stays_without_wipe() {
     let Some(device) = Device::new("what_is_on_a_device_is_named_and_stays") else { return };
-    succeeds("mkfs.ext4", &["-q", "-F", &device.path]);
+    succeeds("mkfs.ext4", &["-q", "-F", &device.device.path]);
     let before = device.read(0, 1 << 20);
     let refused = device.install(&[]);
     assert_eq!(refused.code, 1, "{}", refused.stderr);
@@ -139,10 +122,10 @@ fn what_is_on_a_device_is_named_and_stays_without_wipe() {
 #[test]
 fn a_device_that_is_mounted_is_busy_even_with_wipe() {
     let Some(device) = Device::new("a_device_that_is_mounted_is_busy") else { return };
-    succeeds("mkfs.ext4", &["-q", "-F", &device.path]);
+    succeeds("mkfs.ext4", &["-q", "-F", &device.device.path]);
     let folder = device.sandbox.path("mounted").display().to_string();
     fs::create_dir(&folder).expect("a folder");
-    succeeds("mount", &[&device.path, &folder]);
+    succeeds("mount", &[&device.device.path, &folder]);
     let refused = device.install(&["--wipe"]);
     succeeds("umount", &[&folder]);
     assert_eq!(refused.code, 6, "{}", refused.stderr);

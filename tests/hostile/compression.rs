@@ -5,12 +5,7 @@ use std::io::Write;
 use super::attack::{Attack, Expect::Refused, Expect::Tree, blob};
 use super::layout::{GOOD_TREE, good_tar};
 use crate::kit::RawTar;
-
-pub fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).expect("gzip");
-    encoder.finish().expect("gzip")
-}
+pub use crate::kit::gzip;
 
 fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::stream::encode_all(bytes, 1).expect("zstd")

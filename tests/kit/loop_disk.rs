@@ -1,9 +1,38 @@
-//! A small file system of its own on a loop device, for tests that fill it up. Needs root.
+//! Loop devices, and a small file system of its own on one, for tests that fill it up. Needs root.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use tempfile::TempDir;
+
+use super::tools::program;
+
+/// A loop device over a file; gone when dropped.
+pub struct LoopDevice {
+    /// Its path.
+    pub path: String,
+}
+
+impl LoopDevice {
+    /// Over this file, with further options of losetup. None, and a word about `test`, where that cannot be had.
+    pub fn of(file: &Path, more: &[&str], test: &str) -> Option<Self> {
+        let output = program("losetup").args(["--find", "--show"]).args(more).arg(file).output();
+        match output {
+            Ok(output) if super::is_root() && output.status.success() => {
+                Some(Self { path: String::from_utf8_lossy(&output.stdout).trim().to_owned() })
+            }
+            _ => {
+                super::skip(test, "no loop device can be made here");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for LoopDevice {
+    fn drop(&mut self) {
+        let _ = program("losetup").args(["--detach", &self.path]).status();
+    }
+}
 
 /// A mounted file system of a chosen size; unmounted and gone when dropped.
 pub struct LoopDisk {
@@ -21,7 +50,7 @@ impl LoopDisk {
         Self::made_by("mkfs.btrfs", &["-q"], megabytes)
     }
 
-    fn made_by(program: &str, options: &[&str], megabytes: u32) -> Result<Self, String> {
+    fn made_by(maker: &str, options: &[&str], megabytes: u32) -> Result<Self, String> {
         if !super::is_root() {
             return Err("needs root".to_owned());
         }
@@ -30,7 +59,7 @@ impl LoopDisk {
         let mount = folder.path().join("mnt");
         std::fs::create_dir(&mount).expect("a mount point");
         run("truncate", &["-s", &format!("{megabytes}M"), &text(&image)])?;
-        run(program, &[options, &[&text(&image)]].concat())?;
+        run(maker, &[options, &[&text(&image)]].concat())?;
         run("mount", &["-o", "loop", &text(&image), &text(&mount)])?;
         Ok(Self { folder })
     }
@@ -56,13 +85,8 @@ fn text(path: &Path) -> String {
     path.display().to_string()
 }
 
-fn run(program: &str, args: &[&str]) -> Result<(), String> {
-    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
-    let output = Command::new(program)
-        .args(args)
-        .env("PATH", path)
-        .output()
-        .map_err(|error| format!("{program}: {error}"))?;
+fn run(name: &str, args: &[&str]) -> Result<(), String> {
+    let output = program(name).args(args).output().map_err(|error| format!("{name}: {error}"))?;
     if output.status.success() {
         Ok(())
     } else {

@@ -14,6 +14,7 @@
 pub mod artifact;
 pub mod bound;
 pub mod deployed;
+pub mod disk;
 pub mod http;
 pub mod kills;
 pub mod layer;
@@ -30,11 +31,12 @@ pub mod sandbox;
 pub mod signer;
 pub mod system;
 pub mod token_server;
+pub mod tools;
 pub mod web_registry;
 pub mod world;
 
 pub use layer::Layer;
-pub use layout::{Compression, Image};
+pub use layout::{Compression, Image, gzip};
 pub use raw_tar::{RawHeader, RawTar};
 pub use sandbox::{Outcome, Sandbox};
 
