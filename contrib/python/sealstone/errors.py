@@ -78,18 +78,7 @@ class ProtocolError(SealstoneError):
 
 
 _BY_CODE: Dict[int, Type[SealstoneError]] = {
-    kind.exit_code: kind
-    for kind in (
-        FailedError,
-        UsageError,
-        UntrustedError,
-        NoSpaceError,
-        NotFoundError,
-        BusyError,
-        UnsupportedError,
-        CancelledError,
-    )
-    if kind.exit_code is not None
+    kind.exit_code: kind for kind in SealstoneError.__subclasses__() if kind.exit_code is not None
 }
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, Mapping, Optional, Union
+from typing import Any, Dict, Mapping, Optional, Type, Union
+
+from .fields import take
 
 #: The first line of every stream of events.
 SCHEMA = "sealstone.progress/1"
@@ -57,22 +59,21 @@ class Warned:
 Event = Union[Started, Advanced, Finished, Skipped, Warned]
 
 
+#: The events by their names in the stream.
+_KINDS: Dict[str, Type[Event]] = {
+    "started": Started,
+    "advanced": Advanced,
+    "finished": Finished,
+    "skipped": Skipped,
+    "warning": Warned,
+}
+
+
 def parse(document: Mapping[str, Any]) -> Optional[Event]:
     """The event of a line; None for one that this version does not know, which is to be ignored."""
-    kind = document.get("event")
-    if kind == "started":
-        return Started(
-            int(document["task"]), document["work"], document["name"], document.get("total"), document["unit"]
-        )
-    if kind == "advanced":
-        return Advanced(int(document["task"]), int(document["done"]))
-    if kind == "finished":
-        return Finished(int(document["task"]))
-    if kind == "skipped":
-        return Skipped(document["work"], document["name"])
-    if kind == "warning":
-        return Warned(document["text"])
-    return None
+    kind = _KINDS.get(document.get("event", ""))
+    event: Optional[Event] = None if kind is None else take(kind, document)
+    return event
 
 
 @dataclass

@@ -6,12 +6,10 @@ are only added, so what is not known here is not an error.
 
 from __future__ import annotations
 
-import dataclasses
-import typing
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Type, TypeVar
+from typing import Any, ClassVar, List, Mapping, Optional, Type, TypeVar
 
-from .errors import ProtocolError
+from .fields import at, take
 
 T = TypeVar("T", bound="Report")
 
@@ -20,55 +18,24 @@ T = TypeVar("T", bound="Report")
 class Report:
     """What all of them have."""
 
+    #: The schema of the document; empty for what is only a part of one.
+    SCHEMA: ClassVar[str] = ""
+
     #: The whole document.
     document: Mapping[str, Any] = field(repr=False, compare=False)
 
     @classmethod
     def parse(cls: Type[T], document: Mapping[str, Any]) -> T:
         """Takes the fields of a document; one that is missing has to have a default."""
-        values: Dict[str, Any] = {"document": document}
-        hints = typing.get_type_hints(cls)
-        for one in dataclasses.fields(cls):
-            if one.name == "document":
-                continue
-            value = _find(document, one.metadata.get("key", one.name))
-            if value is not None:
-                values[one.name] = _convert(hints[one.name], value)
-            elif one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING:
-                raise ProtocolError(f"the document has no {one.name!r}")
-        return cls(**values)
-
-
-def _find(document: Mapping[str, Any], key: str) -> Any:
-    value: Any = document
-    for part in key.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
-
-
-def _convert(hint: Any, value: Any) -> Any:
-    arguments = typing.get_args(hint)
-    if typing.get_origin(hint) is typing.Union:
-        return _convert(next(one for one in arguments if one is not type(None)), value)
-    if typing.get_origin(hint) in (list, tuple):
-        return [_convert(arguments[0], one) for one in value]
-    if isinstance(hint, type) and issubclass(hint, Report):
-        return hint.parse(value)
-    if hint is float and isinstance(value, int):
-        return float(value)
-    if isinstance(hint, type) and not isinstance(value, hint):
-        raise ProtocolError(f"{value!r} is no {hint.__name__}")
-    return value
-
-
-def _at(key: str, **more: Any) -> Any:
-    """A field whose value lies at another key of the document."""
-    return field(metadata={"key": key}, **more)
+        report: T = take(cls, document, document=document)
+        return report
 
 
 @dataclass(frozen=True)
 class InitReport(Report):
     """``sealstone.init/1``."""
+
+    SCHEMA: ClassVar[str] = "sealstone.init/1"
 
     repository: str
     created: bool
@@ -92,6 +59,8 @@ class LayerReport(Report):
 class ImportReport(Report):
     """``sealstone.import/1``."""
 
+    SCHEMA: ClassVar[str] = "sealstone.import/1"
+
     name: str
     manifest: str
     config: str
@@ -112,14 +81,14 @@ class Deployment(Report):
 
     id: str
     state: str
-    reference: str = _at("image.reference")
-    manifest: str = _at("image.manifest")
-    title: str = _at("os.title")
-    kernel: str = _at("kernel.version")
+    reference: str = at("image.reference")
+    manifest: str = at("image.manifest")
+    title: str = at("os.title")
+    kernel: str = at("kernel.version")
     #: ``good``, or why it cannot boot is in :attr:`reasons`.
-    health: str = _at("health.is")
-    reasons: List[str] = _at("health.reasons", default_factory=list)
-    version: Optional[str] = _at("os.version", default=None)
+    health: str = at("health.is")
+    reasons: List[str] = at("health.reasons", default_factory=list)
+    version: Optional[str] = at("os.version", default=None)
     #: ``default``, ``rollback`` or ``other``, where it is in the menu.
     place: Optional[str] = None
     booted: bool = False
@@ -135,6 +104,8 @@ class Deployment(Report):
 class DeployReport(Report):
     """``sealstone.deploy/1``."""
 
+    SCHEMA: ClassVar[str] = "sealstone.deploy/1"
+
     deployment: Deployment
     steps: int
     seconds: float
@@ -143,6 +114,8 @@ class DeployReport(Report):
 @dataclass(frozen=True)
 class InstallReport(Report):
     """``sealstone.install/1``."""
+
+    SCHEMA: ClassVar[str] = "sealstone.install/1"
 
     #: What updates follow.
     reference: str
@@ -161,20 +134,24 @@ class InstallReport(Report):
 class UpdateCheck(Report):
     """``sealstone.update-check/1``."""
 
+    SCHEMA: ClassVar[str] = "sealstone.update-check/1"
+
     reference: str
     #: ``current``, ``available``, ``queued`` or ``withdrawn``.
     verdict: str
     #: Whether an update would do something.
     changed: bool
     bytes_to_fetch: int = 0
-    available_manifest: Optional[str] = _at("available.manifest", default=None)
-    available_version: Optional[str] = _at("available.version", default=None)
+    available_manifest: Optional[str] = at("available.manifest", default=None)
+    available_version: Optional[str] = at("available.version", default=None)
     warnings: List[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class UpdateReport(Report):
     """``sealstone.update/1``."""
+
+    SCHEMA: ClassVar[str] = "sealstone.update/1"
 
     #: ``current``, ``queued``, ``same-content``, ``withdrawn``, ``staged``, ``downloaded`` or ``deployed``.
     outcome: str
@@ -192,10 +169,12 @@ class UpdateReport(Report):
 class StatusReport(Report):
     """``sealstone.status/1``: deployments in the order of the boot menu."""
 
+    SCHEMA: ClassVar[str] = "sealstone.status/1"
+
     deployments: List[Deployment]
     #: The deployment that boots next.
-    next: Optional[str] = _at("next.deployment", default=None)
-    fallback_reason: Optional[str] = _at("fallback.reason", default=None)
+    next: Optional[str] = at("next.deployment", default=None)
+    fallback_reason: Optional[str] = at("fallback.reason", default=None)
 
     @property
     def booted(self) -> Optional[Deployment]:
@@ -206,6 +185,8 @@ class StatusReport(Report):
 @dataclass(frozen=True)
 class ArtifactReport(Report):
     """``sealstone.artifact/1``."""
+
+    SCHEMA: ClassVar[str] = "sealstone.artifact/1"
 
     output: str
     manifest: str
@@ -231,6 +212,8 @@ class Partition(Report):
 @dataclass(frozen=True)
 class DiskReport(Report):
     """``sealstone.disk-image/1``: an image that was written onto a disk."""
+
+    SCHEMA: ClassVar[str] = "sealstone.disk-image/1"
 
     target: str
     manifest: str

@@ -103,7 +103,7 @@ def _event(text: str) -> Optional[progress.Event]:
         return None
     try:
         return progress.parse(json.loads(text))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, TypeError, errors.ProtocolError):
         return None
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Type, TypeVar, Union
 
 from . import errors, reports
 from .run import CancelToken, ProgressCallback, run
 from .secret import Secret
 
 PathLike = Union[str, "os.PathLike[str]"]
+
+T = TypeVar("T", bound=reports.Report)
 
 
 @dataclass(frozen=True)
@@ -101,10 +103,25 @@ class Store:
             environment=self._environment,
         )
 
+    def _report(self, kind: Type[T], verb: Sequence[str], **more: Any) -> T:
+        """Runs a verb; gives its document as a report."""
+        return kind.parse(self.call(verb, kind.SCHEMA, **more))
+
+    def _ask(
+        self,
+        kind: Type[T],
+        verb: Sequence[str],
+        registry: Optional[Registry],
+        progress: Optional[ProgressCallback] = None,
+        cancel: Optional[CancelToken] = None,
+    ) -> T:
+        """The same of a verb that may ask a registry."""
+        return self._report(kind, verb, registry=registry or self._registry, progress=progress, cancel=cancel)
+
     def init(self, *, algorithm: Optional[str] = None, verity: Optional[str] = None) -> reports.InitReport:
         """Makes the repository; one that is there stays."""
         verb = ["init", *_flag("algorithm", algorithm), *_flag("verity", verity)]
-        return reports.InitReport.parse(self.call(verb, "sealstone.init/1"))
+        return self._report(reports.InitReport, verb)
 
     def import_image(
         self,
@@ -126,10 +143,7 @@ class Store:
             "--",
             reference,
         ]
-        document = self.call(
-            verb, "sealstone.import/1", registry=registry or self._registry, progress=progress, cancel=cancel
-        )
-        return reports.ImportReport.parse(document)
+        return self._ask(reports.ImportReport, verb, registry, progress, cancel)
 
     def deploy(
         self,
@@ -145,19 +159,14 @@ class Store:
     ) -> reports.DeployReport:
         """Makes an image of the repository bootable. ``options`` are further flags, as ``["--hostname=web"]``."""
         verb = ["deploy", *_target(sysroot, esps), *_each("karg", kargs), *options, "--", image]
-        document = self.call(
-            verb, "sealstone.deploy/1", registry=registry or self._registry, progress=progress, cancel=cancel
-        )
-        return reports.DeployReport.parse(document)
+        return self._ask(reports.DeployReport, verb, registry, progress, cancel)
 
     def check_update(
         self, *, sysroot: PathLike, esps: Sequence[PathLike] = (), registry: Optional[Registry] = None
     ) -> reports.UpdateCheck:
         """Whether there is something new; fetches documents alone, and changes nothing."""
         verb = ["update", "--check", *_target(sysroot, esps)]
-        return reports.UpdateCheck.parse(
-            self.call(verb, "sealstone.update-check/1", registry=registry or self._registry)
-        )
+        return self._ask(reports.UpdateCheck, verb, registry)
 
     def update(
         self,
@@ -171,14 +180,11 @@ class Store:
     ) -> reports.UpdateReport:
         """Fetches what is new, and stages or deploys it."""
         verb = ["update", *_target(sysroot, esps), *options]
-        document = self.call(
-            verb, "sealstone.update/1", registry=registry or self._registry, progress=progress, cancel=cancel
-        )
-        return reports.UpdateReport.parse(document)
+        return self._ask(reports.UpdateReport, verb, registry, progress, cancel)
 
     def status(self, *, sysroot: PathLike, esps: Sequence[PathLike] = ()) -> reports.StatusReport:
         """The deployments, and what boots next."""
-        return reports.StatusReport.parse(self.call(["status", *_target(sysroot, esps)], "sealstone.status/1"))
+        return self._report(reports.StatusReport, ["status", *_target(sysroot, esps)])
 
     def fetch_artifact(
         self,
@@ -192,10 +198,7 @@ class Store:
     ) -> reports.ArtifactReport:
         """Fetches an artifact's file, verified and unpacked."""
         verb = ["artifact", "fetch", f"--output={os.fspath(output)}", *options, "--", reference]
-        document = self.call(
-            verb, "sealstone.artifact/1", registry=registry or self._registry, progress=progress, cancel=cancel
-        )
-        return reports.ArtifactReport.parse(document)
+        return self._ask(reports.ArtifactReport, verb, registry, progress, cancel)
 
     def install_to_filesystem(
         self,
@@ -223,7 +226,7 @@ class Store:
             "--",
             reference,
         ]
-        return self._install(verb, registry, progress, cancel)
+        return self._ask(reports.InstallReport, verb, registry, progress, cancel)
 
     def install_to_disk(
         self,
@@ -257,19 +260,7 @@ class Store:
             os.fspath(target),
             reference,
         ]
-        return self._install(verb, registry, progress, cancel)
-
-    def _install(
-        self,
-        verb: Sequence[str],
-        registry: Optional[Registry],
-        progress: Optional[ProgressCallback],
-        cancel: Optional[CancelToken],
-    ) -> reports.InstallReport:
-        document = self.call(
-            verb, "sealstone.install/1", registry=registry or self._registry, progress=progress, cancel=cancel
-        )
-        return reports.InstallReport.parse(document)
+        return self._ask(reports.InstallReport, verb, registry, progress, cancel)
 
     def install_from_artifact(
         self,
@@ -294,10 +285,7 @@ class Store:
             reference,
             os.fspath(target),
         ]
-        document = self.call(
-            verb, "sealstone.disk-image/1", registry=registry or self._registry, progress=progress, cancel=cancel
-        )
-        return reports.DiskReport.parse(document)
+        return self._ask(reports.DiskReport, verb, registry, progress, cancel)
 
 
 def _flag(name: str, value: Optional[PathLike]) -> List[str]:
