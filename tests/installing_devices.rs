@@ -15,10 +15,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use kit::layer::noise;
 use kit::loop_disk::LoopDevice;
+use kit::memory_group::MemoryGroup;
 use kit::system::System;
 use kit::tools::tool;
-use kit::{Outcome, Sandbox};
+use kit::{Layer, Outcome, Sandbox, skip};
 
 /// A disk of 3 GiB as a loop device, and an image to install.
 struct Device {
@@ -150,4 +152,29 @@ fn a_killed_installation_leaves_nothing_that_boots_and_is_run_again() {
     let wipe: &[&str] = if device.has_table() { &["--wipe"] } else { &[] };
     device.install(wipe).succeeds();
     assert!(device.has_table());
+}
+
+#[test]
+fn an_image_of_five_times_the_memory_goes_onto_a_device_and_is_staged_nowhere() {
+    let test = "an_image_of_five_times_the_memory_goes_onto_a_device_and_is_staged_nowhere";
+    // With the page cache, of which the kernel lets go, and mkfs.
+    let group = match MemoryGroup::of(64 << 20) {
+        Ok(group) => group,
+        Err(why) => return skip(test, &why),
+    };
+    let Some(device) = Device::new(test) else { return };
+    let files = |seed: u64| {
+        let layer = Layer::new().file(&format!("usr/one-{seed}"), &noise(80 << 20, seed));
+        layer.file(&format!("usr/two-{seed}"), &noise(80 << 20, seed + 1))
+    };
+    System::image("1", &[]).layer(files(1)).layer(files(3)).write(&device.sandbox.path("os"));
+    let names = || {
+        let entries = fs::read_dir(device.sandbox.path(".")).unwrap().flatten();
+        entries.map(|entry| entry.file_name()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let before = names();
+    Outcome::of(&mut group.run(&device.command(&[]))).succeeds();
+    assert!(device.has_table());
+    assert_eq!(names(), before);
+    assert!(group.peak() <= 64 << 20 && group.peak() > 8 << 20, "{} bytes", group.peak());
 }
