@@ -3,7 +3,7 @@ CARGO ?= cargo
 PROFILE_DIR := target/release
 .DEFAULT_GOAL := help
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
-.PHONY: help build setup-root demo test test-vm test-initramfs vm vm-cuts test-peers soak fuzz lint deny doc man completions bench peers clean-demo
+.PHONY: help build setup-root demo test test-vm test-initramfs vm vm-all vm-cuts test-peers soak fuzz lint deny doc man completions bench peers clean-demo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -37,16 +37,21 @@ test-initramfs: setup-root ## boots an initramfs of each kind in contrib/ in QEM
 	SEALSTONE_INITRAMFS=$(CURDIR)/target/vm/hooks $(CARGO) test -p sealstone-setup-root --test boot -- --test-threads 1 --nocapture
 
 # Of the whole workspace, so that what is built is what `make test` builds.
-VM_PROOFS := SEALSTONE_VM_PROOFS=1 $(CARGO) test --workspace --test vm -- --test-threads=1 --nocapture
-vm: setup-root ## install, boot, update, roll back, cut the power, in emulated machines with OVMF (docs/proof.md)
+VM_PROOFS := $(CARGO) test --workspace --test vm -- --test-threads=1 --nocapture
+vm: setup-root ## install, boot, update, roll back, fall back, cut the power, in emulated machines with OVMF (docs/proof.md)
 	tests/tools/install
 	tests/vm/ready
-	$(VM_PROOFS)
+	SEALSTONE_VM_PROOFS=1 $(VM_PROOFS)
+
+vm-all: setup-root ## the same, and what takes too long for each build: systemd
+	tests/tools/install
+	tests/vm/ready
+	SEALSTONE_VM_PROOFS=all $(VM_PROOFS)
 
 vm-cuts: setup-root ## fifty power cuts in updates, each followed by a boot; about half an hour
 	tests/tools/install
 	tests/vm/ready
-	SEALSTONE_VM_CUTS=50 $(VM_PROOFS) power_cut
+	SEALSTONE_VM_PROOFS=1 SEALSTONE_VM_CUTS=50 $(VM_PROOFS) power_cut
 
 test-peers: ## image ids against the crate composefs-oci; builds it, in the workspace of benches/peers (libssl-dev, zlib1g-dev)
 	$(CARGO) test --manifest-path benches/peers/Cargo.toml -p composefs-oci-driver

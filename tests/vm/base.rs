@@ -10,6 +10,15 @@ pub struct Base {
     folder: PathBuf,
 }
 
+/// The two systems there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// busybox as the first process: boots in seconds.
+    Tiny,
+    /// systemd and udev.
+    Systemd,
+}
+
 impl Base {
     /// The base, made now if need be; `None`, and a line about it, where proofs are not wanted.
     pub fn get(test: &str) -> Option<&'static Self> {
@@ -29,9 +38,12 @@ impl Base {
         Self { folder }
     }
 
-    /// The tar of the system without its kernel: busybox and the C library.
-    pub fn system(&self) -> Vec<u8> {
-        self.read("tiny.tar")
+    /// The tar of a system without its kernel.
+    pub fn system(&self, kind: Kind) -> Vec<u8> {
+        self.read(match kind {
+            Kind::Tiny => "tiny.tar",
+            Kind::Systemd => "systemd.tar",
+        })
     }
 
     /// The tar of `/usr/lib/modules`, without an initramfs.
@@ -52,6 +64,15 @@ impl Base {
     fn read(&self, name: &str) -> Vec<u8> {
         fs::read(self.folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
+}
+
+/// Whether the proofs are wanted that take too long for each build; says so when not.
+pub fn all_are_wanted(test: &str) -> bool {
+    let are_wanted = std::env::var_os("SEALSTONE_VM_PROOFS").is_some_and(|which| which == "all");
+    if !are_wanted {
+        crate::kit::skip(test, "`make vm-all` runs it");
+    }
+    are_wanted
 }
 
 /// Where what the proofs make is kept: `target/vm`.

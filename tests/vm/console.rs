@@ -14,7 +14,7 @@ impl Console {
     }
 
     /// All of it, without the sequences that move a cursor.
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         plain(&fs::read(&self.log).unwrap_or_default())
     }
 

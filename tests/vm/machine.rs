@@ -186,6 +186,19 @@ impl Running {
         self.run(command).succeeds()
     }
 
+    /// Runs `store … --json` in the guest.
+    #[track_caller]
+    pub fn json(&mut self, command: &str) -> serde_json::Value {
+        // Progress and warnings are for people.
+        let text = self.succeeds(&format!("{command} 2>/dev/console"));
+        serde_json::from_str(text.trim()).unwrap_or_else(|error| panic!("{command}: {error}\n{text}"))
+    }
+
+    /// What firmware, kernel and init wrote.
+    pub const fn console(&self) -> &Console {
+        &self.console
+    }
+
     /// Sends a command and does not wait for its end.
     pub fn send(&mut self, command: &str) {
         self.agent.send(command);

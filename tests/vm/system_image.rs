@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use super::base::Base;
+use super::base::{Base, Kind};
 use super::kit::layer::noise;
 use super::kit::layout::Compression;
 use super::kit::{Image, Layer};
@@ -16,17 +16,32 @@ use super::kit::{Image, Layer};
 /// The programs of the guests.
 const GUEST: &str = "tests/vm/guest";
 
+/// The units of a system with systemd: the test's, and those that the project has for such systems.
+const UNITS: [(&str, &str); 3] = [
+    (GUEST, "vm-agent.service"),
+    ("contrib/systemd", "store-finalize.service"),
+    ("contrib/systemd", "store-bless.service"),
+];
+
 /// A version of a system.
 pub struct SystemImage {
+    kind: Kind,
     version: String,
+    is_broken: bool,
     payload: usize,
 }
 
 impl SystemImage {
     /// A system that says this version when it is up. Versions differ in `/usr/lib/vm/version`, `/etc/version` and in a file
     /// of noise.
-    pub fn new(version: &str) -> Self {
-        Self { version: version.to_owned(), payload: 300_000 }
+    pub fn new(kind: Kind, version: &str) -> Self {
+        Self { kind, version: version.to_owned(), is_broken: false, payload: 300_000 }
+    }
+
+    /// The same, but it never comes up.
+    pub fn broken(mut self) -> Self {
+        self.is_broken = true;
+        self
     }
 
     /// With so many bytes of noise, in files of up to 64 KiB.
@@ -35,29 +50,44 @@ impl SystemImage {
         self
     }
 
+    /// What the noise of a version comes from; each of its files is the next 64 KiB.
+    fn seed(version: &str) -> u64 {
+        version.bytes().fold(7, |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(byte.into()))
+    }
+
     /// Writes the image as an OCI layout.
     pub fn write(&self, base: &Base, folder: &Path) {
         Image::new()
-            .tar(base.system(), Compression::None)
+            .tar(base.system(self.kind), Compression::None)
             .tar(base.kernel(), Compression::None)
-            .tar(Self::programs(base), Compression::None)
+            .tar(self.programs(base), Compression::None)
             .layer(self.difference())
             .write(folder);
     }
 
     /// Made once a run, so that all versions have the same.
-    fn programs(base: &Base) -> Vec<u8> {
-        static MADE: OnceLock<Vec<u8>> = OnceLock::new();
-        MADE.get_or_init(|| Self::make_programs(base).finish()).clone()
+    fn programs(&self, base: &Base) -> Vec<u8> {
+        static TINY: OnceLock<Vec<u8>> = OnceLock::new();
+        static SYSTEMD: OnceLock<Vec<u8>> = OnceLock::new();
+        let made = if self.kind == Kind::Tiny { &TINY } else { &SYSTEMD };
+        made.get_or_init(|| self.make_programs(base).finish()).clone()
     }
 
-    fn make_programs(base: &Base) -> Layer {
+    fn make_programs(&self, base: &Base) -> Layer {
         let mut layer = Layer::new();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let guest = root.join(GUEST);
         for name in ["agent", "prepare", "init"] {
             let script = fs::read(guest.join(name)).expect("a script of the guest");
             layer = layer.file_with_mode(&format!("usr/lib/vm/{name}"), 0o755, &script);
+        }
+        if self.kind == Kind::Systemd {
+            for (folder, unit) in UNITS {
+                let text = fs::read(root.join(folder).join(unit)).expect("a unit");
+                let place = format!("usr/lib/systemd/system/{unit}");
+                let wanted = format!("etc/systemd/system/multi-user.target.wants/{unit}");
+                layer = layer.file(&place, &text).symlink(&wanted, &format!("/{place}"));
+            }
         }
         let initramfs = format!("usr/lib/modules/{}/initramfs.img", base.release());
         layer
@@ -72,9 +102,10 @@ impl SystemImage {
             .file("usr/lib/vm/version", version.as_bytes())
             .file("etc/version", version.as_bytes())
             .dir("usr/share/payload");
-        let seed =
-            self.version.bytes().fold(7_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-        for (number, piece) in noise(self.payload, seed).chunks(65_536).enumerate() {
+        if self.is_broken {
+            layer = layer.file("usr/lib/vm/broken", b"");
+        }
+        for (number, piece) in noise(self.payload, Self::seed(&self.version)).chunks(65_536).enumerate() {
             layer = layer.file(&format!("usr/share/payload/{number}"), piece);
         }
         layer

@@ -5,9 +5,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::life::{Life, UPDATE};
+use crate::base::Kind;
 use crate::machine::Running;
 use crate::random::Random;
-use crate::system_image::SystemImage;
 
 /// An update that has not written for so long has ended.
 const QUIET: Duration = Duration::from_secs(15);
@@ -20,9 +20,9 @@ fn wanted() -> u32 {
 #[test]
 fn a_power_cut_in_an_update_leaves_the_old_system_or_the_new_one() {
     let test = "a_power_cut_in_an_update_leaves_the_old_system_or_the_new_one";
-    let Some(life) = Life::begin("cuts", test) else { return };
+    let Some(life) = Life::begin("cuts", Kind::Tiny, test) else { return };
     let mut random = Random::seeded(test);
-    let image = |version: u32| SystemImage::new(&version.to_string()).with_payload(2_000_000);
+    let image = |version: u32| life.image(&version.to_string()).with_payload(2_000_000);
     let mut guest = life.machine.start_logged();
     guest.is_up("1");
     guest.succeeds("echo mine > /etc/of-the-machine");
@@ -54,7 +54,7 @@ fn a_power_cut_in_an_update_leaves_the_old_system_or_the_new_one() {
         guest.succeeds("store fsck");
         // The next run comes to the end that nobody disturbed.
         guest.succeeds(UPDATE);
-        guest.succeeds("store prune --esp /boot --keep 2 && store gc && sync");
+        guest.succeeds("store prune --keep 2 && store gc && sync");
         old = new;
     }
     guest.reboots("reboot -f", &old.to_string());

@@ -3,30 +3,35 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::base::Base;
+use crate::base::{Base, Kind};
 use crate::install::to_disk;
 use crate::kit::web_registry::WebRegistry;
 use crate::machine::{Machine, Running};
 use crate::system_image::SystemImage;
 
 /// How the guests update: at once, so that the next boot is the new one's.
-pub const UPDATE: &str = "store update --esp /boot --tls-verify=false --apply --no-reboot";
+pub const UPDATE: &str = "store update --tls-verify=false --apply --no-reboot";
 
 pub struct Life {
     pub machine: Machine,
+    kind: Kind,
     registry: WebRegistry,
     base: &'static Base,
 }
 
 impl Life {
     /// Installs version 1; `None` where proofs are not wanted.
-    pub fn begin(name: &str, test: &str) -> Option<Self> {
+    pub fn begin(name: &str, kind: Kind, test: &str) -> Option<Self> {
         let base = Base::get(test)?;
-        let machine = Machine::new(name);
-        let life = Self { machine, registry: WebRegistry::start(), base };
-        let layout = life.push(&SystemImage::new("1"));
+        let life = Self { machine: Machine::new(name), kind, registry: WebRegistry::start(), base };
+        let layout = life.push(&life.image("1"));
         to_disk(&life.machine, &layout, &life.reference());
         Some(life)
+    }
+
+    /// An image of the kind that the machine runs.
+    pub fn image(&self, version: &str) -> SystemImage {
+        SystemImage::new(self.kind, version)
     }
 
     /// The registry as the guest knows it: this machine is 10.0.2.2 there.

@@ -1,6 +1,9 @@
-//! One file a promise. All of them skip without `SEALSTONE_VM_PROOFS`, and run one after the other: `make vm`.
+//! One file a promise. All of them skip without `SEALSTONE_VM_PROOFS`, and run one after the other: `make vm`,
+//! and `make vm-all` for those that take long.
 
 mod cuts;
+mod fallback;
 mod first_boot;
 mod life;
+mod systemd;
 mod update;
