@@ -18,7 +18,8 @@ fn sealed(input: &[u8], sector: usize) -> Option<Vec<u8>> {
     head.resize(head.len().max(sector * 4), 0);
     head[510..512].copy_from_slice(&[0x55, 0xaa]);
     head[sector..sector + 8].copy_from_slice(b"EFI PART");
-    let number = |at: usize| u32::from_le_bytes(head[sector + at..sector + at + 4].try_into().unwrap()) as usize;
+    let number =
+        |at: usize| u32::from_le_bytes(head[sector + at..sector + at + 4].try_into().unwrap()) as usize;
     let (len, entries, count) = (number(12), number(72) * sector, number(80));
     let bytes = head.get(entries..entries.checked_add(count.checked_mul(128)?)?)?;
     let sum = crc32fast::hash(bytes).to_le_bytes();
