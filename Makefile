@@ -24,7 +24,10 @@ test: ## every test; installs the Debian tools that act as oracles first
 	  || echo "C composefs cannot be had: its tests will say that they skip"
 	@tests/tools/fetch-forky target/tools/skopeo skopeo skopeo \
 	  || echo "a current skopeo cannot be had: its tests will say that they skip"
-	@export SEALSTONE_COMPOSEFS=$(CURDIR)/target/tools/composefs SEALSTONE_SKOPEO=$(CURDIR)/target/tools/skopeo; \
+	@tests/tools/fetch-forky target/tools/ukify systemd-ukify,systemd-boot-efi,python3 ukify \
+	  || echo "ukify cannot be had: its test will say that it skips"
+	@export SEALSTONE_COMPOSEFS=$(CURDIR)/target/tools/composefs SEALSTONE_SKOPEO=$(CURDIR)/target/tools/skopeo \
+	  SEALSTONE_UKIFY=$(CURDIR)/target/tools/ukify; \
 	if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	  $(CARGO) nextest run --workspace && $(CARGO) test --workspace --doc; \
 	else $(CARGO) test --workspace; fi

@@ -155,6 +155,20 @@ const READS_AND_MORE: [&[&str]; 28] = [
     &["install", "from-artifact", "--json", "oci:disk", "installed.raw"],
     &["install", "to-filesystem", "--json", "--root", "mnt", "--esp", "mnt/esp", "oci:one", "--dry-run"],
     &["install", "to-filesystem", "--json", "--root", "mnt", "--esp", "mnt/esp", "oci:one"],
+    &[
+        "uki",
+        "build",
+        "--json",
+        "--stub",
+        "stub",
+        "--linux",
+        "stub",
+        "--cmdline",
+        "quiet",
+        "--output",
+        "u.efi",
+    ],
+    &["uki", "inspect", "--json", "u.efi"],
 ];
 
 #[test]
@@ -177,6 +191,7 @@ fn every_document_has_its_documented_shape_and_every_documented_one_is_checked()
     for folder in ["mnt/esp", "esp", "sysroot"] {
         std::fs::create_dir_all(sandbox.path(folder)).expect("a folder");
     }
+    std::fs::write(sandbox.path("stub"), kit::stub::stub()).expect("a file");
     for args in READS_AND_MORE {
         run(args);
     }
@@ -218,5 +233,7 @@ fn every_document_has_its_documented_shape_and_every_documented_one_is_checked()
     seen.insert(check(&first));
     // A push needs a registry: tests/pushing.rs, tests/artifacts.rs.
     seen.extend(["sealstone.push/1", "sealstone.artifact-push/1"].map(str::to_owned));
+    // A signature needs a signer: tests/uki_signing.rs.
+    seen.insert("sealstone.uki-signature/1".to_owned());
     assert_eq!(seen, schemas().into_keys().collect());
 }

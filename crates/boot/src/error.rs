@@ -64,6 +64,32 @@ pub enum BootError {
         /// The entry's file name.
         name: String,
     },
+    /// A file is no PE image, or none that firmware would boot as it is read here.
+    #[error("{what} is no valid boot image: {reason}")]
+    Malformed {
+        /// The file.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A unified kernel image names another root image than the one it shall boot: one of the two was made differently.
+    #[error("{uki} boots {}, and the image is {image}", if named.is_empty() { "no image".to_owned() } else { named.join(" or ") })]
+    WrongImage {
+        /// The unified kernel image.
+        uki: String,
+        /// The ids of the images that its command line names.
+        named: Vec<String>,
+        /// The id of the image that there is.
+        image: String,
+    },
+    /// No signature on a boot image holds, or none by one who is trusted.
+    #[error("{what} is not trusted: {reason}")]
+    Untrusted {
+        /// The file.
+        what: String,
+        /// Why not.
+        reason: String,
+    },
     /// The store or the disk failed.
     #[error(transparent)]
     Store(#[from] sealstone_store::Error),
@@ -75,6 +101,11 @@ impl BootError {
     pub fn is_of_the_medium(&self) -> bool {
         use sealstone_store::Error;
         matches!(self, Self::Store(Error::Io { .. } | Error::ReadOnly { .. }) | Self::Corrupt { .. })
+    }
+
+    /// A file that is no boot image.
+    pub(crate) fn malformed(what: &str, reason: impl Into<String>) -> Self {
+        Self::Malformed { what: what.to_owned(), reason: reason.into() }
     }
 
     /// A text that breaks a rule; long texts are cut.

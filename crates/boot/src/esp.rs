@@ -14,6 +14,7 @@ mod power_tests;
 mod role;
 #[cfg(test)]
 mod tests;
+mod uki_files;
 mod write;
 
 pub use role::BootRole;

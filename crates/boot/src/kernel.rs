@@ -1,7 +1,7 @@
 //! The kernel of an image: found in its tree, with its initramfs.
 //!
-//! What lives here: where an image keeps kernels (`/usr/lib/modules/<version>/{vmlinuz,initramfs.img}`, one version) and
-//! that it has unified kernel images. What does not: the ESP, UKIs' content, kernel arguments.
+//! What lives here: where an image keeps kernels (`/usr/lib/modules/<version>/{vmlinuz,initramfs.img}`, one version). What
+//! does not: the ESP, unified kernel images (`uki/find.rs`), kernel arguments.
 //! Invariant: everything comes from the image's tree and the repository's objects, nothing from this machine.
 
 use sealstone_store::{
@@ -12,10 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{Blob, BootDigest, BootError, KernelSizes};
 
-const MODULES: &str = "/usr/lib/modules";
-
-/// Where an image may keep unified kernel images (type 2 of the Boot Loader Specification).
-const UKI_DIR: &str = "/boot/EFI/Linux";
+pub(crate) const MODULES: &str = "/usr/lib/modules";
 
 /// A kernel in an image's tree, with its initramfs.
 #[derive(Clone, Debug)]
@@ -93,18 +90,6 @@ impl Kernel {
     }
 }
 
-/// The unified kernel images of an image: paths from its root.
-#[must_use]
-pub fn find_ukis(tree: &Tree) -> Vec<String> {
-    let Ok(folder) = tree.resolve(UKI_DIR.as_bytes()) else { return Vec::new() };
-    tree.entries(folder)
-        .filter(|(name, inode)| {
-            name.to_ascii_lowercase().ends_with(b".efi") && tree.file_type(*inode) == FileType::Regular
-        })
-        .map(|(name, _)| format!("{UKI_DIR}/{}", String::from_utf8_lossy(name)))
-        .collect()
-}
-
 fn regular(tree: &Tree, folder: InodeId, name: &[u8]) -> Option<InodeId> {
     tree.lookup(folder, name).filter(|inode| tree.file_type(*inode) == FileType::Regular)
 }
@@ -162,11 +147,5 @@ mod tests {
         let two =
             Kernel::find(&tree(&["usr/lib/modules/6/vmlinuz", "usr/lib/modules/7/vmlinuz"])).unwrap_err();
         assert!(matches!(two, BootError::Ambiguous { found, .. } if found == ["6", "7"]));
-    }
-
-    #[test]
-    fn unified_kernel_images_are_noticed() {
-        let tree = tree(&["boot/EFI/Linux/a.efi", "boot/EFI/Linux/readme", "boot/EFI/Linux/B.EFI"]);
-        assert_eq!(find_ukis(&tree), ["/boot/EFI/Linux/B.EFI", "/boot/EFI/Linux/a.efi"]);
     }
 }

@@ -229,6 +229,7 @@ impl Found<'_> {
                 version: version.unwrap_or_default(),
                 sizes,
                 of_bootc: Some(BootcKernel::Uki { file: file.clone(), key: key.clone() }),
+                uki: None,
             });
         }
         let kernel = Kernel::find(tree)?.ok_or_else(|| DeployError::Unfit {
@@ -240,7 +241,7 @@ impl Found<'_> {
         let place = |key: &str| self.entry.get(key).map(str::to_owned);
         let files = place("linux").zip(place("initrd"));
         let of_bootc = files.map(|(linux, initrd)| BootcKernel::Files { linux, initrd });
-        let mut kernel = DeployedKernel { version: kernel.version().to_owned(), sizes, of_bootc };
+        let mut kernel = DeployedKernel { version: kernel.version().to_owned(), sizes, of_bootc, uki: None };
         // One that is not there, or only on one of several, is written where ours are.
         if !is_on_all(&kernel, target.esps.iter().filter(|esp| esp.role().has_entries()))? {
             kernel.of_bootc = None;

@@ -10,6 +10,8 @@ mod bootc_tests;
 mod kill_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod uki_tests;
 
 mod bound;
 mod etc;
@@ -17,11 +19,11 @@ mod state;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use sealstone_boot::{BlsEntry, BootError, EntryName, Esp, Kernel, image_file};
+use sealstone_boot::{Blob, BlsEntry, BootError, EntryName, Esp, Kernel, image_file};
 use sealstone_store::{Control, Durable, Error, tree::Tree};
 
 use crate::{
-    DeployError, DeploymentId, ImageId, Plan, Populated, Record, State, Step, Target,
+    DeployError, DeployedAddon, DeploymentId, ImageId, Plan, Populated, Record, State, Step, Target,
     keep::{Kept, keep, release, release_manifest},
     target::World,
 };
@@ -163,6 +165,12 @@ impl<'a> Run<'a> {
                 esp.put_loader_file(path, &blob)?;
             }
             Step::WriteLoaderText { esp, path, text } => self.esp(*esp)?.put_text(path, text)?,
+            Step::WriteUki { esp, image, object, size, addons } => {
+                let blob = |object, size| Blob::Object(repository.clone(), object, size);
+                let addon = |addon: &DeployedAddon| (addon.name.clone(), blob(addon.object, addon.size));
+                let addons: Vec<(String, Blob)> = addons.iter().map(addon).collect();
+                self.esp(*esp)?.write_uki(image.object(), &blob(*object, *size), &addons)?;
+            }
             Step::WriteEntry { esp, name, text } => {
                 let entry: BlsEntry = text.parse()?;
                 self.kept(&entry.sealstone_id().unwrap_or_default().parse()?)?;

@@ -88,6 +88,11 @@ fn entry(record: &Record, rank: Rank) -> Result<BlsEntry, DeployError> {
         .set("version", record.os.version.as_deref().unwrap_or(&id))?
         .set("sort-key", &rank.sort_key(&record.os.id))?
         .set(SEALSTONE_ID_KEY, &id)?;
+    if let Some(uki) = &record.kernel.uki {
+        // Every systemd-boot knows `efi`; those before 258 pass over an entry with `uki`.
+        entry.set("efi", &uki.file)?;
+        return Ok(entry);
+    }
     let (linux, initrd) = match &record.kernel.of_bootc {
         Some(BootcKernel::Uki { file, key }) => {
             entry.set(key, file)?;

@@ -61,6 +61,7 @@ mod profile;
 mod recipe;
 mod record;
 mod retention;
+mod seal;
 pub mod selinux;
 mod status;
 mod sysroot;
@@ -99,19 +100,20 @@ pub use overlay::{
     import_overlay,
 };
 pub use plan::{
-    DeployRequest, DeploymentsSection, EntriesSection, Fetch, Finalise, KargsSection, LoaderSection,
-    LoaderWrite, Plan, Predecessor, Pruned, Room, Step, plan_bless, plan_deploy, plan_finalize, plan_kargs,
-    plan_pin, plan_prune, plan_reconcile, plan_relabel, plan_remove, plan_rollback, plan_sync_bound,
-    plan_unlock,
+    AddonChanges, DeployRequest, DeploymentsSection, EntriesSection, Fetch, Finalise, KargsSection,
+    LoaderSection, LoaderWrite, Plan, Predecessor, Pruned, Room, Step, plan_bless, plan_deploy,
+    plan_finalize, plan_kargs, plan_pin, plan_prune, plan_reconcile, plan_relabel, plan_remove,
+    plan_rollback, plan_sync_bound, plan_unlock,
 };
 pub use populate::Populated;
 pub use profile::Profile;
 pub use recipe::{Basis, Departure, Recipe};
 pub use record::{
-    BootcKernel, DeployedImage, DeployedKernel, KargOrigin, Os, RECORD_VERSION, Record, RecordedKarg, State,
-    VerityNeed,
+    BootcKernel, DeployedAddon, DeployedImage, DeployedKernel, DeployedUki, KargOrigin, Os, RECORD_VERSION,
+    Record, RecordedKarg, State, VerityNeed,
 };
 pub use retention::Retention;
+pub use seal::{SealOptions, SealParts};
 pub use sealstone_boot::{MountKind, RootConf, RootKind};
 pub use status::{
     BootLoader, BootcHost, DeploymentStatus, DiskUse, EntryStatus, EspStatus, Fallback, Health, NextBoot,

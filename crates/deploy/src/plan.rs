@@ -33,6 +33,9 @@ mod sections;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod uki;
+#[cfg(test)]
+mod uki_tests;
 
 pub use bless::plan_bless;
 pub(crate) use bless::{is_given_up, spent};
@@ -52,3 +55,4 @@ pub use sections::{
     DeploymentsSection, EntriesSection, Fetch, KargsSection, LoaderSection, LoaderWrite, Pruned, Room,
 };
 pub use steps::{Plan, Step};
+pub use uki::AddonChanges;

@@ -8,6 +8,7 @@
 
 use sealstone_boot::{BootError, Esp, Karg, KernelSizes};
 use sealstone_import::{ConfigDigest, ManifestDigest};
+use sealstone_store::ObjectId;
 use serde::{Deserialize, Serialize};
 
 use crate::{BoundImage, DeploymentId, EtcPolicy, ImageId, Overlay, Profile, kargs::Bootloader};
@@ -141,6 +142,34 @@ pub struct DeployedKernel {
     /// Where bootc put it, while it is there; else it is in a folder that its digest names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of_bootc: Option<BootcKernel>,
+    /// The unified kernel image that boots it instead, if the image has one; its size is the kernel's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uki: Option<DeployedUki>,
+}
+
+/// A unified kernel image of a deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeployedUki {
+    /// Its path on each boot partition, as its entry names it.
+    pub file: String,
+    /// The object that holds it.
+    #[serde(with = "text")]
+    pub object: ObjectId,
+    /// The addons beside it, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addons: Vec<DeployedAddon>,
+}
+
+/// An addon to a unified kernel image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeployedAddon {
+    /// Its name: that of its file before `.addon.efi`.
+    pub name: String,
+    /// The object that holds it.
+    #[serde(with = "text")]
+    pub object: ObjectId,
+    /// Its size in bytes.
+    pub size: u64,
 }
 
 /// A kernel on the boot partitions that bootc put there.
@@ -167,12 +196,16 @@ impl DeployedKernel {
     /// Whether it is a unified kernel image.
     #[must_use]
     pub const fn is_uki(&self) -> bool {
-        matches!(self.of_bootc, Some(BootcKernel::Uki { .. }))
+        self.uki.is_some() || matches!(self.of_bootc, Some(BootcKernel::Uki { .. }))
     }
 
     /// The files that shall be on each boot partition, by the paths of entries, with their sizes.
     pub(crate) fn files(&self) -> Vec<(String, u64)> {
         let KernelSizes { digest, vmlinuz, initramfs } = &self.sizes;
+        if let Some(DeployedUki { file, addons, .. }) = &self.uki {
+            let addon = |addon: &DeployedAddon| (Esp::addon_path(file, &addon.name), addon.size);
+            return std::iter::once((file.clone(), *vmlinuz)).chain(addons.iter().map(addon)).collect();
+        }
         match &self.of_bootc {
             Some(BootcKernel::Uki { file, .. }) => vec![(file.clone(), *vmlinuz)],
             Some(BootcKernel::Files { linux, initrd }) => {
@@ -183,6 +216,11 @@ impl DeployedKernel {
                 vec![(linux, *vmlinuz), (initrd, *initramfs)]
             }
         }
+    }
+
+    /// The path of the file by which a boot loader starts it.
+    pub(crate) fn loaded_file(&self) -> Option<String> {
+        self.files().into_iter().next().map(|(path, _)| path)
     }
 
     /// Whether all of its files are on a boot partition, by their sizes.

@@ -10,7 +10,7 @@ use sealstone_boot::{
 use sealstone_store::{Algorithm, Optional, Repository, verity};
 
 use crate::{
-    BrokenRecord, DeployError, DeploymentId, Keeping, Record, Sysroot,
+    BrokenRecord, DeployError, DeployedKernel, DeploymentId, Keeping, Record, Sysroot,
     adopt::{Adoption, Unadopted, adopt, deployment_of},
     entries::Counters,
     sysroot,
@@ -302,9 +302,9 @@ impl BootWorld {
     }
 
     /// Whether an entry of ours boots this kernel.
-    pub(crate) fn boots(&self, digest: &BootDigest) -> bool {
-        let (vmlinuz, _) = Esp::kernel_paths(digest);
-        self.ours.values().any(|entry| entry.linux() == Some(&vmlinuz))
+    pub(crate) fn boots(&self, kernel: &DeployedKernel) -> bool {
+        let Some(loaded) = kernel.loaded_file() else { return false };
+        self.ours.values().any(|entry| entry.files().any(|file| file == loaded))
     }
 
     /// The entries that are not ours, as far as they can be read.

@@ -5,6 +5,7 @@ mod faults;
 mod left;
 mod machine;
 mod published;
+mod sealed;
 mod small_esp;
 
 use std::fmt::Write;
@@ -14,6 +15,7 @@ pub(crate) use faults::{Failure, changes, cut_at_every_point, fail_at_every_call
 pub(crate) use left::{bootable, end_state};
 pub(crate) use machine::{Machine, System, deploy_on};
 pub(crate) use published::Published;
+pub(crate) use sealed::Sealed;
 pub(crate) use small_esp::SmallEsp;
 
 use crate::Record;
@@ -49,6 +51,8 @@ pub(crate) enum Entry {
     File(String, u32, String),
     Symlink(String, String),
     Link(String, String),
+    /// A file that is no text.
+    Bytes(String, Vec<u8>),
     /// A file with this extended attribute.
     Attribute(String, String, String),
 }
@@ -93,29 +97,34 @@ pub(crate) fn tar_of(entries: &[Entry]) -> Vec<u8> {
             Entry::Dir(path, mode) => {
                 header.set_entry_type(tar::EntryType::Directory);
                 header.set_mode(*mode);
-                (path, "")
+                (path, &b""[..])
             }
             Entry::File(path, mode, text) => {
                 header.set_mode(*mode);
                 header.set_size(text.len() as u64);
-                (path, text.as_str())
+                (path, text.as_bytes())
+            }
+            Entry::Bytes(path, bytes) => {
+                header.set_mode(0o644);
+                header.set_size(bytes.len() as u64);
+                (path, bytes.as_slice())
             }
             Entry::Attribute(path, key, value) => {
                 header.set_mode(0o644);
                 builder
                     .append_pax_extensions([(format!("SCHILY.xattr.{key}").as_str(), value.as_bytes())])
                     .unwrap();
-                (path, "")
+                (path, &b""[..])
             }
             Entry::Symlink(path, target) | Entry::Link(path, target) => {
                 let hard = matches!(entry, Entry::Link(..));
                 header.set_entry_type(if hard { tar::EntryType::Link } else { tar::EntryType::Symlink });
                 header.set_mode(0o777);
                 header.set_link_name(target).unwrap();
-                (path, "")
+                (path, &b""[..])
             }
         };
-        builder.append_data(&mut header, path, body.as_bytes()).unwrap();
+        builder.append_data(&mut header, path, body).unwrap();
     }
     builder.into_inner().unwrap()
 }

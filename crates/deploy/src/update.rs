@@ -133,8 +133,10 @@ pub fn plan_remember(
 
 /// Whether a request would make what is there already, but for the names of its documents.
 fn is_same_content(record: &Record, request: &DeployRequest) -> bool {
-    let asks_for_more =
-        !request.kargs.is_empty() || !request.karg_deletes.is_empty() || !request.overlays.is_empty();
+    let asks_for_more = !request.kargs.is_empty()
+        || !request.karg_deletes.is_empty()
+        || !request.overlays.is_empty()
+        || !request.addons.is_empty();
     let bound = |bound: &[BoundImage]| -> Vec<_> {
         bound.iter().map(|one| (one.unit.clone(), one.manifest)).collect()
     };

@@ -38,6 +38,7 @@ Bring images out:
   push         Push an image to a registry
   copy         Copy an image to another repository
   bundle       Carry a system and the images that it binds to other machines
+  uki          Build, sign and look at unified kernel images
 
 Use:
   install      Install a system: onto a disk, into a disk image, into a mounted folder
@@ -182,6 +183,7 @@ pub enum Verb {
     Update(Box<verbs::update::Args>),
     Switch(Box<verbs::switch::Args>),
     Bound(verbs::bound::Args),
+    Uki(verbs::uki::Args),
     Bundle(verbs::bundle::Args),
     Status(verbs::status::Args),
     Kargs(verbs::kargs::Args),

@@ -223,6 +223,13 @@ fn of_boot(error: &BootError) -> (Exit, Option<&'static str>) {
         ),
         BootError::Invalid { .. } => (Exit::Usage, None),
         BootError::Missing { .. } => (Exit::NotFound, None),
+        BootError::WrongImage { .. } => (
+            Exit::Untrusted,
+            Some(
+                "the image was changed after the unified kernel image was built: build both anew, in this order",
+            ),
+        ),
+        BootError::Malformed { .. } | BootError::Untrusted { .. } => (Exit::Untrusted, None),
         _ => (Exit::Failed, None),
     }
 }

@@ -45,6 +45,12 @@ pub struct MachineArgs {
     /// Stop laying an overlay on the image, by its name
     #[arg(long, value_name = "NAME")]
     no_overlay: Vec<OverlayName>,
+    /// Boot with an addon of the image to its unified kernel image, now and on every update
+    #[arg(long, value_name = "NAME")]
+    uki_addon: Vec<String>,
+    /// Stop booting with an addon, by its name
+    #[arg(long, value_name = "NAME")]
+    no_uki_addon: Vec<String>,
     #[command(flatten)]
     etc: EtcArgs,
 }
@@ -74,6 +80,8 @@ impl MachineArgs {
     ) -> anyhow::Result<()> {
         self.etc.add_to(request);
         request.overlays.remove.clone_from(&self.no_overlay);
+        request.addons.add.clone_from(&self.uki_addon);
+        request.addons.remove.clone_from(&self.no_uki_addon);
         let disk = RealDisk::shared();
         for (name, source) in self.sources(request)? {
             let name: OverlayName = name.parse()?;

@@ -18,6 +18,7 @@ mod journal;
 mod location;
 mod machine;
 mod output;
+mod output_file;
 mod policy;
 mod progress;
 mod reboot;
@@ -70,6 +71,7 @@ fn run(verb: &Verb, context: &Context) -> anyhow::Result<Exit> {
         Verb::Update(args) => verbs::update::run(args, context),
         Verb::Switch(args) => verbs::switch::run(args, context),
         Verb::Bound(args) => verbs::bound::run(args, context),
+        Verb::Uki(args) => verbs::uki::run(args, context),
         Verb::Bundle(args) => verbs::bundle::run(args, context),
         Verb::Status(args) => verbs::status::run(args, context),
         Verb::Kargs(args) => verbs::kargs::run(args, context),

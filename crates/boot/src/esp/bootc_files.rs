@@ -13,7 +13,7 @@ use super::{ENTRIES, Esp, KERNEL_PREFIX, KERNELS};
 use crate::{BootDigest, BootError};
 
 /// Where bootc puts unified kernel images.
-const UKIS: &str = "EFI/Linux/bootc";
+pub(super) const UKIS: &str = "EFI/Linux/bootc";
 
 impl Esp {
     /// What bootc put there, by paths as entries name them; nothing while bootc has something staged.

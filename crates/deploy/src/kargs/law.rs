@@ -35,7 +35,7 @@ pub struct KargsWish<'a> {
 }
 
 /// The arguments of a deployment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Derived {
     /// The arguments, in order, without those that name the image.
     pub kargs: Vec<RecordedKarg>,

@@ -27,11 +27,11 @@ pub(super) fn kernels_to_write<'a>(
     };
     let mut wanting: Vec<&Record> = Vec::new();
     for record in records.iter().filter(|record| needs_kernel(record)) {
-        let sizes = &record.kernel.sizes;
+        let loaded = record.kernel.loaded_file();
         let stays_staged = |was: &Record| was.state == State::Staged && record.state == State::Staged;
-        let is_vouched = boot.boots(&sizes.digest) || world.record(&record.id).is_some_and(stays_staged);
-        let is_safe = is_vouched && partition.has_kernel(sizes)?;
-        if !is_safe && !wanting.iter().any(|other| other.kernel.sizes.digest == sizes.digest) {
+        let is_vouched = boot.boots(&record.kernel) || world.record(&record.id).is_some_and(stays_staged);
+        let is_safe = is_vouched && record.kernel.is_on(partition)?;
+        if !is_safe && !wanting.iter().any(|other| other.kernel.loaded_file() == loaded) {
             wanting.push(record);
         }
     }
@@ -54,7 +54,8 @@ pub(super) fn kernels_to_remove(
 ) -> Vec<BootDigest> {
     let Some(boot) = world.esps.get(esp) else { return Vec::new() };
     let is_used = |kernel: &BootDigest| {
-        let mut holders = records.iter().filter(|record| record.state != State::Making);
+        let has_pair = |record: &&Record| record.state != State::Making && !record.kernel.is_uki();
+        let mut holders = records.iter().filter(has_pair);
         holders.any(|record| record.kernel.sizes.digest == *kernel)
     };
     let unclaimed = unclaimed(world, boot);
@@ -90,6 +91,25 @@ pub(super) fn bootc_files_to_remove(
         id.is_some_and(|id| is_ours(&id)) && !is_named
     };
     boot.bootc_files.iter().filter(may_go).cloned().collect()
+}
+
+/// The unified kernel images of deployments that go: no record that stays has them, no entry that stays names them.
+pub(super) fn ukis_to_remove<'a>(
+    world: &World,
+    esp: usize,
+    stays: &[Record],
+    gone: impl Iterator<Item = &'a Record>,
+) -> Vec<String> {
+    let Some(boot) = world.esps.get(esp) else { return Vec::new() };
+    let unclaimed = unclaimed(world, boot);
+    let foreign = boot.foreign.iter().filter_map(|found| match found {
+        FoundEntry::Entry(_, entry) => Some(entry),
+        FoundEntry::Broken { .. } => None,
+    });
+    let mut named: Vec<String> = stays.iter().filter_map(|record| record.kernel.loaded_file()).collect();
+    named.extend(foreign.chain(unclaimed.values()).flat_map(|entry| entry.files().map(str::to_owned)));
+    let files = gone.filter(|record| record.kernel.is_uki()).filter_map(|record| record.kernel.loaded_file());
+    files.filter(|file| boot.bootc_files.contains(file) && !named.contains(file)).collect()
 }
 
 /// Entries of ours whose deployment has no record that we can read, and a state folder: they may be all that boots it.

@@ -40,12 +40,12 @@ pub fn plan_deploy(target: &Target, request: &DeployRequest) -> Result<Plan, Dep
     let predecessor = predecessor(&planner, request)?;
     let kargs_of = kargs_of(&planner, request, predecessor.as_ref());
     let draft = Draft::of(&target.repository, &tree, request, (predecessor.as_ref(), kargs_of.as_ref()))?;
-    planner.plan.warnings.extend(draft.warnings.iter().map(ToString::to_string));
+    planner.plan.warnings.extend(draft.warnings.iter().cloned());
     let kept = kargs_of.as_ref().or(predecessor.as_ref()).and_then(|record| record.boot_loader);
     let of = (request.image, &*tree, &request.manifest);
     let wanted = WantedLoader::of(target, of, (request.boot_loader, kept), &mut planner.plan.warnings)?;
     let tries = tries(&mut planner, request, &tree, wanted.as_ref());
-    let record = record_for(&planner, request, draft);
+    let record = record_for(&planner, request, draft)?;
     let is_known = planner.world.record(&record.id).is_some_and(|known| known.broken.is_none());
     let record = Record {
         boot_loader: request.boot_loader.or(kept),
@@ -136,7 +136,7 @@ fn kargs_of(planner: &Planner<'_>, request: &DeployRequest, predecessor: Option<
 
 /// The record of the request: that of a run which was cut short, of the default deployment or of the staged one, if it is
 /// the same; else a new one.
-fn record_for(planner: &Planner<'_>, request: &DeployRequest, draft: Draft) -> Record {
+fn record_for(planner: &Planner<'_>, request: &DeployRequest, draft: Draft) -> Result<Record, DeployError> {
     let (state, locked) = match request.finalise {
         Finalise::Now => (State::Deployed, false),
         Finalise::AtShutdown { locked } => (State::Staged, locked),
@@ -146,7 +146,7 @@ fn record_for(planner: &Planner<'_>, request: &DeployRequest, draft: Draft) -> R
         if request.resolved.is_some() { draft.image.clone() } else { record.image.clone() }
     };
     if let Some(default) = menu(&planner.after).first().filter(|default| draft.is_of(default)) {
-        return Record { image: image_of(default), ..(*default).clone() };
+        return Ok(Record { image: image_of(default), ..(*default).clone() });
     }
     // Also one that did not boot: it is tried again, since it is asked for.
     let is_open = |record: &&Record| record.state != State::Deployed || record.broken.is_some();
@@ -156,12 +156,18 @@ fn record_for(planner: &Planner<'_>, request: &DeployRequest, draft: Draft) -> R
     {
         let broken = None;
         let (image, etc) = (image_of(begun), request.etc.clone());
-        return Record { state, locked, broken, image, etc, ..begun.clone() };
+        return Ok(Record { state, locked, broken, image, etc, ..begun.clone() });
     }
     let (serial, order) = planner.highest();
-    Record {
+    let id = free_id(planner, &request.image);
+    if id.copy() > 0 && draft.kernel.is_uki() {
+        let reason = "a unified kernel image finds the state of one deployment alone, and there is one: \
+            `store rollback` boots it, and without it this can be made";
+        return Err(DeployError::Unfit { profile: "bootable twice", reason: reason.into() });
+    }
+    Ok(Record {
         version: RECORD_VERSION,
-        id: free_id(planner, &request.image),
+        id,
         state,
         pinned: false,
         locked,
@@ -180,7 +186,7 @@ fn record_for(planner: &Planner<'_>, request: &DeployRequest, draft: Draft) -> R
         tries: None,
         boot_loader: None,
         unknown: serde_json::Map::new(),
-    }
+    })
 }
 
 /// The first id of an image that no record, no broken record and no state folder has.

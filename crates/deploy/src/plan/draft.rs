@@ -3,10 +3,13 @@
 //! What lives here: the one place where the parts of a record come together, each from its own module. What does not:
 //! how each part is found, whether there is such a deployment already (`deploy.rs`). Nothing is written.
 
-use sealstone_boot::{Kernel, OsRelease, find_ukis};
+use sealstone_boot::{Kernel, OsRelease};
 use sealstone_store::{Repository, Verity, tree::Tree};
 
-use super::DeployRequest;
+use super::{
+    DeployRequest,
+    uki::{SealedKernel, sealed_kernel},
+};
 use crate::{
     BoundImage, DeployError, Overlay, Profile, Record,
     adopt::architecture,
@@ -26,7 +29,7 @@ pub(super) struct Draft {
     pub kargs: Vec<RecordedKarg>,
     pub karg_deletes: Vec<String>,
     /// What of the image's files was passed over.
-    pub warnings: Vec<ConfigWarning>,
+    pub warnings: Vec<String>,
     pub bound: Vec<BoundImage>,
     pub overlays: Vec<Overlay>,
 }
@@ -39,23 +42,18 @@ impl Draft {
         request: &DeployRequest,
         (predecessor, kargs_of): (Option<&Record>, Option<&Record>),
     ) -> Result<Self, DeployError> {
-        let unfit = |reason: String| DeployError::Unfit { profile: "bootable", reason };
-        let kernel = Kernel::find(tree)?.ok_or_else(|| match find_ukis(tree).as_slice() {
-            [] => unfit("it has no kernel in /usr/lib/modules".into()),
-            [uki, ..] => unfit(format!("it boots by a unified kernel image only ({uki})")),
-        })?;
-        let sizes = kernel.measure(tree, repository)?;
+        let boots = Boots::of(repository, tree, request, (predecessor, kargs_of))?;
         let os_release = ["/usr/lib/os-release", "/etc/os-release"]
             .iter()
             .find_map(|path| read_text(repository, tree, path, OS_RELEASE_MAX).transpose())
             .transpose()?
             .unwrap_or_default();
         let OsRelease { id, title, version } = OsRelease::parse(&os_release);
-        let (kargs, warnings) = kargs(repository, tree, request, kargs_of)?;
+        let Boots { kernel, verity, kargs, warnings } = boots;
         Ok(Self {
-            image: image(repository, request),
+            image: image(request, verity),
             os: Os { id, title, version },
-            kernel: DeployedKernel { version: kernel.version().to_owned(), sizes, of_bootc: None },
+            kernel,
             kargs: kargs.kargs,
             karg_deletes: kargs.deletes.iter().map(ToString::to_string).collect(),
             warnings,
@@ -71,11 +69,53 @@ impl Draft {
             resolved: self.image.resolved.clone(),
             ..record.image.clone()
         };
+        // One of bootc's is where bootc put it, whatever the image has.
+        let is_booted_alike = record.kernel.of_bootc.is_some() || record.kernel.uki == self.kernel.uki;
         image == self.image
+            && is_booted_alike
             && record.kargs == self.kargs
             && record.karg_deletes == self.karg_deletes
             && record.bound == self.bound
             && record.overlays == self.overlays
+    }
+}
+
+/// How a new deployment boots.
+struct Boots {
+    kernel: DeployedKernel,
+    verity: VerityNeed,
+    kargs: Derived,
+    warnings: Vec<String>,
+}
+
+impl Boots {
+    /// By the image's unified kernel image if it has one, else by its kernel.
+    fn of(
+        repository: &Repository,
+        tree: &Tree,
+        request: &DeployRequest,
+        (predecessor, kargs_of): (Option<&Record>, Option<&Record>),
+    ) -> Result<Self, DeployError> {
+        if let Some(sealed) = sealed_kernel(repository, tree, request, kargs_of.or(predecessor))? {
+            let SealedKernel { kernel, verity, notes } = sealed;
+            return Ok(Self { kernel, verity, kargs: Derived::default(), warnings: notes });
+        }
+        let unfit = |reason: &str| DeployError::Unfit { profile: "bootable", reason: reason.into() };
+        let kernel = Kernel::find(tree)?.ok_or_else(|| unfit("it has no kernel in /usr/lib/modules"))?;
+        if !request.addons.add.is_empty() {
+            return Err(unfit("it has no unified kernel image, and only those take addons"));
+        }
+        let sizes = kernel.measure(tree, repository)?;
+        let version = kernel.version().to_owned();
+        // An offline repository gets its fs-verity before it boots; one without never does.
+        let verity = match repository.verity() {
+            Verity::Required | Verity::Offline => VerityNeed::Required,
+            Verity::Computed => VerityNeed::Optional,
+        };
+        let (kargs, warnings) = kargs(repository, tree, request, kargs_of)?;
+        let kernel = DeployedKernel { version, sizes, of_bootc: None, uki: None };
+        let warnings = warnings.iter().map(ToString::to_string).collect();
+        Ok(Self { kernel, verity, kargs, warnings })
     }
 }
 
@@ -94,12 +134,7 @@ fn kargs(
     Ok((derive(&image, base, wish)?, image.warnings))
 }
 
-fn image(repository: &Repository, request: &DeployRequest) -> DeployedImage {
-    // An offline repository gets its fs-verity before it boots; one without never does.
-    let verity = match repository.verity() {
-        Verity::Required | Verity::Offline => VerityNeed::Required,
-        Verity::Computed => VerityNeed::Optional,
-    };
+fn image(request: &DeployRequest, verity: VerityNeed) -> DeployedImage {
     DeployedImage {
         reference: request.reference.clone(),
         resolved: request.resolved.clone(),

@@ -14,7 +14,7 @@ use super::{
     sections::KargsSection,
 };
 use crate::{
-    DeployError, DeploymentId, Keeping, Record, State,
+    DeployError, DeployedUki, DeploymentId, Keeping, Record, State,
     entries::{Entries, menu},
     target::{Loss, World},
 };
@@ -34,8 +34,7 @@ impl Planner<'_> {
         steps.append(&mut self.make);
         for number in 0..self.target.esps.len() {
             for record in kernels_to_write(self.target, &self.world, number, &self.after)? {
-                let (image, digest) = (record.image.id, record.kernel.sizes.digest);
-                steps.push(Step::WriteKernel { esp: number, image, digest });
+                steps.push(write_step(number, record));
             }
         }
         // Before the entries, which an older boot loader may not read.
@@ -50,9 +49,11 @@ impl Planner<'_> {
             }
             steps.extend(entry_steps(self.target, &self.world, number, disk, &self.after)?);
             let gone_already = if is_short { self.kernels_that_go(number, true) } else { Vec::new() };
+            let ukis_gone = if is_short { self.ukis_that_go(number, true) } else { Vec::new() };
             let goes = self.kernels_that_go(number, false).into_iter();
             steps.extend(removals(number, goes.filter(|kernel| !gone_already.contains(kernel)).collect()));
             let of_bootc = bootc_files_to_remove(&self.world, number, &self.after, disk).into_iter();
+            let of_bootc = of_bootc.filter(|path| !ukis_gone.contains(path));
             steps.extend(of_bootc.map(|path| Step::RemoveBootcFiles { esp: number, path }));
         }
         self.end(false, &mut steps);
@@ -74,6 +75,8 @@ impl Planner<'_> {
             }
             steps.extend(entry_steps(self.target, &self.world, number, disk, &rest)?);
             steps.extend(removals(number, self.kernels_that_go(number, true)));
+            let ukis = self.ukis_that_go(number, true).into_iter();
+            steps.extend(ukis.map(|path| Step::RemoveBootcFiles { esp: number, path }));
         }
         self.end(true, steps);
         Ok(())
@@ -176,6 +179,18 @@ impl Planner<'_> {
         let mut records: Vec<&Record> = self.after.iter().collect();
         records.sort_by_key(|record| std::cmp::Reverse((record.order, record.serial)));
         records.into_iter().map(|record| record.id).collect()
+    }
+}
+
+/// The step that writes what boots a deployment.
+fn write_step(esp: usize, record: &Record) -> Step {
+    let image = record.image.id;
+    match &record.kernel.uki {
+        None => Step::WriteKernel { esp, image, digest: record.kernel.sizes.digest },
+        Some(DeployedUki { object, addons, .. }) => {
+            let size = record.kernel.sizes.vmlinuz;
+            Step::WriteUki { esp, image, object: *object, size, addons: addons.clone() }
+        }
     }
 }
 

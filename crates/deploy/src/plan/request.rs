@@ -5,7 +5,7 @@
 use sealstone_boot::Karg;
 use sealstone_import::{ConfigDigest, ManifestDigest, catalogue::NamedImage};
 
-use super::sections::Fetch;
+use super::{sections::Fetch, uki::AddonChanges};
 use crate::{
     BoundImage, DeployError, DeploymentId, EtcPolicy, ImageId, ImageTrees, OverlayChanges, Retention,
     kargs::Bootloader,
@@ -53,6 +53,8 @@ pub struct DeployRequest {
     pub kargs: Vec<Karg>,
     /// Kernel arguments of the image or of earlier calls that the caller does not want, as `key=value` or `key`.
     pub karg_deletes: Vec<String>,
+    /// How the addons to a unified kernel image differ from the predecessor's.
+    pub addons: AddonChanges,
     /// How the layers over `/etc` and `/var` differ from the predecessor's; imported already.
     pub overlays: OverlayChanges,
     /// What becomes of paths of `/etc` that were changed here and in the image.
@@ -110,6 +112,7 @@ impl DeployRequest {
             image,
             kargs: Vec::new(),
             karg_deletes: Vec::new(),
+            addons: AddonChanges::default(),
             overlays: OverlayChanges::default(),
             etc: EtcPolicy::default(),
             bound: Vec::new(),

@@ -7,10 +7,10 @@ use sealstone_boot::BootDigest;
 
 use super::{
     Room,
-    boot_steps::{kernels_to_remove, kernels_to_write},
+    boot_steps::{kernels_to_remove, kernels_to_write, ukis_to_remove},
     planner::{Gone, Planner},
 };
-use crate::{DeployError, entries::menu, retention::oldest};
+use crate::{DeployError, Record, entries::menu, retention::oldest};
 
 impl Planner<'_> {
     /// How many bytes the fullest boot partition is short of having `free` left in the end; `early` says that only what
@@ -38,11 +38,14 @@ impl Planner<'_> {
         // What replaces something is there twice for a moment.
         let mut needed = self.loader.get(number).map_or(0, |writes| writes.needed);
         for record in kernels_to_write(self.target, &self.world, number, &self.after)? {
-            needed += esp.bytes_needed(&record.kernel.sizes)?;
+            needed += esp.bytes_needed_for(&record.kernel.files())?;
         }
         let mut freed = 0;
         for kernel in self.kernels_that_go(number, early) {
             freed += esp.kernel_bytes(&kernel)?;
+        }
+        for uki in self.ukis_that_go(number, early) {
+            freed += esp.uki_bytes(&uki)?;
         }
         let free = esp.space()?.available;
         Ok(Room { place: esp.name(), needed, free, freed, inodes_needed: 0, inodes_free: 0 })
@@ -52,11 +55,23 @@ impl Planner<'_> {
     pub(super) fn kernels_that_go(&self, esp: usize, early: bool) -> Vec<BootDigest> {
         let goes = |gone: &&Gone| !early || gone.is_early;
         let owned = self.gone.iter().filter(goes).map(|gone| gone.record.kernel.sizes.digest).collect();
+        kernels_to_remove(&self.world, esp, &self.stays(early), &owned)
+    }
+
+    /// The unified kernel images that nobody needs, once what goes (early) is gone.
+    pub(super) fn ukis_that_go(&self, esp: usize, early: bool) -> Vec<String> {
+        let goes = |gone: &&Gone| !early || gone.is_early;
+        let gone = self.gone.iter().filter(goes).map(|gone| &gone.record);
+        ukis_to_remove(&self.world, esp, &self.stays(early), gone)
+    }
+
+    /// The records that stay, once what goes (early) is gone.
+    fn stays(&self, early: bool) -> Vec<Record> {
         let mut stays = self.after.clone();
         if early {
             stays.extend(self.gone.iter().filter(|gone| !gone.is_early).map(|gone| gone.record.clone()));
         }
-        kernels_to_remove(&self.world, esp, &stays, &owned)
+        stays
     }
 
     /// Lets go early what is needed to make room, the oldest first: of what goes anyway, then of the rest. What boots

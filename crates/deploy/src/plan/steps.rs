@@ -2,12 +2,13 @@
 
 use sealstone_boot::BootDigest;
 use sealstone_import::ManifestDigest;
+use sealstone_store::ObjectId;
 use serde::{Deserialize, Serialize};
 
 use super::sections::{DeploymentsSection, EntriesSection, Fetch, KargsSection, LoaderSection, Room};
 use crate::{
-    BoundImage, DeploymentId, EtcPolicy, EtcSection, ImageId, ImageTrees, Record, State, VarSection,
-    bound::image_store::StorePlan, keep::Keeping, target::World,
+    BoundImage, DeployedAddon, DeploymentId, EtcPolicy, EtcSection, ImageId, ImageTrees, Record, State,
+    VarSection, bound::image_store::StorePlan, keep::Keeping, target::World,
 };
 
 /// The version of plans in JSON.
@@ -132,6 +133,21 @@ pub enum Step {
         path: String,
         /// What it says.
         text: String,
+    },
+    /// Writes a unified kernel image and its addons to a boot partition.
+    WriteUki {
+        /// The number of the boot partition.
+        esp: usize,
+        /// The root image that it boots, by which its file is called.
+        image: ImageId,
+        /// The object that holds it.
+        #[serde(with = "crate::record::text")]
+        object: ObjectId,
+        /// Its size in bytes.
+        size: u64,
+        /// Its addons.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        addons: Vec<DeployedAddon>,
     },
     /// Writes a boot entry under a free name.
     WriteEntry {
