@@ -73,7 +73,7 @@ pub enum BootError {
         reason: String,
     },
     /// A unified kernel image names another root image than the one it shall boot: one of the two was made differently.
-    #[error("{uki} boots {}, and the image is {image}", if named.is_empty() { "no image".to_owned() } else { named.join(" or ") })]
+    #[error("{uki} boots {}, and the image is {image}{}", named_or_none(named), why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
     WrongImage {
         /// The unified kernel image.
         uki: String,
@@ -81,6 +81,8 @@ pub enum BootError {
         named: Vec<String>,
         /// The id of the image that there is.
         image: String,
+        /// What differs, from whoever has the files and looked.
+        why: Option<String>,
     },
     /// No signature on a boot image holds, or none by one who is trusted.
     #[error("{what} is not trusted: {reason}")]
@@ -112,4 +114,8 @@ impl BootError {
     pub(crate) fn invalid(what: &'static str, text: &str, reason: impl Into<String>) -> Self {
         Self::Invalid { what, text: text.chars().take(200).collect(), reason: reason.into() }
     }
+}
+
+fn named_or_none(named: &[String]) -> String {
+    if named.is_empty() { "no image".to_owned() } else { named.join(" or ") }
 }

@@ -177,6 +177,7 @@ impl Uki {
                     uki: self.name.clone(),
                     named: args.iter().map(|arg| arg.image().to_hex()).collect(),
                     image: images.first().map(ObjectId::to_hex).unwrap_or_default(),
+                    why: None,
                 });
             };
             found.get_or_insert_with(|| taken.clone());

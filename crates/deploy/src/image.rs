@@ -2,13 +2,19 @@
 //!
 //! What lives here: the step from layer trees to [`ImageId`]s, inside a caller's transaction. What does not: where the
 //! layers come from, and what keeps the image ([`Transaction::set_ref`] is the caller's).
-//! Invariant: an image's id is the fs-verity digest of its bytes, and depends on layers and profile alone.
+//! Invariant: an image's id is the fs-verity digest of its bytes, and depends on layers and profile alone: the format too,
+//! since it is V1 unless a unified kernel image in the layers demands V2.
 
 use std::{fmt, str::FromStr};
 
-use sealstone_boot::{Kernel, find_ukis};
+use sealstone_boot::{BootError, Kernel, Uki, find_ukis};
 use sealstone_import::{DiffId, ImportOptions, layer_tree::LayerTree, stored_layer};
-use sealstone_store::{ObjectId, Repository, Transaction, erofs, tree::Tree};
+use sealstone_store::{
+    ObjectId, Repository, Transaction,
+    erofs::{self, Version},
+    tree::Tree,
+    verity,
+};
 
 use crate::{DeployError, Profile, merge};
 
@@ -82,6 +88,8 @@ pub struct MadeImages {
     pub profile: Profile,
     /// The image that boots, of the profile [`Profile::Bootable`], or why there is none.
     pub bootable: Result<ImageId, NotBootable>,
+    /// The format of the image that boots.
+    pub bootable_version: Version,
 }
 
 /// Why there is no bootable image of some layers.
@@ -105,7 +113,7 @@ pub fn make_image(
     profile: Profile,
 ) -> Result<ImageId, DeployError> {
     let mut tree = merge(layers)?;
-    store(transaction, &mut tree, profile)
+    Ok(store(transaction, &mut tree, profile, None)?.0)
 }
 
 /// Makes every image that the layers, the lowest first, are good for, and names them: one merge for all.
@@ -115,17 +123,21 @@ pub fn make_image(
 pub fn make_images(transaction: &Transaction, layers: &[&LayerTree]) -> Result<MadeImages, DeployError> {
     let mut tree = merge(layers)?;
     let profile = Profile::of(&tree);
-    let image = store(transaction, &mut tree, profile)?;
+    let image = store(transaction, &mut tree, profile, None)?.0;
     // The bootable profile begins with what the other one does, so the same tree goes on.
     let bootable = match wants_to_boot(&tree) {
         Err(why) => Err(why),
-        Ok(()) => match store(transaction, &mut tree, Profile::Bootable) {
-            Ok(image) => Ok(image),
-            Err(DeployError::Unfit { reason, .. }) => Err(NotBootable::Unfit(reason)),
-            Err(error) => return Err(error),
-        },
+        Ok(()) => {
+            let seal = seal(transaction.repository(), &tree)?;
+            match store(transaction, &mut tree, Profile::Bootable, seal.as_ref()) {
+                Ok(made) => Ok(made),
+                Err(DeployError::Unfit { reason, .. }) => Err(NotBootable::Unfit(reason)),
+                Err(error) => return Err(error),
+            }
+        }
     };
-    Ok(MadeImages { image, profile, bootable })
+    let bootable_version = bootable.as_ref().map(|(_, version)| *version).unwrap_or_default();
+    Ok(MadeImages { image, profile, bootable: bootable.map(|(image, _)| image), bootable_version })
 }
 
 /// Whether there is a kernel, in either of the ways in which images have one.
@@ -138,10 +150,39 @@ pub(crate) fn wants_to_boot(tree: &Tree) -> Result<(), NotBootable> {
     }
 }
 
-fn store(transaction: &Transaction, tree: &mut Tree, profile: Profile) -> Result<ImageId, DeployError> {
+/// The unified kernel image by which an image boots, if it has one that can be read. One that cannot be is refused when it is
+/// deployed: here it only says which format is wanted.
+fn seal(repository: &Repository, tree: &Tree) -> Result<Option<Uki>, DeployError> {
+    let Some(first) = find_ukis(tree).into_iter().next() else { return Ok(None) };
+    let Some(object) = first.object else { return Ok(None) };
+    match Uki::read(&repository.open_object(&object)?, &first.path) {
+        Ok(uki) => Ok(Some(uki)),
+        Err(error @ BootError::Store(_)) => Err(error.into()),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Stores the image of a profile: in format V1, but in V2 if `seal` names that one and not the other.
+fn store(
+    transaction: &Transaction,
+    tree: &mut Tree,
+    profile: Profile,
+    seal: Option<&Uki>,
+) -> Result<(ImageId, Version), DeployError> {
     let repository = transaction.repository();
     profile.apply(tree, &|object, limit| Ok(repository.read_object(object, limit)?))?;
-    let stored = transaction.put(&erofs::write(tree)?)?;
+    let (mut bytes, mut version) = (erofs::write(tree)?, Version::V1);
+    if let Some(uki) = seal {
+        let is_named = |bytes: &[u8]| uki.check_image(&[verity::digest(repository.algorithm(), bytes)]).is_ok();
+        // Of contents that V2 does not hold there is none.
+        let other = || erofs::write_version(tree, Version::V2).ok();
+        if !is_named(&bytes)
+            && let Some(other) = other().filter(|other| is_named(other))
+        {
+            (bytes, version) = (other, Version::V2);
+        }
+    }
+    let stored = transaction.put(&bytes)?;
     transaction.name_image(stored.id);
-    Ok(ImageId(stored.id))
+    Ok((ImageId(stored.id), version))
 }

@@ -6,12 +6,16 @@
 use std::time::{Duration, Instant};
 
 use sealstone_import::source::Source;
+use sealstone_import::streams::bootable_image;
 use sealstone_import::{
     ConfigDigest, Digest, ImageKind, ImportError, ImportOptions, ImportReport, Imported, ManifestDigest,
     import_layers,
 };
 use sealstone_store::control::{Unit, Work};
-use sealstone_store::{Control, Durable, Map, ObjectId, Repository, Transaction, erofs};
+use sealstone_store::{
+    Control, Durable, Map, ObjectId, Repository, Transaction,
+    erofs::{self, Version},
+};
 
 use crate::image::wants_to_boot;
 use crate::{DeployError, ImageId, MadeImages, Profile, make_images};
@@ -56,7 +60,11 @@ pub fn import_image(
     let (images, is_merged_before) = images(&transaction, &imported, options, control)?;
     let merge_time = start.elapsed();
     let plain = (ImageKind::Plain, *images.image.object());
-    let bootable = images.bootable.as_ref().ok().map(|image| (ImageKind::Bootable, *image.object()));
+    let kind = match images.bootable_version {
+        Version::V1 => ImageKind::Bootable,
+        Version::V2 => ImageKind::BootableV2,
+    };
+    let bootable = images.bootable.as_ref().ok().map(|image| (kind, *image.object()));
     check_image(options, name, plain.1, bootable.map(|(_, id)| id))?;
     let linked: Vec<_> = [Some(plain), bootable].into_iter().flatten().collect();
     imported.publish(&transaction, Some(name), &linked)?;
@@ -124,12 +132,18 @@ fn made_before(transaction: &Transaction, imported: &Imported) -> Result<Option<
     let linked = |kind| imported.linked_images().iter().find(|(linked, _)| *linked == kind).map(|(_, id)| id);
     let Some(plain) = linked(ImageKind::Plain) else { return Ok(None) };
     let Some(bytes) = whole_image(repository, plain)? else { return Ok(None) };
-    let (profile, bootable) = if let Some(bootable) = linked(ImageKind::Bootable) {
-        if whole_image(repository, bootable)?.is_none() {
+    let mut bootable_version = Version::V1;
+    let (profile, bootable) = if let Some(bootable) = bootable_image(imported.linked_images()) {
+        let is_v2 = linked(ImageKind::BootableV2).is_some();
+        // Which of two that somebody else made is meant, the image says.
+        if (is_v2 && linked(ImageKind::Bootable).is_some()) || whole_image(repository, &bootable)?.is_none() {
             return Ok(None);
         }
+        if is_v2 {
+            bootable_version = Version::V2;
+        }
         // What boots has a /usr, so its plain image is of this profile.
-        (Profile::Oci, Ok(ImageId::new(*bootable)))
+        (Profile::Oci, Ok(ImageId::new(bootable)))
     } else {
         let tree = erofs::Image::open(&bytes).ok().and_then(|image| image.to_tree().ok());
         let Some(tree) = tree else { return Ok(None) };
@@ -140,7 +154,7 @@ fn made_before(transaction: &Transaction, imported: &Imported) -> Result<Option<
     if let Ok(bootable) = &bootable {
         transaction.name_image(*bootable.object());
     }
-    Ok(Some(MadeImages { image: ImageId::new(*plain), profile, bootable }))
+    Ok(Some(MadeImages { image: ImageId::new(*plain), profile, bootable, bootable_version }))
 }
 
 /// The bytes of an image that the repository names, if they are undamaged and an image.

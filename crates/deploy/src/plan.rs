@@ -35,7 +35,10 @@ mod steps;
 mod tests;
 mod uki;
 #[cfg(test)]
+mod uki_format_tests;
+#[cfg(test)]
 mod uki_tests;
+mod wrong_image;
 
 pub use bless::plan_bless;
 pub(crate) use bless::{is_given_up, spent};

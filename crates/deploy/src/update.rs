@@ -15,7 +15,10 @@ pub use bound::check_bound;
 pub use check::{CheckedBound, CheckedImage, CheckedLayer, UpdateCheck, Verdict, check_update};
 pub use standing::Standing;
 
-use sealstone_import::{ImageKind, source::Reference, streams::linked_images};
+use sealstone_import::{
+    source::Reference,
+    streams::{bootable_image, linked_images},
+};
 
 use crate::{
     BoundImage, DeployError, DeployRequest, DeployedImage, DeploymentId, Fetch, Finalise, ImageId,
@@ -76,12 +79,10 @@ pub fn known_update_request(
 ) -> Result<Option<DeployRequest>, DeployError> {
     let Some(available) = &check.available else { return Ok(None) };
     let linked = linked_images(&target.repository, &available.config)?;
-    let Some((_, image)) = linked.iter().find(|(kind, _)| *kind == ImageKind::Bootable) else {
-        return Ok(None);
-    };
+    let Some(image) = bootable_image(&linked) else { return Ok(None) };
     let (manifest, config) = (available.manifest, available.config);
     let reference = check.reference.clone();
-    let mut request = DeployRequest::new(reference, manifest, config, ImageId::new(*image), time);
+    let mut request = DeployRequest::new(reference, manifest, config, ImageId::new(image), time);
     request.resolved.clone_from(&available.resolved);
     request.running = running;
     request.finalise = finalise;

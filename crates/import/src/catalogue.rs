@@ -182,7 +182,9 @@ fn read_content(repository: &Repository, manifest: &StreamName) -> Result<ImageC
         created: config.created,
         diff_ids: config.diff_ids,
         image: stream.named_ref(ImageKind::Plain.key()).copied(),
-        bootable: stream.named_ref(ImageKind::Bootable.key()).copied(),
+        bootable: [ImageKind::Bootable, ImageKind::BootableV2]
+            .iter()
+            .find_map(|kind| stream.named_ref(kind.key()).copied()),
     })
 }
 

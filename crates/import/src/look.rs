@@ -6,11 +6,11 @@ use sealstone_store::Repository;
 use serde::Deserialize;
 
 use crate::{
-    ConfigDigest, Digest, ImageKind, ImportOptions, ManifestDigest, PlannedLayer, Result,
+    ConfigDigest, Digest, ImportOptions, ManifestDigest, PlannedLayer, Result,
     oci::{Platform, Resolved, offered, resolve},
     plan::{Tables, plan_layers},
     source::Source,
-    streams::linked_images,
+    streams::{bootable_image, linked_images},
 };
 
 /// An image in a source. Made by [`look`].
@@ -166,7 +166,7 @@ fn bootability(
 ) -> Result<Bootability> {
     if let Some(repository) = repository {
         let linked = linked_images(repository, &image.config_digest)?;
-        if linked.iter().any(|(kind, _)| *kind == ImageKind::Bootable) {
+        if bootable_image(&linked).is_some() {
             return Ok(Bootability::Bootable);
         }
         if !linked.is_empty() {

@@ -51,6 +51,9 @@ pub enum ImageKind {
     Plain,
     /// Of the profile `bootable`, in format V1: `composefs.image.boot.v1`.
     Bootable,
+    /// Of the profile `bootable`, in format V2: `composefs.image.boot`. We make it, instead of the other one, for an image
+    /// whose unified kernel image demands it.
+    BootableV2,
 }
 
 impl ImageKind {
@@ -60,8 +63,17 @@ impl ImageKind {
         match self {
             Self::Plain => "composefs.image.v1",
             Self::Bootable => "composefs.image.boot.v1",
+            Self::BootableV2 => "composefs.image.boot",
         }
     }
+}
+
+/// The image that boots among those of a configuration: that of format V1 where somebody made both. One of format V2 alone
+/// is ours if there is a plain one.
+#[must_use]
+pub fn bootable_image(linked: &[(ImageKind, ObjectId)]) -> Option<ObjectId> {
+    let of = |wanted| linked.iter().find(|(kind, _)| *kind == wanted).map(|(_, id)| *id);
+    of(ImageKind::Bootable).or_else(|| of(ImageKind::Plain).and(of(ImageKind::BootableV2)))
 }
 
 /// The EROFS images that an image's configuration in the store refers to; none when the store does not have it.
@@ -71,7 +83,7 @@ impl ImageKind {
 pub fn linked_images(repository: &Repository, config: &ConfigDigest) -> Result<Vec<(ImageKind, ObjectId)>> {
     let refs = image_refs(repository, config)?;
     let of = |kind: ImageKind| refs.iter().find(|(name, _)| name == kind.key()).map(|(_, id)| (kind, *id));
-    Ok([ImageKind::Plain, ImageKind::Bootable].into_iter().filter_map(of).collect())
+    Ok([ImageKind::Plain, ImageKind::Bootable, ImageKind::BootableV2].into_iter().filter_map(of).collect())
 }
 
 fn image_refs(repository: &Repository, config: &ConfigDigest) -> Result<Vec<(String, ObjectId)>> {
@@ -102,14 +114,16 @@ pub(crate) struct Documents<'a> {
 
 impl Documents<'_> {
     /// Stores both streams and gives them their names, visible with the commit. Images that somebody else made of the
-    /// same configuration (in another format, or with other attributes) keep their references.
+    /// same configuration (in another format, or with other attributes) keep their references; but where the one of format
+    /// V2 is what boots, there is none of format V1 that could be taken for it.
     pub(crate) fn store(&self, transaction: &Transaction) -> Result<()> {
         let (config, bytes) = self.config;
         // A damaged stream is written anew: what it said is lost, not what it was made from.
         let kept = image_refs(transaction.repository(), config).unwrap_or_default();
         let mut stream = SplitStreamWriter::new(transaction, CONFIG)?;
         self.refer_to_layers(&mut stream)?;
-        for (name, id) in &kept {
+        let boots_v2 = self.images.iter().any(|(kind, _)| *kind == ImageKind::BootableV2);
+        for (name, id) in kept.iter().filter(|(name, _)| !boots_v2 || name != ImageKind::Bootable.key()) {
             stream.named_reference(name, id)?;
         }
         for (kind, id) in self.images {

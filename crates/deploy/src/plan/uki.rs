@@ -9,7 +9,7 @@ use sealstone_boot::{Blob, BootError, Esp, FoundUki, Kernel, KernelSizes, Uki, f
 use sealstone_import::{ImageKind, streams::linked_images};
 use sealstone_store::{Repository, Verity, tree::Tree};
 
-use super::DeployRequest;
+use super::{DeployRequest, wrong_image::explained};
 use crate::{
     DeployError, DeployedAddon, DeployedKernel, DeployedUki, ImageId, Record, image_tree::image_tree,
     record::VerityNeed,
@@ -69,7 +69,8 @@ pub(super) fn sealed_kernel(
     // The bytes are checked against their id before anything is believed that they say.
     blob.read(|_, _| Ok(()))?;
     let uki = Uki::read(&file, &first.path)?;
-    let arg = uki.check_image(&[*request.image.object()])?;
+    let arg = uki.check_image(&[*request.image.object()]);
+    let arg = arg.map_err(|error| explained(repository, request, error))?;
     if !arg.is_verity_optional() && repository.verity() == Verity::Computed {
         let reason =
             format!("{} insists on fs-verity, which the repository's file system has not", first.path);

@@ -50,7 +50,7 @@ fn a_sealed_image_boots_by_its_unified_kernel_image_named_as_bootc_names_it() {
 fn a_command_line_that_names_another_image_is_refused_before_anything_is_written() {
     let machine = Machine::new();
     let other = machine.import(&System::new("9")).image;
-    let sealed = Sealed { names: Some(other), ..Sealed::new("1") };
+    let sealed = Sealed { names: Some(format!("composefs=?{other}")), ..Sealed::new("1") };
     let (request, _) = machine.import_sealed(&sealed);
     let refused = plan_deploy(&machine.target(), &request).unwrap_err();
     let DeployError::Boot(BootError::WrongImage { named, image, .. }) = &refused else { panic!("{refused}") };
@@ -173,7 +173,7 @@ fn the_kernel_arguments_of_a_sealed_deployment_cannot_be_changed() {
 fn what_is_no_image_of_that_kind_is_refused_and_one_without_gets_no_addons() {
     let machine = Machine::new();
     let more = vec![file("boot/EFI/Linux/os.efi", &"no PE image ".repeat(20))];
-    let request = machine.import_published(&System { more, ..System::new("1") });
+    let request = machine.import_published(&System { more, ..System::new("1") }, &sealstone_import::ImportOptions::default());
     assert!(refusal(&machine, &request).contains("/boot/EFI/Linux/os.efi is no valid boot image"));
     let addons = AddonChanges { add: vec!["console".into()], remove: Vec::new() };
     let plain = DeployRequest { addons, ..machine.import(&System::new("2")) };

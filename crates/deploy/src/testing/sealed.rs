@@ -5,7 +5,7 @@ use sealstone_import::ImportOptions;
 use sealstone_store::Control;
 
 use super::{Entry, Machine, Published, System};
-use crate::{DeployRequest, ImageId, import_image};
+use crate::{DeployRequest, import_image};
 
 #[path = "../../../../tests/kit/stub.rs"]
 mod stub;
@@ -17,8 +17,8 @@ pub(crate) struct Sealed<'a> {
     pub kargs: &'a str,
     /// Addons by the folder below `/boot` and their names.
     pub addons: &'a [(&'a str, &'a str)],
-    /// The image that the command line names, if not the right one.
-    pub names: Option<ImageId>,
+    /// The arguments that name images, if not one for the right image in format V1.
+    pub names: Option<String>,
 }
 
 impl<'a> Sealed<'a> {
@@ -56,9 +56,18 @@ impl Machine {
     /// Imports a sealed image, and gives the request to deploy it, and the bytes of its unified kernel image. The repository
     /// has no fs-verity, so the command line does not insist on it.
     pub(crate) fn import_sealed(&self, sealed: &Sealed<'_>) -> (DeployRequest, Vec<u8>) {
+        self.import_sealed_with(sealed, &ImportOptions::default())
+    }
+
+    /// The same with these options.
+    pub(crate) fn import_sealed_with(
+        &self,
+        sealed: &Sealed<'_>,
+        options: &ImportOptions,
+    ) -> (DeployRequest, Vec<u8>) {
         let image = self.import(&sealed.system).image;
-        let named = sealed.names.unwrap_or(image);
-        let uki = uki_of(sealed.system.version, &format!("{} composefs=?{named}", sealed.kargs));
+        let names = sealed.names.clone().unwrap_or_else(|| format!("composefs=?{image}"));
+        let uki = uki_of(sealed.system.version, &format!("{} {names}", sealed.kargs));
         let folder = "boot/EFI/Linux/os.efi";
         let mut more = sealed.system.more.clone();
         more.push(Entry::Bytes(folder.to_owned(), uki.clone()));
@@ -68,15 +77,15 @@ impl Machine {
             more.push(Entry::Bytes(format!("boot/{place}/{name}.addon.efi"), addon));
         }
         let system = System { more, ..System::new(sealed.system.version) };
-        (self.import_published(&system), uki)
+        (self.import_published(&system, options), uki)
     }
 
     /// Imports an image with all of its documents.
-    pub(crate) fn import_published(&self, system: &System<'_>) -> DeployRequest {
+    pub(crate) fn import_published(&self, system: &System<'_>, options: &ImportOptions) -> DeployRequest {
         let (repository, control) = (self.target().repository, Control::new());
         let source = Published::of(system);
         let name = format!("os:{}", system.version);
-        let done = import_image(&repository, &source, &name, &ImportOptions::default(), &control);
+        let done = import_image(&repository, &source, &name, options, &control);
         let done = done.unwrap().into_inner();
         let image = done.images.bootable.unwrap();
         DeployRequest::new(name, done.manifest, done.config, image, 1_700_000_000)
