@@ -126,7 +126,7 @@ fn disk() -> Vec<u8> {
 }
 
 /// Verbs that answer of the images `one` and `two`, in this order.
-const READS_AND_MORE: [&[&str]; 28] = [
+const READS_AND_MORE: [&[&str]; 30] = [
     &["images", "--json"],
     &["inspect", "--json", "one"],
     &["ls", "-R", "--json", "one"],
@@ -171,6 +171,15 @@ const READS_AND_MORE: [&[&str]; 28] = [
     &["uki", "inspect", "--json", "u.efi"],
 ];
 
+/// What the verbs read beside images, and where they write.
+fn furnish(sandbox: &Sandbox) {
+    kit::artifact::write_layout(&sandbox.path("disk"), &[(&disk(), "text/plain", "disk.raw")]);
+    for folder in ["mnt/esp", "esp", "sysroot"] {
+        std::fs::create_dir_all(sandbox.path(folder)).expect("a folder");
+    }
+    std::fs::write(sandbox.path("stub"), kit::stub::stub()).expect("a file");
+}
+
 #[test]
 fn every_document_has_its_documented_shape_and_every_documented_one_is_checked() {
     let (sandbox, mut seen) = (Sandbox::new(), BTreeSet::new());
@@ -187,11 +196,7 @@ fn every_document_has_its_documented_shape_and_every_documented_one_is_checked()
     run(&["import", "--json", "--dry-run", "oci:one"]);
     run(&["import", "--json", "--explain", "--name", "one", "oci:one"]);
     run(&["import", "--json", "--name", "two", "oci:two"]);
-    kit::artifact::write_layout(&sandbox.path("disk"), &[(&disk(), "text/plain", "disk.raw")]);
-    for folder in ["mnt/esp", "esp", "sysroot"] {
-        std::fs::create_dir_all(sandbox.path(folder)).expect("a folder");
-    }
-    std::fs::write(sandbox.path("stub"), kit::stub::stub()).expect("a file");
+    furnish(&sandbox);
     for args in READS_AND_MORE {
         run(args);
     }
@@ -231,9 +236,7 @@ fn every_document_has_its_documented_shape_and_every_documented_one_is_checked()
     let first = progress.lines().next().expect("a line");
     let first: Value = serde_json::from_str(first).expect("JSON");
     seen.insert(check(&first));
-    // A push needs a registry: tests/pushing.rs, tests/artifacts.rs.
-    seen.extend(["sealstone.push/1", "sealstone.artifact-push/1"].map(str::to_owned));
-    // A signature needs a signer: tests/uki_signing.rs.
-    seen.insert("sealstone.uki-signature/1".to_owned());
+    // A push needs a registry, a signature a signer: tests/pushing.rs, tests/artifacts.rs, tests/uki_signing.rs.
+    seen.extend(["push/1", "artifact-push/1", "uki-signature/1"].map(|name| format!("sealstone.{name}")));
     assert_eq!(seen, schemas().into_keys().collect());
 }

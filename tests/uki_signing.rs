@@ -52,8 +52,9 @@ fn sign(sandbox: &Sandbox, from: &str, key: &str, to: &str) -> kit::Outcome {
 fn holds(sandbox: &Sandbox, file: &str, cert: &str) -> bool {
     let ours = sandbox.store(["uki", "verify", file, "--cert", cert]);
     assert!([0, 3].contains(&ours.code), "{ours:?}");
-    let theirs = std::process::Command::new("sbverify").args(["--cert", cert, file]);
-    let mut theirs = { theirs }.current_dir(sandbox.path(".")).output().unwrap().status.success();
+    let mut sbverify = std::process::Command::new("sbverify");
+    sbverify.args(["--cert", cert, file]).current_dir(sandbox.path("."));
+    let mut theirs = sbverify.output().unwrap().status.success();
     // sbverify looks at a file's signatures alone, not at what is behind them.
     if file.starts_with("trailing") {
         theirs = false;

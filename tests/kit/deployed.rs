@@ -15,12 +15,17 @@ pub struct Deployed {
 impl Deployed {
     /// An empty sysroot with a repository.
     pub fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// The same with these options of `init`.
+    pub fn with(options: &[&str]) -> Self {
         let sandbox = Sandbox::new();
         for folder in ["sysroot", "esp"] {
             fs::create_dir(sandbox.path(folder)).expect("a folder");
         }
         let deployed = Self { sandbox };
-        deployed.store(&["init"]).succeeds();
+        deployed.store(&[&["init"], options].concat()).succeeds();
         deployed
     }
 

@@ -165,11 +165,11 @@ impl<'a> Run<'a> {
                 esp.put_loader_file(path, &blob)?;
             }
             Step::WriteLoaderText { esp, path, text } => self.esp(*esp)?.put_text(path, text)?,
-            Step::WriteUki { esp, image, object, size, addons } => {
+            Step::WriteUki { esp, id, object, size, addons } => {
                 let blob = |object, size| Blob::Object(repository.clone(), object, size);
                 let addon = |addon: &DeployedAddon| (addon.name.clone(), blob(addon.object, addon.size));
                 let addons: Vec<(String, Blob)> = addons.iter().map(addon).collect();
-                self.esp(*esp)?.write_uki(image.object(), &blob(*object, *size), &addons)?;
+                self.esp(*esp)?.write_uki(&id.to_string(), &blob(*object, *size), &addons)?;
             }
             Step::WriteEntry { esp, name, text } => {
                 let entry: BlsEntry = text.parse()?;

@@ -116,12 +116,23 @@ pub(crate) fn command_line(record: &Record) -> Result<Kargs, BootError> {
     Ok(line)
 }
 
-/// The deployment that a kernel command line boots, if it says so.
+/// The deployment that a kernel command line boots, if it says so: of several images that it names, the first.
 #[must_use]
 pub fn booted(command_line: &Kargs) -> Option<DeploymentId> {
+    booted_among(command_line, |_| true)
+}
+
+/// The deployment that a kernel command line boots: of several images that it names, as a unified kernel image may by several
+/// formats and hashes, the first that is there.
+pub fn booted_among(
+    command_line: &Kargs,
+    mut is_there: impl FnMut(&DeploymentId) -> bool,
+) -> Option<DeploymentId> {
     if let Some(state) = command_line.find(STATE_KARG) {
         return state.value()?.parse().ok();
     }
-    let image = ComposefsArg::find_all(command_line).ok()?.first().map(|arg| *arg.image())?;
-    Some(DeploymentId::new(crate::ImageId::new(image), 0))
+    let args = ComposefsArg::find_all(command_line).ok()?;
+    let named = |arg: &ComposefsArg| DeploymentId::new(crate::ImageId::new(*arg.image()), 0);
+    let first = args.first().map(named);
+    args.iter().map(named).find(|id| is_there(id)).or(first)
 }

@@ -125,15 +125,14 @@ pub fn make_images(transaction: &Transaction, layers: &[&LayerTree]) -> Result<M
     let profile = Profile::of(&tree);
     let image = store(transaction, &mut tree, profile, None)?.0;
     // The bootable profile begins with what the other one does, so the same tree goes on.
-    let bootable = match wants_to_boot(&tree) {
-        Err(why) => Err(why),
-        Ok(()) => {
-            let seal = seal(transaction.repository(), &tree)?;
-            match store(transaction, &mut tree, Profile::Bootable, seal.as_ref()) {
-                Ok(made) => Ok(made),
-                Err(DeployError::Unfit { reason, .. }) => Err(NotBootable::Unfit(reason)),
-                Err(error) => return Err(error),
-            }
+    let bootable = if let Err(why) = wants_to_boot(&tree) {
+        Err(why)
+    } else {
+        let seal = seal(transaction.repository(), &tree)?;
+        match store(transaction, &mut tree, Profile::Bootable, seal.as_ref()) {
+            Ok(made) => Ok(made),
+            Err(DeployError::Unfit { reason, .. }) => Err(NotBootable::Unfit(reason)),
+            Err(error) => return Err(error),
         }
     };
     let bootable_version = bootable.as_ref().map(|(_, version)| *version).unwrap_or_default();
@@ -173,7 +172,8 @@ fn store(
     profile.apply(tree, &|object, limit| Ok(repository.read_object(object, limit)?))?;
     let (mut bytes, mut version) = (erofs::write(tree)?, Version::V1);
     if let Some(uki) = seal {
-        let is_named = |bytes: &[u8]| uki.check_image(&[verity::digest(repository.algorithm(), bytes)]).is_ok();
+        let is_named =
+            |bytes: &[u8]| uki.check_image(&[verity::digest(repository.algorithm(), bytes)]).is_ok();
         // Of contents that V2 does not hold there is none.
         let other = || erofs::write_version(tree, Version::V2).ok();
         if !is_named(&bytes)

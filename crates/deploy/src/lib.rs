@@ -81,7 +81,7 @@ pub use bundle::{
 };
 pub use copy_image::{CopiedImage, copy_image};
 pub use deployment_id::DeploymentId;
-pub use entries::booted;
+pub use entries::{booted, booted_among};
 pub use error::DeployError;
 pub use etc::{
     Changed, ConflictKind, EtcChange, EtcConflict, EtcIgnored, EtcMerge, EtcPolicy, EtcSection, EtcStrategy,

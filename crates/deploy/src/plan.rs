@@ -35,6 +35,8 @@ mod steps;
 mod tests;
 mod uki;
 #[cfg(test)]
+mod uki_anew_tests;
+#[cfg(test)]
 mod uki_format_tests;
 #[cfg(test)]
 mod uki_tests;
@@ -59,3 +61,4 @@ pub use sections::{
 };
 pub use steps::{Plan, Step};
 pub use uki::AddonChanges;
+pub(crate) use uki::boots_by_the_same;

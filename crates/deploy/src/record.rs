@@ -74,6 +74,15 @@ pub struct Record {
     pub unknown: serde_json::Map<String, serde_json::Value>,
 }
 
+impl Record {
+    /// The deployment whose state folder it has. What boots by a unified kernel image finds that of its image's first one and no
+    /// other, since nothing can be added to the command line: so several with the same image share it.
+    #[must_use]
+    pub const fn state_id(&self) -> DeploymentId {
+        if self.kernel.is_uki() { DeploymentId::new(self.image.id, 0) } else { self.id }
+    }
+}
+
 /// How far a deployment has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -197,6 +206,12 @@ impl DeployedKernel {
     #[must_use]
     pub const fn is_uki(&self) -> bool {
         self.uki.is_some() || matches!(self.of_bootc, Some(BootcKernel::Uki { .. }))
+    }
+
+    /// Whether both boot by a unified kernel image and addons of the same bytes, wherever they are, or neither does.
+    pub(crate) fn has_uki_of(&self, other: &Self) -> bool {
+        let parts = |uki: &DeployedUki| (uki.object, uki.addons.clone());
+        self.uki.as_ref().map(parts) == other.uki.as_ref().map(parts)
     }
 
     /// The files that shall be on each boot partition, by the paths of entries, with their sizes.

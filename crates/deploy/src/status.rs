@@ -131,7 +131,12 @@ pub fn status(target: &Target, running: Option<&DeploymentId>) -> Result<Status,
     let esps = boot_partition::all(target, &world)?;
     let known = |name: &String| {
         let refused = world.unadopted.iter().map(|unadopted| unadopted.id);
-        world.records.iter().map(|record| record.id).chain(refused).any(|id| id.to_string() == *name)
+        world
+            .records
+            .iter()
+            .flat_map(|record| [record.id, record.state_id()])
+            .chain(refused)
+            .any(|id| id.to_string() == *name)
     };
     let foreign_states = world.states.iter().filter(|name| !known(name)).cloned().collect();
     let menu = menu(&world.records);

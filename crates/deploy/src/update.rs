@@ -22,7 +22,7 @@ use sealstone_import::{
 
 use crate::{
     BoundImage, DeployError, DeployRequest, DeployedImage, DeploymentId, Fetch, Finalise, ImageId,
-    ImportedImage, NotBootable, Plan, Record, Target, plan_deploy, plan_relabel,
+    ImportedImage, NotBootable, Plan, Record, Target, plan::boots_by_the_same, plan_deploy, plan_relabel,
 };
 
 /// The place from which a deployment gets its updates: the reference that it was made of.
@@ -100,6 +100,10 @@ pub fn plan_update(target: &Target, request: &DeployRequest) -> Result<Plan, Dep
     let Some(next) = standing.next().filter(|next| is_same_content(next, request)) else {
         return plan_deploy(target, request);
     };
+    // The same files may have come with another unified kernel image, one that was signed anew.
+    if !boots_by_the_same(&target.repository, &request.config, &next.kernel)? {
+        return plan_deploy(target, request);
+    }
     let image = DeployedImage {
         reference: request.reference.clone(),
         resolved: request.resolved.clone(),

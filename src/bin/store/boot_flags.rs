@@ -13,9 +13,7 @@ use sealstone::store::disk::{Dir, RealDisk};
 
 use crate::boot_targets::Machine;
 use crate::context::Context;
-
-/// Where Linux shows the firmware's variables.
-const EFIVARFS: &str = "/sys/firmware/efi/efivars";
+use crate::target::EFIVARFS;
 
 /// Flags about booting.
 #[derive(clap::Args)]

@@ -7,12 +7,12 @@ use std::path::Path;
 use anyhow::Context as _;
 use sealstone::store::disk::{Dir, File, RealDisk, Rename};
 
-/// Writes a file by `fill`, which gets it empty, and puts it in the place of whatever has the name. What fails leaves
+/// Writes a file by `write`, which gets it empty, and puts it in the place of whatever has the name. What fails leaves
 /// nothing behind, and the name as it was.
-pub fn write_file<T>(path: &Path, fill: impl FnOnce(&File) -> anyhow::Result<T>) -> anyhow::Result<T> {
+pub fn write_file<T>(path: &Path, write: impl FnOnce(&File) -> anyhow::Result<T>) -> anyhow::Result<T> {
     place(path, |folder, _, temporary| {
         let file = folder.create_new(temporary, 0o644)?;
-        let done = fill(&file)?;
+        let done = write(&file)?;
         file.sync()?;
         Ok(done)
     })

@@ -4,8 +4,8 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use sealstone::boot::{Esp, Kargs};
-use sealstone::deploy::{DeploymentId, REPOSITORY, StagedByBootc, Sysroot, Target, booted};
+use sealstone::boot::{Efivarfs, Esp, Kargs, LoaderVariables};
+use sealstone::deploy::{DeploymentId, REPOSITORY, StagedByBootc, Sysroot, Target, booted_among};
 use sealstone::store::Repository;
 use sealstone::store::disk::{Dir, RealDisk};
 
@@ -15,6 +15,12 @@ use crate::journal::Journal;
 
 /// Where a booted system has its physical root.
 const OF_THE_BOOTED_SYSTEM: &str = "/sysroot";
+
+/// Where the deployments' own folders are, below a sysroot.
+const STATES: &str = "state/deploy";
+
+/// The running firmware's variables.
+pub const EFIVARFS: &str = "/sys/firmware/efi/efivars";
 
 /// Where bootc says what it has staged.
 const STAGED_BY_BOOTC: &str = "/run/composefs/staged-deployment";
@@ -109,7 +115,9 @@ impl TargetArgs {
             return None;
         }
         let line = std::fs::read_to_string("/proc/cmdline").ok()?;
-        booted(&line.trim().parse::<Kargs>().ok()?)
+        let is_there = |id: &DeploymentId| self.sysroot.join(STATES).join(id.to_string()).exists();
+        let running = booted_among(&line.trim().parse::<Kargs>().ok()?, is_there)?;
+        Some(of_uki(&running).unwrap_or(running))
     }
 
     /// What bootc has staged, if the sysroot is that of the booted system. What it does not say is no reason to fail.
@@ -123,6 +131,15 @@ impl TargetArgs {
         }
         StagedByBootc::parse(&std::fs::read_to_string(STAGED_BY_BOOTC).ok()?).ok()
     }
+}
+
+/// The deployment whose unified kernel image booted, if it is one of several of the same image: no command line tells them
+/// apart, and the stub says which file it was.
+fn of_uki(running: &DeploymentId) -> Option<DeploymentId> {
+    let variables = Efivarfs::open(&RealDisk::shared(), EFIVARFS).ok()?;
+    let path = LoaderVariables::new(&variables).booted_uki().ok()??;
+    let id: DeploymentId = Esp::deployment_of_uki_path(&path)?.parse().ok()?;
+    (id.image() == running.image()).then_some(id)
 }
 
 /// Whether two paths are one folder.

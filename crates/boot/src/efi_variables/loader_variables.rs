@@ -48,6 +48,14 @@ impl<'a> LoaderVariables<'a> {
         Ok(self.text("LoaderEntrySelected")?.and_then(|name| EntryName::parse(&name).ok()))
     }
 
+    /// The path of the unified kernel image that booted, on its partition, with backslashes; from systemd 254 on.
+    ///
+    /// # Errors
+    /// When the variable cannot be read.
+    pub fn booted_uki(&self) -> Result<Option<String>, BootError> {
+        self.text("StubImageIdentifier")
+    }
+
     /// Lets an entry boot at the next boot alone; `None` takes that back.
     ///
     /// # Errors

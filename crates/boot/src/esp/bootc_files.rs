@@ -38,7 +38,8 @@ impl Esp {
         Ok(found)
     }
 
-    /// The image's id in the name of a folder or file of bootc's. A folder that is named by a kernel's digest is ours.
+    /// The image's id in the name of a folder or file of bootc's; in that of another unified kernel image of ours for the same
+    /// image, the deployment's. A folder that is named by a kernel's digest is ours.
     #[must_use]
     pub fn image_of_bootc_file(path: &str) -> Option<&str> {
         let (folder, name) = path.strip_prefix('/')?.rsplit_once('/')?;
@@ -48,7 +49,11 @@ impl Esp {
             UKIS => name.strip_suffix(".efi")?,
             _ => return None,
         };
-        hex.parse::<ObjectId>().is_ok().then_some(hex)
+        let id = match hex.split_once('.') {
+            Some((id, copy)) if folder == UKIS && copy.parse::<u32>().is_ok() => id,
+            _ => hex,
+        };
+        id.parse::<ObjectId>().is_ok().then_some(hex)
     }
 
     /// Removes a folder or a file of bootc's, and what is beside a unified kernel image for it. No entry may name it.

@@ -6,7 +6,7 @@
 //! systemd-stub takes the addons in the folder `<file>.extra.d` beside it.
 //! Invariant: the image is whole before its addons are, and both before an entry names it (rule D9).
 
-use sealstone_store::{ObjectId, Optional};
+use sealstone_store::Optional;
 
 use super::{Esp, KERNEL_PREFIX, bootc_files::UKIS, write::put_file};
 use crate::{Blob, BootError, esp::ensure_dir};
@@ -18,10 +18,20 @@ const EXTRA: &str = ".extra.d";
 const ADDON: &str = ".addon.efi";
 
 impl Esp {
-    /// The path by which an entry names the unified kernel image of a root image.
+    /// The path by which an entry names the unified kernel image of a deployment: its root image's id, as with bootc, and
+    /// behind it `.1` and on for others of the same root image.
     #[must_use]
-    pub fn uki_path(image: &ObjectId) -> String {
-        format!("/{UKIS}/{KERNEL_PREFIX}{image}.efi")
+    pub fn uki_path(deployment: &str) -> String {
+        format!("/{UKIS}/{KERNEL_PREFIX}{deployment}.efi")
+    }
+
+    /// The deployment in such a path, which the stub tells the system that it boots: with the firmware's separators, and
+    /// perhaps its case.
+    #[must_use]
+    pub fn deployment_of_uki_path(path: &str) -> Option<String> {
+        let path = path.replace('\\', "/").to_ascii_lowercase();
+        let name = path.strip_prefix(&format!("/{UKIS}/").to_ascii_lowercase())?;
+        Some(name.strip_prefix(KERNEL_PREFIX)?.strip_suffix(".efi")?.to_owned())
     }
 
     /// The path of an addon to an image at `path`.
@@ -62,7 +72,7 @@ impl Esp {
         Ok(bytes + cluster)
     }
 
-    /// Writes the unified kernel image of a root image, and its addons by name, unless whole copies are there. Other addons
+    /// Writes the unified kernel image of a deployment, and its addons by name, unless whole copies are there. Other addons
     /// beside it are of an earlier run, and go.
     ///
     /// # Errors
@@ -70,12 +80,12 @@ impl Esp {
     /// the disk's errors.
     pub fn write_uki(
         &self,
-        image: &ObjectId,
+        deployment: &str,
         uki: &Blob,
         addons: &[(String, Blob)],
     ) -> Result<(), BootError> {
         let folder = self.ensure_path(UKIS)?;
-        let name = format!("{KERNEL_PREFIX}{image}.efi");
+        let name = format!("{KERNEL_PREFIX}{deployment}.efi");
         // D9 (1): the image before its addons, and all before the entry that names it.
         put_file(&folder, &name, uki, &mut sha2::Sha256::default())?;
         let extra = format!("{name}{EXTRA}");
@@ -123,8 +133,12 @@ mod tests {
     fn an_image_is_written_with_just_its_addons_and_goes_with_them() {
         let folder = tempfile::tempdir().unwrap();
         let esp = Esp::new(Dir::open(&RealDisk::shared(), folder.path()).unwrap());
-        let image = verity::digest(Algorithm::Sha512, b"image");
+        let image = verity::digest(Algorithm::Sha512, b"image").to_hex();
         let path = Esp::uki_path(&image);
+        assert_eq!(
+            Esp::deployment_of_uki_path(&path.replace('/', "\\").to_ascii_uppercase()),
+            Some(image.clone())
+        );
         let addon = |name: &str| (name.to_owned(), blob(name));
         esp.write_uki(&image, &blob("uki"), &[addon("console"), addon("debug")]).unwrap();
         esp.write_uki(&image, &blob("uki"), &[addon("console")]).unwrap();
@@ -141,7 +155,7 @@ mod tests {
     fn the_name_of_an_addon_stays_in_its_folder() {
         let folder = tempfile::tempdir().unwrap();
         let esp = Esp::new(Dir::open(&RealDisk::shared(), folder.path()).unwrap());
-        let image = verity::digest(Algorithm::Sha512, b"image");
+        let image = verity::digest(Algorithm::Sha512, b"image").to_hex();
         for bad in ["../../evil", "a/b", "", ".hidden", "a:b", &"x".repeat(201)] {
             let refused = esp.write_uki(&image, &blob("uki"), &[(bad.to_owned(), blob("addon"))]);
             assert!(refused.is_err(), "{bad}");

@@ -83,12 +83,12 @@ impl Certificate {
     }
 
     fn has_issued(&self, other: &Self) -> bool {
-        let (issuer, issued) = (&self.0.tbs_certificate, &other.0.tbs_certificate);
+        let (ours, theirs) = (&self.0.tbs_certificate, &other.0.tbs_certificate);
         let scheme = Scheme::of_oid(&other.0.signature_algorithm.oid.to_string());
-        let (Ok(bytes), Some(signature)) = (issued.to_der(), other.0.signature.as_bytes()) else {
+        let (Ok(bytes), Some(signature)) = (theirs.to_der(), other.0.signature.as_bytes()) else {
             return false;
         };
-        issuer.subject == issued.issuer && self.may_issue() && self.has_signed(scheme, &bytes, signature)
+        ours.subject == theirs.issuer && self.may_issue() && self.has_signed(scheme, &bytes, signature)
     }
 
     fn may_issue(&self) -> bool {

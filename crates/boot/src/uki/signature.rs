@@ -112,11 +112,11 @@ fn verify(
     if content.content_type.to_string() != SIGNED_DATA {
         return Err(because("its signature is of another kind"));
     }
-    let signed: SignedData = content.content.decode_as()?;
-    let [signer] = signed.signer_infos.0.as_slice() else {
+    let message: SignedData = content.content.decode_as()?;
+    let [signer] = message.signer_infos.0.as_slice() else {
         return Err(because("its signature has not one signer"));
     };
-    let wrapped = &signed.encap_content_info;
+    let wrapped = &message.encap_content_info;
     let inner = wrapped.econtent.as_ref().filter(|_| wrapped.econtent_type.to_string() == INDIRECT_DATA);
     let inner = inner.ok_or_else(|| because("its signature is not of a PE image"))?;
     let indirect: IndirectData = inner.decode_as()?;
@@ -125,7 +125,7 @@ fn verify(
         return Err(because("it is not what was signed"));
     }
     check_attributes(signer, inner.value())?;
-    let certificates: Vec<Certificate> = signed
+    let certificates: Vec<Certificate> = message
         .certificates
         .iter()
         .flat_map(|set| set.0.iter())

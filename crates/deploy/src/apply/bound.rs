@@ -15,7 +15,7 @@ const LINK: (&str, &str, &str) = ("ostree", "bootc", "../composefs/bootc");
 impl Run<'_> {
     pub(super) fn make_image_store(&mut self, id: &DeploymentId) -> Result<(), DeployError> {
         let sysroot = &self.target.sysroot;
-        let state = sysroot.ensure(DEPLOY)?.open_dir(id.to_string())?;
+        let state = sysroot.ensure(DEPLOY)?.open_dir(self.record(id)?.state_id().to_string())?;
         let bound = self.record(id)?.bound.clone();
         let old = state.open_dir(NAME).optional()?;
         if let Some(old) = &old

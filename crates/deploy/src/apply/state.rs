@@ -46,20 +46,21 @@ impl Run<'_> {
     ) -> Result<(), DeployError> {
         self.target.sysroot.ensure_bootc_storage()?;
         let place = self.target.sysroot.ensure(DEPLOY)?;
-        if place.exists(id.to_string())? {
+        let name = self.record(id)?.state_id().to_string();
+        if place.exists(&name)? {
             return Ok(());
         }
         let temporary = self.target.sysroot.fresh_temporary(STATE)?;
         let state = temporary.ensure_dir(STATE, 0o755)?;
         self.fill_etc(id, from, policy, &state)?;
         state.symlink(SHARED_VAR, VAR)?;
-        let origin = state.create_new(format!("{id}.origin"), 0o644)?;
+        let origin = state.create_new(format!("{name}.origin"), 0o644)?;
         origin.write_all_at(0, Origin(self.record(id)?).to_string().as_bytes())?;
         origin.set_mode(0o644)?;
         temporary.set_mode(STATE, 0o755)?;
         // D2, D11: the folder is whole on the disk before it has the name that a boot looks for.
         temporary.sync_file_system()?;
-        temporary.rename(STATE, &place, id.to_string(), Rename::NoReplace)?;
+        temporary.rename(STATE, &place, &name, Rename::NoReplace)?;
         place.sync()?;
         Ok(temporary.sync()?)
     }
@@ -77,7 +78,8 @@ impl Run<'_> {
         from: &DeploymentId,
         policy: &EtcPolicy,
     ) -> Result<(), DeployError> {
-        let state = self.target.sysroot.ensure(DEPLOY)?.open_dir(id.to_string())?;
+        let name = self.record(id)?.state_id().to_string();
+        let state = self.target.sysroot.ensure(DEPLOY)?.open_dir(name)?;
         let temporary = self.target.sysroot.fresh_temporary(ETC)?;
         self.fill_etc(id, Some(from), policy, &temporary)?;
         // D2, D11: both sides are whole on the disk before they are exchanged, and after it before one goes.

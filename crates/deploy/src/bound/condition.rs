@@ -41,7 +41,7 @@ pub fn bound_condition(
             missing.push(format!("{} ({}) is not in the repository", image.reference, image.manifest));
         }
     }
-    match sysroot.dir().open_dir(image_store::place(&record.id)).optional()? {
+    match sysroot.dir().open_dir(image_store::place(&record.state_id())).optional()? {
         None => missing.push("it has no image store".to_owned()),
         Some(dir) => {
             let absent = image_store::missing_in(&dir, &record.bound)?;

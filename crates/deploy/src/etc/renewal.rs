@@ -112,7 +112,9 @@ impl NewEtc {
         }
         let from = from.filter(|_| root_conf.etc.is_own());
         let current = match from {
-            Some(from) => target.sysroot.dir().open_dir(format!("{DEPLOY}/{}/etc", from.id)).optional()?,
+            Some(from) => {
+                target.sysroot.dir().open_dir(format!("{DEPLOY}/{}/etc", from.state_id())).optional()?
+            }
             None => None,
         };
         let merged = if let (Some(from), Some(current)) = (from, &current) {
@@ -207,8 +209,8 @@ pub(crate) fn changes_since(
     record: &Record,
     control: &Control,
 ) -> Result<Vec<super::EtcChange>, DeployError> {
-    let Some(current) = target.sysroot.dir().open_dir(format!("{DEPLOY}/{}/etc", record.id)).optional()?
-    else {
+    let folder = format!("{DEPLOY}/{}/etc", record.state_id());
+    let Some(current) = target.sysroot.dir().open_dir(folder).optional()? else {
         return Ok(Vec::new());
     };
     let repository = &target.repository;

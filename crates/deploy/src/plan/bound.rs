@@ -4,7 +4,7 @@ use sealstone_store::{Control, Optional};
 
 use super::{Plan, Step, planner::Planner};
 use crate::{
-    BoundImage, DeployError, DeploymentId, Target,
+    BoundImage, DeployError, DeploymentId, Record, Target,
     bound::image_store::{self, missing_in, plan_image_store},
 };
 
@@ -18,9 +18,10 @@ pub(super) fn make_image_store(
     if bound.is_empty() {
         return Ok(());
     }
+    let state = planner.record(id).map_or(*id, Record::state_id);
     let (sysroot, repository) = (&planner.target.sysroot, &planner.target.repository);
     if !is_state_new
-        && let Some(store) = sysroot.dir().open_dir(image_store::place(id)).optional()?
+        && let Some(store) = sysroot.dir().open_dir(image_store::place(&state)).optional()?
         && missing_in(&store, bound)?.is_empty()
     {
         return Ok(());

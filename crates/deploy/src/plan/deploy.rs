@@ -3,6 +3,7 @@
 //! What lives here: which record the request makes, or that it is there already; what of it has to be made. What does not:
 //! what a record says (`draft.rs`), the order of steps (`planner.rs`).
 
+use sealstone_boot::Esp;
 use sealstone_store::{Control, tree::Tree};
 
 use super::{
@@ -44,8 +45,8 @@ pub fn plan_deploy(target: &Target, request: &DeployRequest) -> Result<Plan, Dep
     let kept = kargs_of.as_ref().or(predecessor.as_ref()).and_then(|record| record.boot_loader);
     let of = (request.image, &*tree, &request.manifest);
     let wanted = WantedLoader::of(target, of, (request.boot_loader, kept), &mut planner.plan.warnings)?;
-    let tries = tries(&mut planner, request, &tree, wanted.as_ref());
-    let record = record_for(&planner, request, draft)?;
+    let record = record_for(&planner, request, draft, predecessor.as_ref())?;
+    let tries = tries(&mut planner, (request, &record.id), &tree, wanted.as_ref());
     let is_known = planner.world.record(&record.id).is_some_and(|known| known.broken.is_none());
     let record = Record {
         boot_loader: request.boot_loader.or(kept),
@@ -80,7 +81,7 @@ pub fn plan_deploy(target: &Target, request: &DeployRequest) -> Result<Plan, Dep
 /// boots, however well they went: so without a word on it, that is left alone.
 fn tries(
     planner: &mut Planner<'_>,
-    request: &DeployRequest,
+    (request, id): (&DeployRequest, &DeploymentId),
     tree: &Tree,
     wanted: Option<&WantedLoader>,
 ) -> Option<u32> {
@@ -94,7 +95,7 @@ fn tries(
             None
         }
         None => {
-            let others = menu(&planner.after).into_iter().any(|record| record.image.id != request.image);
+            let others = menu(&planner.after).into_iter().any(|record| record.id != *id);
             (counts && others && BLESSERS.iter().any(|path| tree.resolve_no_follow(path.as_bytes()).is_ok()))
                 .then_some(TRIES)
         }
@@ -136,7 +137,12 @@ fn kargs_of(planner: &Planner<'_>, request: &DeployRequest, predecessor: Option<
 
 /// The record of the request: that of a run which was cut short, of the default deployment or of the staged one, if it is
 /// the same; else a new one.
-fn record_for(planner: &Planner<'_>, request: &DeployRequest, draft: Draft) -> Result<Record, DeployError> {
+fn record_for(
+    planner: &Planner<'_>,
+    request: &DeployRequest,
+    mut draft: Draft,
+    predecessor: Option<&Record>,
+) -> Result<Record, DeployError> {
     let (state, locked) = match request.finalise {
         Finalise::Now => (State::Deployed, false),
         Finalise::AtShutdown { locked } => (State::Staged, locked),
@@ -160,10 +166,12 @@ fn record_for(planner: &Planner<'_>, request: &DeployRequest, draft: Draft) -> R
     }
     let (serial, order) = planner.highest();
     let id = free_id(planner, &request.image);
-    if id.copy() > 0 && draft.kernel.is_uki() {
-        let reason = "a unified kernel image finds the state of one deployment alone, and there is one: \
-            `store rollback` boots it, and without it this can be made";
-        return Err(DeployError::Unfit { profile: "bootable twice", reason: reason.into() });
+    if id.copy() > 0
+        && let Some(uki) = &mut draft.kernel.uki
+    {
+        // D9 (4): never over the one that is there.
+        uki.file = Esp::uki_path(&id.to_string());
+        check_shared_state(planner, &draft, predecessor)?;
     }
     Ok(Record {
         version: RECORD_VERSION,
@@ -189,6 +197,32 @@ fn record_for(planner: &Planner<'_>, request: &DeployRequest, draft: Draft) -> R
     })
 }
 
+/// A unified kernel image finds the state of its image's first deployment alone. Another one of the same image, such as one that
+/// was signed anew, shares it with the deployment that it follows on; else somebody would meet an `/etc` that is another's.
+fn check_shared_state(
+    planner: &Planner<'_>,
+    draft: &Draft,
+    predecessor: Option<&Record>,
+) -> Result<(), DeployError> {
+    let state = DeploymentId::new(draft.image.id, 0);
+    let has_it = |record: &Record| record.state_id() == state;
+    // What is staged, or was begun, goes with this plan, and its folder is made again.
+    let is_free = !planner.after.iter().any(|record| has_it(record) && record.state == State::Deployed)
+        && planner.world.records.iter().any(has_it);
+    let reason = match predecessor.filter(|from| has_it(from)) {
+        _ if is_free => return Ok(()),
+        Some(from) if from.overlays == draft.overlays && from.bound == draft.bound => return Ok(()),
+        Some(_) => {
+            "other overlays or bound images make another state, and a unified kernel image finds one alone"
+        }
+        None => {
+            "a unified kernel image finds the state of one deployment alone, and there is one: \
+            `store rollback` boots it, and without it this can be made"
+        }
+    };
+    Err(DeployError::Unfit { profile: "bootable twice", reason: reason.into() })
+}
+
 /// The first id of an image that no record, no broken record and no state folder has.
 fn free_id(planner: &Planner<'_>, image: &ImageId) -> DeploymentId {
     let world = &planner.world;
@@ -211,10 +245,20 @@ fn make(
     (id, was): (DeploymentId, Option<State>),
     predecessor: Option<&Record>,
 ) -> Result<(), DeployError> {
+    // The record first: a state folder without one is somebody else's.
+    if was.is_none() {
+        planner.make.push(Step::WriteRecord { id, state: State::Making });
+    }
+    // The folder of state is another's as well, and stays as it is.
+    let state = planner.record(&id).map_or(id, Record::state_id);
+    if planner.after.iter().any(|other| other.id != id && other.state_id() == state) {
+        return Ok(());
+    }
     let block = planner.target.sysroot.dir().space()?.block;
-    let has_state = planner.world.states.contains(&id.to_string());
-    let from =
-        predecessor.filter(|from| planner.world.states.contains(&from.id.to_string()) && from.id != id);
+    let has_state = planner.world.states.contains(&state.to_string());
+    let from = predecessor.filter(|from| {
+        planner.world.states.contains(&from.state_id().to_string()) && from.state_id() != state
+    });
     let policy = request.etc.clone();
     let is_begun = matches!(was, None | Some(State::Making));
     let is_staged = planner.record(&id).is_some_and(|record| record.state == State::Staged);
@@ -236,16 +280,12 @@ fn make(
         }
         planner.plan.etc = etc.section;
     }
-    // The record first: a state folder without one is somebody else's.
-    if was.is_none() {
-        planner.make.push(Step::WriteRecord { id, state: State::Making });
-    }
     if !planner.world.has_var {
         planner.make.push(Step::MakeVar { image: request.image });
     }
     // What an earlier run made may be of another day: it is made again.
     if is_begun && has_state {
-        planner.make.push(Step::RemoveState { id });
+        planner.make.push(Step::RemoveState { id: state });
     }
     let from = from.filter(|_| !is_staged).map(|from| from.id);
     if makes_state {

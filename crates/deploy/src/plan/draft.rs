@@ -70,7 +70,7 @@ impl Draft {
             ..record.image.clone()
         };
         // One of bootc's is where bootc put it, whatever the image has.
-        let is_booted_alike = record.kernel.of_bootc.is_some() || record.kernel.uki == self.kernel.uki;
+        let is_booted_alike = record.kernel.of_bootc.is_some() || self.kernel.has_uki_of(&record.kernel);
         image == self.image
             && is_booted_alike
             && record.kargs == self.kargs

@@ -4,7 +4,7 @@ use sealstone_store::Control;
 
 use super::{Plan, Step, loader::WantedLoader, planner::Planner};
 use crate::{
-    DeployError, DeploymentId, State, Target,
+    DeployError, DeploymentId, Record, State, Target,
     entries::menu,
     etc::{NewEtc, Renewal},
 };
@@ -25,19 +25,25 @@ pub fn plan_finalize(
     // A finalisation that was cut short may have come so far that only its entry is missing.
     let Some(staged) = staged.cloned() else { return planner.finish() };
     let from = planner.running.or_else(|| menu(&planner.after).first().map(|record| record.id));
-    let from = from.filter(|from| planner.world.states.contains(&from.to_string()));
     let id = staged.id;
     let base = from.and_then(|from| planner.record(&from)).cloned();
+    let has_state = |record: &Record| planner.world.states.contains(&record.state_id().to_string());
+    let (makes_state, is_same) = (!has_state(&staged), |base: &Record| base.state_id() == staged.state_id());
+    // What has the same folder of state has the same /etc.
+    let base = base.filter(|base| has_state(base) && (makes_state || !is_same(base)));
+    let from = base.as_ref().map(|base| base.id);
     let trees = &planner.plan.trees;
     let image = trees.tree(&target.repository, &staged.image.id)?;
     let (overlays, policy) = (&staged.overlays, &staged.etc);
     let renewal = Renewal { image: &image, overlays, from: base.as_ref(), policy, trees };
     let etc = NewEtc::compute(target, &renewal, &Control::new())?;
-    let (files, bytes) = etc.measure(target.sysroot.dir().space()?.block);
-    planner.needed = (bytes, files);
-    planner.plan.var = etc.var_section(planner.world.has_var, &staged.overlays, base.as_ref());
-    planner.plan.etc = etc.section;
-    if !planner.world.states.contains(&id.to_string()) {
+    if makes_state || from.is_some() {
+        let (files, bytes) = etc.measure(target.sysroot.dir().space()?.block);
+        planner.needed = (bytes, files);
+        planner.plan.var = etc.var_section(planner.world.has_var, &staged.overlays, base.as_ref());
+        planner.plan.etc = etc.section;
+    }
+    if makes_state {
         planner.make.push(Step::MakeState { id, from, policy: staged.etc });
     } else if let Some(from) = from {
         planner.make.push(Step::MergeEtc { id, from, policy: staged.etc });

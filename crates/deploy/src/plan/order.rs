@@ -145,13 +145,30 @@ impl Planner<'_> {
             let same = |other: &Record| other.image.manifest == record.image.manifest;
             // Of records that cannot be read nobody knows what they need.
             let is_shared = !self.world.broken.is_empty() || self.after.iter().chain(others).any(same);
-            if self.world.states.contains(&id.to_string()) {
-                steps.push(Step::RemoveState { id });
+            let state = record.state_id();
+            let goes_with_it = || self.has_state(&state) && !self.is_state_shared(record, early);
+            if goes_with_it() && !steps.contains(&Step::RemoveState { id: state }) {
+                steps.push(Step::RemoveState { id: state });
             }
             steps.push(Step::Release { deployment: Keeping::of(record), is_shared });
             steps.push(Step::RemoveRecord { id });
         }
     }
+
+    fn has_state(&self, id: &DeploymentId) -> bool {
+        self.world.states.contains(&id.to_string())
+    }
+
+    /// Whether another deployment that stays has the same state folder, or one whose record cannot be read may have it.
+    fn is_state_shared(&self, record: &Record, early: bool) -> bool {
+        let state = record.state_id();
+        let later = self.gone.iter().filter(|other| early && !other.is_early).map(|other| &other.record);
+        let others = self.after.iter().chain(later).filter(|other| other.id != record.id);
+        let unread = format!("{state}.");
+        others.map(Record::state_id).any(|other| other == state)
+            || (state.copy() == 0 && self.world.broken.iter().any(|it| it.file.starts_with(&unread)))
+    }
+
     /// What the plan says beside its steps; and the refs first, whose proof the steps need.
     fn sections(mut self, mut steps: Vec<Step>) -> Plan {
         let is_new =
@@ -188,8 +205,8 @@ fn write_step(esp: usize, record: &Record) -> Step {
     match &record.kernel.uki {
         None => Step::WriteKernel { esp, image, digest: record.kernel.sizes.digest },
         Some(DeployedUki { object, addons, .. }) => {
-            let size = record.kernel.sizes.vmlinuz;
-            Step::WriteUki { esp, image, object: *object, size, addons: addons.clone() }
+            let (id, size) = (record.id, record.kernel.sizes.vmlinuz);
+            Step::WriteUki { esp, id, object: *object, size, addons: addons.clone() }
         }
     }
 }

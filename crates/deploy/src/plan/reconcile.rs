@@ -12,7 +12,8 @@ use crate::{DeployError, DeploymentId, EtcPolicy, State, Target, entries::menu, 
 pub fn plan_reconcile(target: &Target, running: Option<&DeploymentId>) -> Result<Plan, DeployError> {
     let mut planner = Planner::new(target, running)?;
     for record in &planner.after {
-        let is_lost = !planner.world.states.contains(&record.id.to_string()) && record.broken.is_none();
+        let is_lost =
+            !planner.world.states.contains(&record.state_id().to_string()) && record.broken.is_none();
         if record.state != State::Making && is_lost {
             let step = Step::MakeState { id: record.id, from: None, policy: EtcPolicy::default() };
             planner.make.push(step);
@@ -30,7 +31,8 @@ pub fn plan_reconcile(target: &Target, running: Option<&DeploymentId>) -> Result
 /// before its last step. Where there is anything that we know nothing of, bootc may need them.
 fn unneeded_manifests(target: &Target, planner: &Planner<'_>) -> Result<Vec<ManifestDigest>, DeployError> {
     let world = &planner.world;
-    let is_known = |state: &String| world.records.iter().any(|record| record.id.to_string() == *state);
+    let is_known =
+        |state: &String| world.records.iter().any(|record| record.state_id().to_string() == *state);
     if !world.broken.is_empty() || !world.unadopted.is_empty() || !world.states.iter().all(is_known) {
         return Ok(Vec::new());
     }

@@ -138,8 +138,8 @@ pub enum Step {
     WriteUki {
         /// The number of the boot partition.
         esp: usize,
-        /// The root image that it boots, by which its file is called.
-        image: ImageId,
+        /// The deployment, by which its file is called.
+        id: DeploymentId,
         /// The object that holds it.
         #[serde(with = "crate::record::text")]
         object: ObjectId,
@@ -218,6 +218,7 @@ impl Step {
             Self::WriteKernel { esp, .. }
             | Self::WriteLoader { esp, .. }
             | Self::WriteLoaderText { esp, .. }
+            | Self::WriteUki { esp, .. }
             | Self::WriteEntry { esp, .. }
             | Self::RemoveEntry { esp, .. }
             | Self::RemoveBootcFiles { esp, .. }

@@ -6,7 +6,7 @@
 //! nobody believes that an argument is set which the image does not take.
 
 use sealstone_boot::{Blob, BootError, Esp, FoundUki, Kernel, KernelSizes, Uki, find_ukis};
-use sealstone_import::{ImageKind, streams::linked_images};
+use sealstone_import::{ConfigDigest, ImageKind, streams::linked_images};
 use sealstone_store::{Repository, Verity, tree::Tree};
 
 use super::{DeployRequest, wrong_image::explained};
@@ -48,9 +48,7 @@ pub(super) fn sealed_kernel(
     request: &DeployRequest,
     predecessor: Option<&Record>,
 ) -> Result<Option<SealedKernel>, DeployError> {
-    let linked = linked_images(repository, &request.config)?;
-    let plain = linked.iter().find(|(kind, _)| *kind == ImageKind::Plain).map(|(_, id)| ImageId::new(*id));
-    let found = match plain {
+    let found = match plain_image(repository, &request.config)? {
         Some(plain) => find_ukis(&image_tree(repository, &plain)?),
         None => find_ukis(tree),
     };
@@ -88,13 +86,38 @@ pub(super) fn sealed_kernel(
         sizes: KernelSizes { digest, vmlinuz: first.size, initramfs: 0 },
         of_bootc: None,
         uki: Some(DeployedUki {
-            file: Esp::uki_path(request.image.object()),
+            file: Esp::uki_path(&request.image.to_string()),
             object: first.object.ok_or_else(missing)?,
             addons,
         }),
     };
     let verity = if arg.is_verity_optional() { VerityNeed::Optional } else { VerityNeed::Required };
     Ok(Some(SealedKernel { kernel, verity, notes }))
+}
+
+/// Whether an image of the repository boots by the unified kernel image that a deployment has; without one, by none. Of one that
+/// bootc deployed only the size is known.
+pub(crate) fn boots_by_the_same(
+    repository: &Repository,
+    config: &ConfigDigest,
+    kernel: &DeployedKernel,
+) -> Result<bool, DeployError> {
+    let found = match plain_image(repository, config)? {
+        Some(plain) => find_ukis(&image_tree(repository, &plain)?),
+        None => Vec::new(),
+    };
+    let first = found.first();
+    Ok(match (&kernel.uki, kernel.is_uki()) {
+        (Some(uki), _) => first.is_some_and(|first| first.object == Some(uki.object)),
+        (None, true) => first.is_none_or(|first| first.size == kernel.sizes.vmlinuz),
+        (None, false) => first.is_none(),
+    })
+}
+
+/// The image whose `/boot` is not emptied.
+fn plain_image(repository: &Repository, config: &ConfigDigest) -> Result<Option<ImageId>, DeployError> {
+    let linked = linked_images(repository, config)?;
+    Ok(linked.iter().find(|(kind, _)| *kind == ImageKind::Plain).map(|(_, id)| ImageId::new(*id)))
 }
 
 fn malformed(uki: &FoundUki, reason: &str) -> DeployError {

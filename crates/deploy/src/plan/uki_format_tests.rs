@@ -7,7 +7,7 @@ use crate::{
     status::status,
     testing::{Machine, Sealed, System},
 };
-use sealstone_boot::{BootError, ComposefsArg};
+use sealstone_boot::BootError;
 use sealstone_import::ImportOptions;
 use sealstone_store::{
     Algorithm, Control, FsckDepth, GcOptions, ObjectId,
@@ -35,7 +35,9 @@ fn sealed<'a>(version: &'a str, names: &str) -> Sealed<'a> {
 
 fn refusal(machine: &Machine, request: &DeployRequest) -> (Vec<String>, String) {
     let error = plan_deploy(&machine.target(), request).unwrap_err();
-    let crate::DeployError::Boot(BootError::WrongImage { named, why, .. }) = &error else { panic!("{error}") };
+    let crate::DeployError::Boot(BootError::WrongImage { named, why, .. }) = &error else {
+        panic!("{error}")
+    };
     assert!(error.to_string().contains(why.as_ref().unwrap()), "{error}");
     (named.clone(), why.clone().unwrap())
 }
@@ -45,8 +47,7 @@ fn an_image_whose_command_line_names_its_v2_digest_is_made_deployed_and_kept_in_
     let machine = Machine::new();
     for version in ["1", "2"] {
         let wanted = v2(&machine, version);
-        let arg: ComposefsArg = (&format!("composefs.digest=?v2-sha512-12:{wanted}").parse().unwrap()).try_into().unwrap();
-        for names in [format!("composefs=?{wanted}"), arg.to_string()] {
+        for names in [format!("composefs=?{wanted}"), format!("composefs.digest=?v2-sha512-12:{wanted}")] {
             let (request, _) = machine.import_sealed(&sealed(version, &names));
             assert_eq!(request.image, ImageId::new(wanted));
         }
@@ -76,7 +77,8 @@ fn a_second_import_finds_what_the_first_made_in_format_v2_and_makes_it_again_whe
     assert_eq!(again, first);
     let repository = machine.target().repository;
     let hex = first.image.to_string();
-    let object = machine.path("sysroot").join(crate::REPOSITORY).join("objects").join(&hex[..2]).join(&hex[2..]);
+    let object =
+        machine.path("sysroot").join(crate::REPOSITORY).join("objects").join(&hex[..2]).join(&hex[2..]);
     std::fs::remove_file(&object).unwrap();
     let (mended, _) = machine.import_sealed(&sealed("1", &names));
     assert_eq!(mended, first);
@@ -96,7 +98,8 @@ fn a_command_line_with_digests_of_both_formats_boots_the_default_one() {
 #[test]
 fn a_digest_of_the_same_files_made_otherwise_is_refused_with_what_was_made_otherwise() {
     let machine = Machine::new();
-    let recipe = Recipe { departures: vec![Departure::NoTimes], ..Recipe::of(Profile::Bootable, Version::V1) };
+    let recipe =
+        Recipe { departures: vec![Departure::NoTimes], ..Recipe::of(Profile::Bootable, Version::V1) };
     let wanted = digest(&machine, "1", &recipe, Algorithm::Sha512);
     let (request, _) = machine.import_sealed(&sealed("1", &format!("composefs=?{wanted}")));
     let (named, why) = refusal(&machine, &request);
@@ -134,7 +137,8 @@ fn what_an_earlier_version_imported_in_another_format_is_mended_by_the_import_th
     let earlier = DeployRequest { image: machine.import(&System::new("1")).image, ..request.clone() };
     let (_, why) = refusal(&machine, &earlier);
     assert!(why.contains("--verify-existing"), "{why}");
-    let options = ImportOptions { verify_existing: true, ..ImportOptions::default() };
+    let mut options = ImportOptions::default();
+    options.verify_existing = true;
     let (again, _) = machine.import_sealed_with(&sealed("1", &format!("composefs=?{wanted}")), &options);
     assert_eq!(again.image, ImageId::new(wanted));
 }

@@ -173,7 +173,8 @@ fn the_kernel_arguments_of_a_sealed_deployment_cannot_be_changed() {
 fn what_is_no_image_of_that_kind_is_refused_and_one_without_gets_no_addons() {
     let machine = Machine::new();
     let more = vec![file("boot/EFI/Linux/os.efi", &"no PE image ".repeat(20))];
-    let request = machine.import_published(&System { more, ..System::new("1") }, &sealstone_import::ImportOptions::default());
+    let request = machine
+        .import_published(&System { more, ..System::new("1") }, &sealstone_import::ImportOptions::default());
     assert!(refusal(&machine, &request).contains("/boot/EFI/Linux/os.efi is no valid boot image"));
     let addons = AddonChanges { add: vec!["console".into()], remove: Vec::new() };
     let plain = DeployRequest { addons, ..machine.import(&System::new("2")) };

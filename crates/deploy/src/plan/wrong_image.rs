@@ -4,17 +4,17 @@
 //! Invariant: the search may fail, the refusal stays.
 
 use sealstone_boot::BootError;
-use sealstone_import::{ImportOptions, stored_layer};
-use sealstone_store::{Control, Error, ObjectId, Repository, erofs::Version};
+use sealstone_store::{Control, ObjectId, Repository, erofs::Version};
 
 use super::DeployRequest;
-use crate::{Cause, DeployError, Profile, Recipe, documents::documents, explain_digest};
+use crate::{Cause, DeployError, Profile, Recipe, documents::documents, explain_digest, stored_layers};
 
 /// The same error, with what differs.
 pub(super) fn explained(repository: &Repository, request: &DeployRequest, error: BootError) -> DeployError {
     let BootError::WrongImage { uki, named, image, .. } = error else { return error.into() };
     let ids: Vec<ObjectId> = named.iter().filter_map(|id| id.parse().ok()).collect();
-    let why = why(repository, request, &ids).unwrap_or_else(|error| Some(format!("why is not known: {error}")));
+    let why =
+        why(repository, request, &ids).unwrap_or_else(|error| Some(format!("why is not known: {error}")));
     BootError::WrongImage { uki, named, image, why }.into()
 }
 
@@ -28,11 +28,7 @@ fn why(
         let theirs = first.algorithm();
         return Ok(Some(format!("it is sealed for a repository of {theirs}, and this one is of {ours}")));
     };
-    let mut layers = Vec::new();
-    for diff_id in &documents(repository, &request.manifest)?.config.diff_ids {
-        let layer = stored_layer(repository, diff_id, &ImportOptions::default())?;
-        layers.push(layer.ok_or_else(|| Error::Missing { what: format!("layer {diff_id}") })?);
-    }
+    let layers = stored_layers(repository, &documents(repository, &request.manifest)?.config.diff_ids)?;
     let layers: Vec<_> = layers.iter().collect();
     let found = explain_digest(repository, &layers, wanted, &Control::new())?;
     let text = match &found.cause {

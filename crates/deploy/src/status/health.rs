@@ -45,7 +45,7 @@ pub(super) fn health(
         reasons.push("it was begun, and not ended".into());
         return Ok(Health::Broken(reasons));
     }
-    let state = format!("{DEPLOY}/{}", record.id);
+    let state = format!("{DEPLOY}/{}", record.state_id());
     for (name, kind) in [("etc", FileType::Directory), ("var", FileType::Symlink)] {
         let there = target.sysroot.dir().metadata(format!("{state}/{name}")).optional()?;
         if there.is_none_or(|there| there.kind != kind) {

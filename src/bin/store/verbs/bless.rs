@@ -9,10 +9,7 @@ use super::planned::{PlanFlags, run as run_plan};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::journal::Event;
-use crate::target::TargetArgs;
-
-/// Where Linux shows the firmware's variables.
-const EFIVARFS: &str = "/sys/firmware/efi/efivars";
+use crate::target::{EFIVARFS, TargetArgs};
 
 /// Say that what runs has booted well
 ///

@@ -31,12 +31,9 @@ pub fn describe(step: &Step) -> String {
         Step::WriteLoader { esp, path, .. } | Step::WriteLoaderText { esp, path, .. } => {
             format!("write {} to boot partition {esp}", escape(path.as_bytes()))
         }
-        Step::WriteUki { esp, image, addons, .. } => {
+        Step::WriteUki { esp, id, addons, .. } => {
             let with = if addons.is_empty() { "" } else { " and its addons" };
-            format!(
-                "write the unified kernel image of {}{with} to boot partition {esp}",
-                short_id(image, false)
-            )
+            format!("write the unified kernel image of {}{with} to boot partition {esp}", short_id(id, false))
         }
         Step::WriteEntry { esp, name, .. } => {
             format!("write entry {} to boot partition {esp}", escape(name.as_bytes()))

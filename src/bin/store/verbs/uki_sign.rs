@@ -78,7 +78,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let disk = RealDisk::shared();
     let name = args.file.display().to_string();
     let before = unsigned_digest(&File::open(&disk, &args.file)?, &name)?;
-    let signer = ToolSigner {
+    let tool = ToolSigner {
         tool: match args.with {
             Tool::Sbsign => SignTool::Sbsign,
             Tool::SystemdSbsign => SignTool::SystemdSbsign,
@@ -91,7 +91,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     };
     let output = args.output.display().to_string();
     let signed = place_file(&args.output, |to| {
-        call(&signer, &args.file, to)?;
+        call(&tool, &args.file, to)?;
         let file = File::open(&disk, to)?;
         if unsigned_digest(&file, &output)? != before {
             bail!("what was signed is not {}", escape(name.as_bytes()));
