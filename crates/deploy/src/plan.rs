@@ -61,4 +61,4 @@ pub use sections::{
 };
 pub use steps::{Plan, Step};
 pub use uki::AddonChanges;
-pub(crate) use uki::boots_by_the_same;
+pub(crate) use uki::{boots_by_the_same, is_sealed};

@@ -27,6 +27,18 @@ pub struct MountSpecs {
 }
 
 impl MountSpecs {
+    /// The arguments that the caller asks for, and none that an installation adds by itself.
+    pub(super) fn asked(&self) -> Result<Vec<Karg>, DeployError> {
+        let mut kargs = Vec::new();
+        if let Some(root) = self.root.as_ref().filter(|spec| !spec.is_empty()) {
+            kargs.push(Karg::new("root", Some(root))?);
+        }
+        if let Some(boot) = self.boot.as_ref().filter(|spec| !spec.is_empty()) {
+            kargs.push(boot_karg(boot)?);
+        }
+        Ok(kargs)
+    }
+
     /// The arguments, and what the caller should know.
     pub(super) fn kargs(&self, image: &InstallConfig) -> Result<(Vec<Karg>, Option<String>), DeployError> {
         let mut warning = None;
@@ -50,10 +62,15 @@ impl MountSpecs {
         kargs.push("rw".parse()?);
         let boot = self.boot.as_ref().or(image.boot_mount_spec.as_ref()).filter(|spec| !spec.is_empty());
         if let Some(boot) = boot {
-            kargs.push(Karg::new("systemd.mount-extra", Some(&format!("{boot}:/boot")))?);
+            kargs.push(boot_karg(boot)?);
         }
         Ok((kargs, warning))
     }
+}
+
+/// What mounts the boot partition on `/boot`.
+fn boot_karg(spec: &str) -> Result<Karg, DeployError> {
+    Ok(Karg::new("systemd.mount-extra", Some(&format!("{spec}:/boot")))?)
 }
 
 /// The UUID of the file system that `root` is on, as `by_uuid` (`/dev/disk/by-uuid`) has it; `None` when it has none, as for

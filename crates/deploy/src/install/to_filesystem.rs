@@ -9,7 +9,8 @@ use sealstone_store::Control;
 use super::MountSpecs;
 use crate::{
     Applied, DeployError, DeployRequest, Finalise, ImportedImage, Plan, Predecessor, Target,
-    adopt::architecture, apply, import_image, kargs::ImageKargs, plan_deploy, update_request,
+    adopt::architecture, apply, import_image, kargs::ImageKargs, plan::is_sealed, plan_deploy,
+    update_request,
 };
 
 /// What shall be installed, beside what the source gives.
@@ -73,7 +74,12 @@ fn request(
     let tree = request.trees.tree(&target.repository, &request.image)?;
     let architecture = architecture(&target.repository, &request.manifest);
     let image = ImageKargs::read(&target.repository, &tree, architecture.as_ref())?;
-    let (mut kargs, warning) = install.mounts.kargs(&image.install)?;
+    // What is sealed finds its root by itself; what the caller asks for beyond that is refused with the plan.
+    let (mut kargs, warning) = if is_sealed(&target.repository, &request.config, &tree)? {
+        (install.mounts.asked()?, None)
+    } else {
+        install.mounts.kargs(&image.install)?
+    };
     kargs.extend(install.kargs.iter().cloned());
     let karg_deletes = install.karg_deletes.clone();
     Ok((DeployRequest { kargs, karg_deletes, predecessor: Predecessor::None, ..request }, warning))

@@ -48,10 +48,7 @@ pub(super) fn sealed_kernel(
     request: &DeployRequest,
     predecessor: Option<&Record>,
 ) -> Result<Option<SealedKernel>, DeployError> {
-    let found = match plain_image(repository, &request.config)? {
-        Some(plain) => find_ukis(&image_tree(repository, &plain)?),
-        None => find_ukis(tree),
-    };
+    let found = ukis(repository, &request.config, tree)?;
     let Some((first, others)) = found.split_first() else { return Ok(None) };
     let mut notes: Vec<String> = others
         .iter()
@@ -111,6 +108,23 @@ pub(crate) fn boots_by_the_same(
         (Some(uki), _) => first.is_some_and(|first| first.object == Some(uki.object)),
         (None, true) => first.is_none_or(|first| first.size == kernel.sizes.vmlinuz),
         (None, false) => first.is_none(),
+    })
+}
+
+/// Whether an image boots by a unified kernel image, in which its kernel arguments are sealed. `tree` is the image that boots.
+pub(crate) fn is_sealed(
+    repository: &Repository,
+    config: &ConfigDigest,
+    tree: &Tree,
+) -> Result<bool, DeployError> {
+    Ok(!ukis(repository, config, tree)?.is_empty())
+}
+
+/// The unified kernel images of an image, whose tree that boots is `tree`.
+fn ukis(repository: &Repository, config: &ConfigDigest, tree: &Tree) -> Result<Vec<FoundUki>, DeployError> {
+    Ok(match plain_image(repository, config)? {
+        Some(plain) => find_ukis(&image_tree(repository, &plain)?),
+        None => find_ukis(tree),
     })
 }
 
