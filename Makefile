@@ -46,7 +46,7 @@ vm: setup-root ## install, boot, update, roll back, fall back, cut the power, in
 	tests/vm/ready
 	SEALSTONE_VM_PROOFS=1 $(VM_PROOFS)
 
-vm-all: setup-root ## the same, and what takes too long for each build: systemd
+vm-all: setup-root ## the same, and what takes too long for each build: systemd, UKIs, Secure Boot
 	tests/tools/install
 	tests/vm/ready
 	SEALSTONE_VM_PROOFS=all $(VM_PROOFS)

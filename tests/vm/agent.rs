@@ -22,6 +22,13 @@ impl Answer {
         assert_eq!(self.code, 0, "{}\n{}", self.command, self.text);
         self.text
     }
+
+    /// What a command printed that must not have ended with 0.
+    #[track_caller]
+    pub fn fails(self) -> String {
+        assert_ne!(self.code, 0, "{}\n{}", self.command, self.text);
+        self.text
+    }
 }
 
 /// The line to `tests/vm/guest/agent`.

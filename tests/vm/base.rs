@@ -1,6 +1,7 @@
 //! What the guests are made of, made once a clone by `tests/vm/base` from Debian's packages.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -44,6 +45,18 @@ impl Base {
             Kind::Tiny => "tiny.tar",
             Kind::Systemd => "systemd.tar",
         })
+    }
+
+    /// A file of the systems.
+    pub fn file(&self, path: &str) -> Vec<u8> {
+        let tar = self.system(Kind::Tiny);
+        let mut archive = tar::Archive::new(&tar[..]);
+        let entries = archive.entries().expect("a tar").map(|entry| entry.expect("an entry"));
+        let wanted = Path::new("./").join(path);
+        let mut found = entries.filter(|entry| entry.path().is_ok_and(|path| path == wanted));
+        let mut bytes = Vec::new();
+        found.next().unwrap_or_else(|| panic!("no {path}")).read_to_end(&mut bytes).expect("a file");
+        bytes
     }
 
     /// The tar of `/usr/lib/modules`, without an initramfs.

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// What a guest has said so far.
 pub struct Console {
@@ -16,6 +18,20 @@ impl Console {
     /// All of it, without the sequences that move a cursor.
     pub fn text(&self) -> String {
         plain(&fs::read(&self.log).unwrap_or_default())
+    }
+
+    /// Waits until one of the texts is there, at most so long; which one.
+    #[track_caller]
+    pub fn wait_for_any(&self, wanted: &[&str], limit: Duration) -> usize {
+        let end = Instant::now() + limit;
+        loop {
+            let text = self.text();
+            if let Some(found) = wanted.iter().position(|one| text.contains(one)) {
+                return found;
+            }
+            assert!(Instant::now() < end, "none of {wanted:?} in {limit:?}:\n{}", self.tail());
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Its last lines, for the message of a failure.

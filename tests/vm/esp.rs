@@ -1,4 +1,4 @@
-//! The EFI system partition of a disk image, changed from outside with mtools.
+//! The EFI system partition of a disk image, looked at and changed from outside with mtools.
 
 use std::fs;
 use std::path::Path;
@@ -20,6 +20,17 @@ impl Esp {
         Self { place: format!("{}@@{start}", disk.display()) }
     }
 
+    /// The unified kernel images that were deployed.
+    pub fn ukis(&self) -> Vec<String> {
+        let listed = self.run("mdir", &["-b", "::/EFI/Linux/bootc"]);
+        listed
+            .lines()
+            .map(str::trim)
+            .filter(|name| name.contains("bootc_composefs-"))
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// Puts a file in the place of another one.
     pub fn put(&self, path: &str, bytes: &[u8]) {
         let file = tempfile::NamedTempFile::new().expect("a file");
@@ -27,7 +38,7 @@ impl Esp {
         self.run("mcopy", &["-o", &file.path().display().to_string(), path]);
     }
 
-    fn run(&self, program: &str, args: &[&str]) {
+    fn run(&self, program: &str, args: &[&str]) -> String {
         let output = Command::new(program)
             .args(["-i", &self.place])
             .args(args)
@@ -36,5 +47,6 @@ impl Esp {
             .expect("mtools");
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{program} {args:?}: {error}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 }

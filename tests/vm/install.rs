@@ -7,15 +7,15 @@ use super::kit::{Outcome, Sandbox};
 use super::machine::Machine;
 
 /// What the kernel of a guest is told: to speak on the first serial line, and to reboot when it panics.
-const ARGUMENTS: [&str; 3] = ["console=ttyS0", "quiet", "panic=-1"];
+pub const ARGUMENTS: [&str; 3] = ["console=ttyS0", "quiet", "panic=-1"];
 
-/// Makes the disk of a machine from the image in a layout. Updates will come from `reference`.
+/// Makes the disk of a machine from the image in a layout, booted with kernel arguments. Updates will come from `reference`.
 #[track_caller]
-pub fn to_disk(machine: &Machine, layout: &Path, reference: &str) {
+pub fn to_disk(machine: &Machine, layout: &Path, reference: &str, arguments: &[&str]) {
     let disk = machine.disk().display().to_string();
     let image = format!("oci:{}", layout.display());
     let mut args = vec!["install", "to-disk", &disk, &image, "--target-ref", reference];
-    for argument in ARGUMENTS {
+    for argument in arguments {
         args.extend(["--karg", argument]);
     }
     let sandbox = Sandbox::new();

@@ -15,25 +15,42 @@ use super::base::target;
 use super::console::Console;
 use super::write_log::{Loss, WriteLog};
 
-/// Firmware that takes any program (package ovmf), and the variables that it begins with.
-const FIRMWARE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
-const VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+/// Which firmware a machine has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Firmware {
+    /// OVMF that takes any program.
+    Open,
+    /// OVMF with Secure Boot on, which trusts Debian's snakeoil key.
+    SecureBoot,
+}
+
+impl Firmware {
+    const fn files(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Open => ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
+            Self::SecureBoot => {
+                ("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "/usr/share/OVMF/OVMF_VARS_4M.snakeoil.fd")
+            }
+        }
+    }
+}
 
 /// A machine that is switched off: a folder with its disk and its firmware's variables.
 pub struct Machine {
     name: String,
     folder: PathBuf,
+    firmware: Firmware,
     boots: AtomicU32,
 }
 
 impl Machine {
     /// A machine with a disk yet to be put at [`Machine::disk`]. A folder of that name that is there is emptied.
-    pub fn new(name: &str) -> Self {
+    pub fn new(name: &str, firmware: Firmware) -> Self {
         let folder = target().join("machines").join(name);
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).expect("a folder");
-        fs::copy(VARIABLES, folder.join("vars")).expect("the firmware's variables (package ovmf)");
-        Self { name: name.to_owned(), folder, boots: AtomicU32::new(0) }
+        fs::copy(firmware.files().1, folder.join("vars")).expect("the firmware's variables (package ovmf)");
+        Self { name: name.to_owned(), folder, firmware, boots: AtomicU32::new(0) }
     }
 
     /// Its disk.
@@ -116,9 +133,20 @@ impl Machine {
 
     fn firmware_options(&self) -> Vec<String> {
         let flash = "if=pflash,format=raw";
-        let code = format!("{flash},unit=0,readonly=on,file={FIRMWARE}");
-        let variables = format!("{flash},unit=1,file={}", self.path("vars").display());
-        ["-machine", "q35", "-drive", &code, "-drive", &variables].map(str::to_owned).to_vec()
+        let mut options = vec![
+            "-drive".to_owned(),
+            format!("{flash},unit=0,readonly=on,file={}", self.firmware.files().0),
+            "-drive".to_owned(),
+            format!("{flash},unit=1,file={}", self.path("vars").display()),
+            "-machine".to_owned(),
+        ];
+        match self.firmware {
+            Firmware::Open => options.push("q35".to_owned()),
+            Firmware::SecureBoot => options.extend(
+                ["q35,smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on"].map(str::to_owned),
+            ),
+        }
+        options
     }
 
     /// Switches it on and waits for a system of this version.
@@ -194,14 +222,14 @@ impl Running {
         serde_json::from_str(text.trim()).unwrap_or_else(|error| panic!("{command}: {error}\n{text}"))
     }
 
-    /// What firmware, kernel and init wrote.
-    pub const fn console(&self) -> &Console {
-        &self.console
-    }
-
     /// Sends a command and does not wait for its end.
     pub fn send(&mut self, command: &str) {
         self.agent.send(command);
+    }
+
+    /// What firmware, kernel and init wrote.
+    pub fn console(&self) -> &Console {
+        &self.console
     }
 
     /// Reboots by `command`, and waits for a system of this version.

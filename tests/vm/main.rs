@@ -23,5 +23,6 @@ mod install;
 mod machine;
 mod proofs;
 mod random;
+mod sealing;
 mod system_image;
 mod write_log;

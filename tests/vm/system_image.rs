@@ -29,13 +29,27 @@ pub struct SystemImage {
     version: String,
     is_broken: bool,
     payload: usize,
+    files: Vec<(String, Vec<u8>)>,
+    on_top: Option<Vec<u8>>,
 }
 
 impl SystemImage {
     /// A system that says this version when it is up. Versions differ in `/usr/lib/vm/version`, `/etc/version` and in a file
     /// of noise.
     pub fn new(kind: Kind, version: &str) -> Self {
-        Self { kind, version: version.to_owned(), is_broken: false, payload: 300_000 }
+        Self {
+            kind,
+            version: version.to_owned(),
+            is_broken: false,
+            payload: 300_000,
+            files: Vec::new(),
+            on_top: None,
+        }
+    }
+
+    /// What it says when it is up.
+    pub fn version(&self) -> &str {
+        &self.version
     }
 
     /// The same, but it never comes up.
@@ -50,19 +64,34 @@ impl SystemImage {
         self
     }
 
+    /// With a file more.
+    pub fn with_file(mut self, path: &str, bytes: Vec<u8>) -> Self {
+        self.files.push((path.to_owned(), bytes));
+        self
+    }
+
+    /// With a layer more.
+    pub fn on_top(mut self, layer: Layer) -> Self {
+        self.on_top = Some(layer.finish());
+        self
+    }
+
     /// What the noise of a version comes from; each of its files is the next 64 KiB.
-    fn seed(version: &str) -> u64 {
+    pub fn seed(version: &str) -> u64 {
         version.bytes().fold(7, |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(byte.into()))
     }
 
     /// Writes the image as an OCI layout.
     pub fn write(&self, base: &Base, folder: &Path) {
-        Image::new()
+        let mut image = Image::new()
             .tar(base.system(self.kind), Compression::None)
             .tar(base.kernel(), Compression::None)
             .tar(self.programs(base), Compression::None)
-            .layer(self.difference())
-            .write(folder);
+            .layer(self.difference());
+        if let Some(tar) = &self.on_top {
+            image = image.tar(tar.clone(), Compression::Gzip);
+        }
+        image.write(folder);
     }
 
     /// Made once a run, so that all versions have the same.
@@ -104,6 +133,9 @@ impl SystemImage {
             .dir("usr/share/payload");
         if self.is_broken {
             layer = layer.file("usr/lib/vm/broken", b"");
+        }
+        for (path, bytes) in &self.files {
+            layer = layer.file(path, bytes);
         }
         for (number, piece) in noise(self.payload, Self::seed(&self.version)).chunks(65_536).enumerate() {
             layer = layer.file(&format!("usr/share/payload/{number}"), piece);

@@ -28,7 +28,7 @@ fn a_power_cut_in_an_update_leaves_the_old_system_or_the_new_one() {
     guest.succeeds("echo mine > /etc/of-the-machine");
     let mut requests = life.machine.requests();
     let before = requests.count();
-    life.update(&mut guest, &image(2));
+    life.update(&mut guest, image(2));
     let undisturbed = requests.count() - before;
     println!("{test}: an update writes or flushes {undisturbed} times when nobody cuts it");
     // What boots next, if nothing comes between.
@@ -37,7 +37,7 @@ fn a_power_cut_in_an_update_leaves_the_old_system_or_the_new_one() {
     let cuts = wanted();
     for cut in 1..=cuts {
         let new = old + 1;
-        life.push(&image(new));
+        life.push(image(new));
         let at = usize::try_from(random.below(undisturbed as u64)).expect("a number");
         let done = update_until(&life, &mut guest, at);
         guest.cut();

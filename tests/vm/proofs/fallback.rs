@@ -11,7 +11,7 @@ fn a_broken_update_falls_back_after_its_tries_and_is_not_taken_again() {
     let mut guest = life.machine.boots("1");
     falls_back(&life, &mut guest);
 
-    life.update(&mut guest, &life.image("3"));
+    life.update(&mut guest, life.image("3"));
     guest.reboots("sync; reboot -f", "3");
     guest.succeeds("store bless");
     let menu = entries(&mut guest);
@@ -21,7 +21,7 @@ fn a_broken_update_falls_back_after_its_tries_and_is_not_taken_again() {
 
 /// From version 1 to one that never comes up, and back without anybody's help.
 pub fn falls_back(life: &Life, guest: &mut Running) {
-    life.push(&life.image("broken").broken());
+    life.push(life.image("broken").broken());
     guest.succeeds(&format!("{UPDATE} --boot-tries 2"));
     let menu = entries(guest);
     assert_eq!(menu.iter().filter(|name| name.contains("+2-0")).count(), 1, "{menu:?}");

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::base::{Base, Kind};
-use crate::install::to_disk;
+use crate::base::{Base, Kind, all_are_wanted};
+use crate::install::{ARGUMENTS, to_disk};
 use crate::kit::web_registry::WebRegistry;
-use crate::machine::{Machine, Running};
+use crate::machine::{Firmware, Machine, Running};
+use crate::sealing::{Sealing, Signed};
 use crate::system_image::SystemImage;
 
 /// How the guests update: at once, so that the next boot is the new one's.
@@ -15,18 +16,37 @@ pub const UPDATE: &str = "store update --tls-verify=false --apply --no-reboot";
 pub struct Life {
     pub machine: Machine,
     kind: Kind,
+    sealing: Option<Sealing>,
     registry: WebRegistry,
     base: &'static Base,
 }
 
 impl Life {
-    /// Installs version 1; `None` where proofs are not wanted.
+    /// Installs version 1 of a system that boots by a kernel; `None` where proofs are not wanted.
     pub fn begin(name: &str, kind: Kind, test: &str) -> Option<Self> {
-        let base = Base::get(test)?;
-        let life = Self { machine: Machine::new(name), kind, registry: WebRegistry::start(), base };
-        let layout = life.push(&life.image("1"));
-        to_disk(&life.machine, &layout, &life.reference());
-        Some(life)
+        Some(Self::of(name, kind, None, Base::get(test)?))
+    }
+
+    /// Installs version 1 of a system that boots by a UKI: with Secure Boot if anything is signed.
+    pub fn begin_sealed(name: &str, signed: Signed, test: &str) -> Option<Self> {
+        if !all_are_wanted(test) {
+            return None;
+        }
+        Some(Self::of(name, Kind::Tiny, Some(signed), Base::get(test)?))
+    }
+
+    fn of(name: &str, kind: Kind, signed: Option<Signed>, base: &'static Base) -> Self {
+        let firmware = match signed {
+            None | Some(Signed::Nothing) => Firmware::Open,
+            Some(_) => Firmware::SecureBoot,
+        };
+        let machine = Machine::new(name, firmware);
+        let life =
+            Self { machine, kind, sealing: signed.map(Sealing::new), registry: WebRegistry::start(), base };
+        let layout = life.push(life.image("1"));
+        let arguments: &[&str] = if signed.is_none() { &ARGUMENTS } else { &[] };
+        to_disk(&life.machine, &layout, &life.reference(), arguments);
+        life
     }
 
     /// An image of the kind that the machine runs.
@@ -39,18 +59,29 @@ impl Life {
         self.registry.reference("latest").replace("127.0.0.1", "10.0.2.2")
     }
 
-    /// Makes an image what the tag names.
-    pub fn push(&self, image: &SystemImage) -> PathBuf {
+    /// Makes an image what the tag names, sealed if the machine's are.
+    pub fn push(&self, image: SystemImage) -> PathBuf {
         let layout = self.machine.path("layout");
         let _ = std::fs::remove_dir_all(&layout);
-        image.write(self.base, &layout);
+        match &self.sealing {
+            None => image.write(self.base, &layout),
+            Some(sealing) => {
+                sealing.write(self.base, image, &layout);
+            }
+        }
         self.registry.push(&layout, "latest");
         layout
     }
 
+    /// A UKI of a version that names another image, signed as those of the machine are.
+    pub fn uki_of_another_image(&self, version: &str, other: &str) -> Vec<u8> {
+        let sealing = self.sealing.as_ref().expect("a machine that is sealed");
+        sealing.with_another_image(self.base, version, other)
+    }
+
     /// Pushes an image and updates to it; how long the guest took.
     #[track_caller]
-    pub fn update(&self, guest: &mut Running, image: &SystemImage) -> Duration {
+    pub fn update(&self, guest: &mut Running, image: SystemImage) -> Duration {
         self.push(image);
         let answer = guest.run(UPDATE);
         let took = answer.took;

@@ -5,5 +5,6 @@ mod cuts;
 mod fallback;
 mod first_boot;
 mod life;
+mod sealed;
 mod systemd;
 mod update;

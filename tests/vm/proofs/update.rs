@@ -16,7 +16,7 @@ fn an_update_carries_edits_of_etc_and_a_rollback_leads_back() {
 /// From version 1 to 2 and back.
 pub fn there_and_back(life: &Life, guest: &mut Running) {
     guest.succeeds("echo mine > /etc/of-the-machine; echo kept > /var/kept");
-    let took = life.update(guest, &life.image("2"));
+    let took = life.update(guest, life.image("2"));
     println!("the update took {:.1} s", took.as_secs_f32());
     guest.reboots("sync; reboot -f", "2");
     assert_eq!(guest.succeeds("cat /etc/of-the-machine /etc/version /var/kept"), "mine\n2\nkept\n");
