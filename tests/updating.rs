@@ -299,11 +299,46 @@ fn a_bound_image_by_tag_costs_one_head_more_and_is_an_update_when_its_tag_moves(
 }
 
 #[test]
+fn what_was_imported_under_a_name_of_its_own_is_updated_from_where_it_came_from() {
+    let (machine, registry) = (Machine::new(), WebRegistry::start());
+    push(&machine, &registry, "1", "stable");
+    machine.import(&registry.reference("stable"), "os:1").succeeds();
+    machine.store(["deploy", "os:1"]).succeeds();
+    registry.asked();
+    machine.store(["update"]).succeeds();
+    assert_eq!(registry.asked(), ["HEAD /v2/some/image/manifests/stable"], "what the tag named is known");
+    push(&machine, &registry, "2", "stable");
+    machine.store(["update"]).succeeds();
+    assert_eq!(titles(&machine), ["Example 2", "Example 1"]);
+
+    // A place on this machine is remembered whole: the next call may be made in another folder.
+    machine.import("oci:layout-1", "os:folder").succeeds();
+    machine.store(["deploy", "os:folder"]).succeeds();
+    let status = machine.store(["status", "--json"]).json();
+    let folder = format!("oci:{}", machine.sandbox.path("layout-1").display());
+    assert_eq!(status["deployments"][0]["image"]["reference"], folder);
+    std::fs::remove_dir_all(machine.sandbox.path("layout-1")).unwrap();
+    system("3").write(&machine.sandbox.path("layout-1"));
+    machine.store(["update"]).succeeds();
+    assert_eq!(titles(&machine)[0], "Example 3");
+
+    // gc forgets the place with the name.
+    let places =
+        || std::fs::read_dir(machine.sandbox.path("sysroot/composefs/sealstone/origins")).unwrap().count();
+    assert_eq!(places(), 2);
+    machine.repository(["rm", "os:folder"]).succeeds();
+    machine.repository(["gc"]).succeeds();
+    assert_eq!(places(), 1);
+}
+
+#[test]
 fn a_name_that_says_of_no_place_is_refused_with_what_to_do() {
     let machine = Machine::new();
     machine.store(["update"]).fails(1);
     system("1").write(&machine.sandbox.path("layout"));
     machine.import("oci:layout", "os:1").succeeds();
+    // As an import from the standard input leaves it, or one by a version that remembered no places.
+    std::fs::remove_dir_all(machine.sandbox.path("sysroot/composefs/sealstone/origins")).unwrap();
     machine.store(["deploy", "os:1"]).succeeds();
     let refused = machine.store(["update"]).fails(2);
     assert!(refused.contains("store switch"), "{refused}");

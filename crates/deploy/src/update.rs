@@ -33,7 +33,7 @@ pub fn place_of_updates(record: &Record) -> Result<Reference, DeployError> {
     record.image.reference.parse().map_err(|_| DeployError::Invalid {
         what: "place to update from",
         text: record.image.reference.clone(),
-        reason: "the image was imported under this name alone; `store switch` says where updates come from"
+        reason: "nobody knows where the image of this name came from; `store switch` says where updates do"
             .into(),
     })
 }

@@ -8,7 +8,7 @@ use sealstone_store::{
     ObjectId, Place, RefName, RefTarget, Repository, StreamName, splitstream::SplitStreamReader,
 };
 
-use crate::{ConfigDigest, DiffId, ImageKind, ImportError, ManifestDigest, Result, oci};
+use crate::{ConfigDigest, DiffId, ImageKind, ImageOrigin, ImportError, ManifestDigest, Result, oci};
 
 /// What the names of manifests' streams begin with, see [`manifest_stream`](crate::streams::manifest_stream).
 const MANIFEST_STREAM: &str = "oci-manifest-";
@@ -30,6 +30,8 @@ pub struct NamedImage {
     pub manifest: ManifestDigest,
     /// What the manifest and its configuration say, or why they cannot be read.
     pub content: Result<ImageContent, String>,
+    /// Where it came from, if that is known.
+    pub origin: Option<ImageOrigin>,
 }
 
 /// What an image's documents say.
@@ -76,11 +78,12 @@ impl Catalogue {
     pub fn read(repository: &Repository) -> Result<Self> {
         let mut images = Vec::new();
         for (name, target) in repository.refs(Place::Streams)? {
-            let (Some(name), RefTarget::Stream(stream)) = (name.to_oci(), target) else { continue };
+            let (Some(text), RefTarget::Stream(stream)) = (name.to_oci(), target) else { continue };
             let digest = stream.as_str().strip_prefix(MANIFEST_STREAM);
             let Some(manifest) = digest.and_then(|digest| digest.parse().ok()) else { continue };
             let content = read_content(repository, &stream).map_err(|error| error.to_string());
-            images.push(NamedImage { name, manifest, content });
+            let origin = ImageOrigin::of(repository, &name, &manifest)?;
+            images.push(NamedImage { name: text, manifest, content, origin });
         }
         images.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Self { images, ids: repository.images()?, place: repository.dir().label().display().to_string() })
@@ -222,7 +225,8 @@ mod tests {
             image: Some(id(byte + 1)),
             bootable: Some(id(byte + 2)),
         };
-        NamedImage { name: name.to_owned(), manifest: digest.parse().unwrap(), content: Ok(content) }
+        let manifest = digest.parse().unwrap();
+        NamedImage { name: name.to_owned(), manifest, content: Ok(content), origin: None }
     }
 
     fn catalogue() -> Catalogue {

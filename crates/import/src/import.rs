@@ -21,6 +21,7 @@ use crate::{
     error::{ImportError, Result},
     layer_tree::LayerTree,
     oci::{Config, Descriptor, Platform, Resolved, resolve},
+    origin::ImageOrigin,
     pipeline::{self, LayerDone, LayerTask},
     record::{self, StoredLayer},
     report::{ImportReport, LayerReport},
@@ -55,6 +56,8 @@ pub struct ImportOptions {
     /// The id that one of the images made of it has to have, the plain or the bootable one. It binds everything that the
     /// system sees of the image. For `deploy::import_image`, which makes them.
     pub require_image: Option<ObjectId>,
+    /// The reference by which the image can be had again, to be remembered beside its name: a later update asks there.
+    pub origin: Option<String>,
 }
 
 impl ImportOptions {
@@ -79,6 +82,7 @@ impl Default for ImportOptions {
             keep_layers_after: Duration::from_secs(2),
             require_digest: None,
             require_image: None,
+            origin: None,
         }
     }
 }
@@ -94,6 +98,7 @@ pub struct Imported {
     linked: Vec<(ImageKind, ObjectId)>,
     space: SpaceWatch,
     report: ImportReport,
+    origin: Option<String>,
 }
 
 #[derive(Debug)]
@@ -184,7 +189,12 @@ impl Imported {
         }
         if let Some(name) = name {
             let target = RefTarget::Stream(manifest_stream(manifest_digest)?);
-            transaction.set_ref(RefName::oci(name)?, target);
+            let name = RefName::oci(name)?;
+            if let Some(reference) = &self.origin {
+                let origin = ImageOrigin { reference: reference.clone(), named: self.named_digest() };
+                origin.note(transaction, &name, manifest_digest)?;
+            }
+            transaction.set_ref(name, target);
         }
         self.space.check(0)
     }
@@ -247,7 +257,8 @@ pub fn import_layers(
         processor_time,
         warnings: image.warnings.clone(),
     };
-    Ok(Imported { image, layers, order: plan.order, linked, space, report })
+    let origin = options.origin.clone();
+    Ok(Imported { image, layers, order: plan.order, linked, space, report, origin })
 }
 
 /// Imports an image's parts and publishes them under `name`, without making an EROFS image.

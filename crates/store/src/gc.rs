@@ -4,7 +4,7 @@
 //! is held for marking and sweeping together (D12), so nothing can come to need what is being removed. Files that are no
 //! object's stay where they are and are counted.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -150,6 +150,9 @@ impl Repository {
             Ok(())
         };
         remove(layout::LAYERS, &|name| !live.streams.contains(&format!("{}{name}", layout::LAYER_STREAM)))?;
+        let refs = self.refs(Place::Streams)?;
+        let named: HashSet<&str> = refs.iter().filter_map(|(name, _)| layout::origin_file(name)).collect();
+        remove(layout::ORIGINS, &|name| !named.contains(name))?;
         remove(layout::TEMPORARY, &|_| true)
     }
 

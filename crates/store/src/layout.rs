@@ -28,6 +28,8 @@ pub const LAYERS: &str = "layers";
 pub const CONTENTS: &str = "contents";
 /// What the stream is called that a record of a decoded layer belongs to: this and the record's name.
 pub const LAYER_STREAM: &str = "oci-layer-";
+/// Where the images of OCI names came from, in [`OWN`]: a file for each name.
+pub const ORIGINS: &str = "origins";
 /// Damaged files that repair put aside, in [`OWN`].
 pub const QUARANTINE: &str = "quarantine";
 /// Marks of transactions whose objects may not be on the disk yet, in [`OWN`].
@@ -69,6 +71,12 @@ pub fn linked_object(text: &Path) -> Option<ObjectId> {
 #[must_use]
 pub fn object_of_parts(folder: &str, name: &str) -> Option<ObjectId> {
     (folder.len() == 2).then(|| format!("{folder}{name}").parse().ok()).flatten()
+}
+
+/// The file in [`ORIGINS`] of an OCI name: what the ref's own file is called.
+#[must_use]
+pub fn origin_file(name: &RefName) -> Option<&str> {
+    name.as_str().strip_prefix("oci/").filter(|file| !file.contains('/'))
 }
 
 /// The text of the symlink `refs/<name>`: the entry of the folder above `refs`, seen from the ref.

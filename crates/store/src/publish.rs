@@ -25,6 +25,7 @@ pub(crate) struct Names {
     pub(crate) images: BTreeSet<ObjectId>,
     pub(crate) refs: BTreeMap<(Place, RefName), RefTarget>,
     pub(crate) records: BTreeMap<String, Temporary>,
+    pub(crate) origins: BTreeMap<String, Temporary>,
     pub(crate) contents: Sealed,
 }
 
@@ -34,6 +35,7 @@ impl Names {
             && self.images.is_empty()
             && self.refs.is_empty()
             && self.records.is_empty()
+            && self.origins.is_empty()
             && self.contents.is_empty()
     }
 
@@ -49,7 +51,8 @@ impl Names {
         let images = self.images.iter().map(|id| (id.to_hex(), layout::object_link(id)));
         publisher.entries(Place::Images, images)?;
         publisher.refs(&self.refs)?;
-        publisher.records(self.records)?;
+        publisher.own_files(layout::LAYERS, self.records)?;
+        publisher.own_files(layout::ORIGINS, self.origins)?;
         contents::publish(repository, self.contents)
     }
 
@@ -116,13 +119,14 @@ impl Publisher<'_> {
         Ok(())
     }
 
-    fn records(&self, records: BTreeMap<String, Temporary>) -> Result<()> {
-        if records.is_empty() {
+    /// Puts files into a folder that is ours alone.
+    fn own_files(&self, folder: &str, files: BTreeMap<String, Temporary>) -> Result<()> {
+        if files.is_empty() {
             return Ok(());
         }
         let own = self.folder(self.root, layout::OWN)?;
-        let folder = self.folder(&own, layout::LAYERS)?;
-        for (name, temporary) in records {
+        let folder = self.folder(&own, folder)?;
+        for (name, temporary) in files {
             temporary.replace(&folder, Path::new(&name))?;
         }
         self.sync(&folder)

@@ -274,12 +274,34 @@ impl Transaction {
             return Err(Error::Invalid { what: "layer record name", value: name.to_owned(), reason });
         }
         self.poisoning(|| {
-            let staging = self.repository.staging()?;
-            let temporary = staging.create(&staging.dir, layout::OBJECT_MODE)?;
-            temporary.file.write_all_at(0, record)?;
+            let temporary = self.own_file(record)?;
             self.names().records.insert(name.to_owned(), temporary);
             Ok(())
         })
+    }
+
+    /// Will remember where the image of an OCI name came from, in place of what is remembered now. It is written at once, and
+    /// durable with the names; gc forgets it with the name.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for another name; otherwise as [`Transaction::put`].
+    pub fn note_origin(&self, name: &RefName, origin: &[u8]) -> Result<()> {
+        let Some(file) = layout::origin_file(name) else {
+            let reason = "only an OCI name has an origin";
+            return Err(Error::Invalid { what: "ref name", value: name.to_string(), reason });
+        };
+        self.poisoning(|| {
+            let temporary = self.own_file(origin)?;
+            self.names().origins.insert(file.to_owned(), temporary);
+            Ok(())
+        })
+    }
+
+    fn own_file(&self, bytes: &[u8]) -> Result<Temporary> {
+        let staging = self.repository.staging()?;
+        let temporary = staging.create(&staging.dir, layout::OBJECT_MODE)?;
+        temporary.file.write_all_at(0, bytes)?;
+        Ok(temporary)
     }
 
     /// The index of contents, as it was when this transaction first asked for it.

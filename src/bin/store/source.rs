@@ -1,7 +1,9 @@
 //! Opening what a reference names, wherever it is: the flags for registries, and the choice between them and the rest.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Context as _;
-use sealstone::import::source::{ContainersStorage, Opening, Reference, Source};
+use sealstone::import::source::{ContainersStorage, Opening, Reference, STANDARD_INPUT, Source};
 use sealstone::import::{ImportError, ImportOptions, Limits};
 use sealstone::store::Repository;
 use sealstone::store::disk::RealDisk;
@@ -96,4 +98,25 @@ pub fn open_artifact(
             Err(ImportError::Unsupported { what, reason }.into())
         }
     }
+}
+
+/// The reference from anywhere: it is followed by whoever updates later, in whichever folder.
+pub fn absolute(reference: Reference) -> anyhow::Result<Reference> {
+    let whole = |path: &Path| -> anyhow::Result<PathBuf> {
+        std::path::absolute(path).with_context(|| format!("find {}", path.display()))
+    };
+    Ok(match reference {
+        Reference::Layout { path, choice } => Reference::Layout { path: whole(&path)?, choice },
+        Reference::Archive { path, choice } if path.as_os_str() != STANDARD_INPUT => {
+            Reference::Archive { path: whole(&path)?, choice }
+        }
+        Reference::DockerArchive { path, choice } if path.as_os_str() != STANDARD_INPUT => {
+            Reference::DockerArchive { path: whole(&path)?, choice }
+        }
+        Reference::Dir { path } => Reference::Dir { path: whole(&path)? },
+        Reference::Tar { path } if path.as_os_str() != STANDARD_INPUT => {
+            Reference::Tar { path: whole(&path)? }
+        }
+        other => other,
+    })
 }

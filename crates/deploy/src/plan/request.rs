@@ -83,7 +83,7 @@ pub struct DeployRequest {
 }
 
 impl DeployRequest {
-    /// A request for an imported image.
+    /// A request for an imported image, which is updated from where it came from, if that is known.
     ///
     /// # Errors
     /// [`DeployError::Unfit`] when it has no bootable image, or its documents are damaged.
@@ -92,7 +92,10 @@ impl DeployRequest {
         let content = named.content.as_ref().map_err(|reason| unfit(reason.clone()))?;
         let image = content.bootable.ok_or_else(|| unfit("it has no kernel in /usr/lib/modules".into()))?;
         let image = ImageId::new(image);
-        Ok(Self { kargs, ..Self::new(named.name.clone(), named.manifest, content.config, image, time) })
+        let reference = named.origin.as_ref().map_or(&named.name, |origin| &origin.reference);
+        let resolved = named.origin.as_ref().map(|origin| origin.named.to_string());
+        let request = Self::new(reference.clone(), named.manifest, content.config, image, time);
+        Ok(Self { kargs, resolved, ..request })
     }
 
     /// A request for an image, with nothing else asked for.

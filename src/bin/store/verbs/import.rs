@@ -119,7 +119,10 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
 fn import(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let reference: Reference = args.reference.parse()?;
     let name = name(args, &reference)?;
-    let options = options(args);
+    let mut options = options(args);
+    if !reference.is_standard_input() {
+        options.origin = Some(source::absolute(reference.clone())?.to_string());
+    }
     let repository = context.open_repository()?;
     let what = || format!("import {}", escape(args.reference.as_bytes()));
     let source = source::open(&reference, &args.registry, &options, &repository, context)?;

@@ -1,13 +1,11 @@
 //! `store switch REFERENCE`: follows another image from now on.
 
-use std::path::{Path, PathBuf};
-
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use sealstone::deploy::Standing;
-use sealstone::import::source::Reference;
 
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::source;
 
 use super::update_run::{self, Following, Options};
 
@@ -29,7 +27,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
-    let place = absolute(args.reference.parse()?)?;
+    let place = source::absolute(args.reference.parse()?)?;
     if place.is_standard_input() {
         bail!("updates cannot come from the standard input: name a place that stays");
     }
@@ -41,23 +39,4 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     }
     let following = Following { target, running, standing, name: place.to_string(), place };
     update_run::run(&following, &args.options, context)
-}
-
-/// The reference from anywhere: it is followed by whoever updates later, in whichever folder.
-fn absolute(reference: Reference) -> anyhow::Result<Reference> {
-    let whole = |path: &Path| -> anyhow::Result<PathBuf> {
-        std::path::absolute(path).with_context(|| format!("find {}", path.display()))
-    };
-    Ok(match reference {
-        Reference::Layout { path, choice } => Reference::Layout { path: whole(&path)?, choice },
-        Reference::Archive { path, choice } if path.as_os_str() != "-" => {
-            Reference::Archive { path: whole(&path)?, choice }
-        }
-        Reference::DockerArchive { path, choice } if path.as_os_str() != "-" => {
-            Reference::DockerArchive { path: whole(&path)?, choice }
-        }
-        Reference::Dir { path } => Reference::Dir { path: whole(&path)? },
-        Reference::Tar { path } if path.as_os_str() != "-" => Reference::Tar { path: whole(&path)? },
-        other => other,
-    })
 }
