@@ -7,14 +7,14 @@ use sealstone_boot::{FoundEntry, menu_order};
 use sealstone_store::{Control, disk::RealDisk};
 
 use crate::{
-    DeployError, DeployRequest, DeploymentId, Finalise, ImageId, Plan, Target, apply, plan_deploy,
-    plan_reconcile, plan_rollback,
+    DeployError, DeployRequest, DeploymentId, Finalise, ImageId, Plan, Retention, Target, apply, plan_deploy,
+    plan_prune, plan_reconcile, plan_rollback,
     testing::{
         BootcBoots, Failure, Machine, System, bootable, cut_at_every_point, end_state, fail_at_every_call,
     },
 };
 
-/// A machine on which bootc deployed two systems, the newer of which runs, and a third image.
+/// A machine on which bootc deployed two systems or three, the newest of which runs, and one image more.
 struct Case {
     machine: Machine,
     older: DeployRequest,
@@ -23,13 +23,29 @@ struct Case {
 }
 
 impl Case {
-    fn new(boots: BootcBoots) -> Self {
+    fn new(boots: BootcBoots, has_oldest: bool) -> Self {
         let machine = Machine::new();
-        let [older, newer, next] = ["1", "2", "3"].map(|version| machine.import_whole(&System::new(version)));
-        machine.deploy(&older);
-        machine.deploy(&newer);
-        machine.hand_to_bootc(&[&older, &newer], boots);
+        let import = |version| machine.import_whole(&System::new(version));
+        let oldest = has_oldest.then(|| import("0"));
+        let [older, newer, next] = ["1", "2", "3"].map(import);
+        let deployed: Vec<&DeployRequest> = oldest.iter().chain([&older, &newer]).collect();
+        for request in &deployed {
+            machine.deploy(request);
+        }
+        machine.hand_to_bootc(&deployed, boots);
         Self { machine, older, newer, next }
+    }
+
+    /// Keeps the running system and the new one, so that all older ones go.
+    fn deploy(&self, target: &Target) -> Result<(), DeployError> {
+        let retention = Retention { count: Some(2), ..Retention::default() };
+        let request = DeployRequest { retention, running: Some(self.running()), ..self.next.clone() };
+        run(target, &plan_deploy(target, &request)?)
+    }
+
+    fn prune(&self, target: &Target) -> Result<(), DeployError> {
+        let retention = Retention { count: Some(2), ..Retention::default() };
+        run(target, &plan_prune(target, &retention, Some(&self.running()), 1_700_000_000)?)
     }
 
     fn running(&self) -> DeploymentId {
@@ -82,11 +98,11 @@ fn without_numbers(mut state: BTreeMap<String, String>) -> BTreeMap<String, Stri
     state
 }
 
-/// Fails a verb, and cuts the power, everywhere: both systems boot throughout.
-fn everywhere(name: &str, verb: Verb) {
+/// Fails a verb, and cuts the power, everywhere: what stays boots throughout.
+fn everywhere(name: &str, has_oldest: bool, stays: fn(&Case) -> Vec<ImageId>, verb: Verb) {
     for boots in [BootcBoots::Kernel, BootcBoots::Uki] {
-        let case = Case::new(boots);
-        let stays = [case.newer.image, case.older.image];
+        let case = Case::new(boots, has_oldest);
+        let stays = stays(&case);
         assert_eq!(lost(case.machine.root(), &stays), [], "{boots:?}");
         let expected = {
             let whole = case.machine.copy();
@@ -128,12 +144,27 @@ fn everywhere(name: &str, verb: Verb) {
     }
 }
 
+/// The one that runs and the one before it.
+fn both(case: &Case) -> Vec<ImageId> {
+    vec![case.newer.image, case.older.image]
+}
+
 #[test]
 fn an_update_that_is_staged_on_a_system_of_bootcs_leaves_both_systems_wherever_it_is_cut() {
-    everywhere("update", Case::stage);
+    everywhere("update", false, both, Case::stage);
 }
 
 #[test]
 fn a_rollback_of_a_system_of_bootcs_leaves_both_systems_wherever_it_is_cut() {
-    everywhere("rollback", Case::rollback);
+    everywhere("rollback", false, both, Case::rollback);
+}
+
+#[test]
+fn a_deploy_that_prunes_what_bootc_deployed_leaves_what_runs_wherever_it_is_cut() {
+    everywhere("deploy", true, |case| vec![case.newer.image], Case::deploy);
+}
+
+#[test]
+fn a_prune_of_what_bootc_deployed_leaves_both_systems_wherever_it_is_cut() {
+    everywhere("prune", true, both, Case::prune);
 }

@@ -10,7 +10,7 @@ use sealstone_boot::BootDigest;
 use super::{
     Plan, Pruned, Step,
     boot_steps::{bootc_files_to_remove, claimed, describe, entry_steps, kernels_to_write},
-    planner::Planner,
+    planner::{Gone, Planner},
     sections::KargsSection,
 };
 use crate::{
@@ -98,6 +98,7 @@ impl Planner<'_> {
     /// those of others that change.
     fn write_records(&mut self, steps: &mut Vec<Step>) {
         let new = self.plan.deployment.as_ref().map(|record| record.id);
+        self.write_adopted_that_go(steps);
         let is_written =
             |record: &Record| self.before.contains(record) && !self.world.adopted.contains(&record.id);
         let mut changed: Vec<&Record> = self.after.iter().filter(|record| !is_written(record)).collect();
@@ -114,6 +115,17 @@ impl Planner<'_> {
                 self.plan.deployment = Some(record.clone());
             } else {
                 self.plan.rewritten.retain(|other| other.id != record.id);
+                self.plan.rewritten.push(record.clone());
+            }
+        }
+    }
+
+    /// The records of what is taken over and goes at once, as if it stayed: a run that is cut off before it went must not
+    /// leave it without a record beside a new one that has one.
+    fn write_adopted_that_go(&mut self, steps: &mut Vec<Step>) {
+        for Gone { record, .. } in self.gone.iter().filter(|gone| !gone.is_early) {
+            if self.world.adopted.contains(&record.id) {
+                steps.push(Step::WriteRecord { id: record.id, state: record.state });
                 self.plan.rewritten.push(record.clone());
             }
         }
