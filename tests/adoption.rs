@@ -292,7 +292,9 @@ fn a_system_of_ours_is_laid_out_as_bootc_reads_it() {
     assert_eq!(var.to_str(), Some("../../os/default/var"));
     assert!(system.path("mnt/state/os/default/var").is_dir());
     let origin = system.read(&format!("{state}/{hex}.origin"));
-    assert!(origin.contains("container-image-reference=ostree-unverified-image:docker://one\n"), "{origin}");
+    let place = system.path("layout-one");
+    let reference = format!("container-image-reference=ostree-unverified-image:oci:{}\n", place.display());
+    assert!(origin.contains(&reference), "{origin}");
     assert!(origin.contains("boot_type=bls\n") && origin.contains(&format!("manifest_digest={manifest}\n")));
     // The boot partition.
     let menu = system.menu();

@@ -303,7 +303,7 @@ fn size_of(content: SectionContent<'_>) -> Result<u64, BootError> {
         SectionContent::Files(files) => {
             let mut size: u64 = 0;
             for file in files {
-                size = size.next_multiple_of(4) + file.size()?;
+                size += padded(file.size()?, files.len());
             }
             Ok(size)
         }
@@ -319,14 +319,19 @@ fn write_content(
         SectionContent::Files(files) => {
             let mut at: u64 = 0;
             for file in files {
-                fill(at, at.next_multiple_of(4), take)?;
                 let size = file.size()?;
                 read_range(*file, (0, size), &mut *take)?;
-                at = at.next_multiple_of(4) + size;
+                fill(size, padded(size, files.len()), take)?;
+                at += padded(size, files.len());
             }
             Ok(at)
         }
     }
+}
+
+/// The size that a file takes among so many of a section: each of several ends at a multiple of four, a single one as it is.
+const fn padded(size: u64, files: usize) -> u64 {
+    if files > 1 { size.next_multiple_of(4) } else { size }
 }
 
 /// Zeros from one offset to another.

@@ -102,11 +102,7 @@ fn the_state_that_several_share_goes_with_the_last_of_them() {
     let (machine, old, new) = machine();
     let retention = Retention { count: Some(2), ..Retention::default() };
     let third = machine.import_sealed(&sealed("1", "third")).0;
-    let keeping = |request: &DeployRequest| DeployRequest {
-        retention: retention.clone(),
-        tries: Some(0),
-        ..request.clone()
-    };
+    let keeping = |request: &DeployRequest| DeployRequest { retention, tries: Some(0), ..request.clone() };
     machine.deploy(&new);
     machine.deploy(&keeping(&third));
     let file = format!("bootc_composefs-{}", old.image);
@@ -137,7 +133,7 @@ fn one_that_is_staged_leaves_the_state_alone_when_it_is_finalised() {
     let (machine, old, new) = machine();
     let running = Some(DeploymentId::new(old.image, 0));
     let finalise = Finalise::AtShutdown { locked: false };
-    machine.deploy(&DeployRequest { finalise, running, ..new });
+    machine.deploy(&DeployRequest { running, finalise, ..new });
     assert_eq!(records(&machine)[0].state, State::Staged);
     std::fs::write(machine.path(&format!("sysroot/state/deploy/{}/etc/late", old.image)), "late").unwrap();
     let target = machine.target();
@@ -156,7 +152,7 @@ fn what_is_staged_is_replaced_by_the_same_signed_anew() {
     let finalise = Finalise::AtShutdown { locked: false };
     for kargs in ["first", "second"] {
         let request = machine.import_sealed(&sealed("2", kargs)).0;
-        machine.deploy(&DeployRequest { finalise, running, ..request });
+        machine.deploy(&DeployRequest { running, finalise, ..request });
         assert_eq!(records(&machine).len(), 2);
     }
     std::fs::write(machine.path(&format!("sysroot/state/deploy/{}/etc/late", old.image)), "late").unwrap();
@@ -199,8 +195,9 @@ fn count_down(machine: &Machine, name: &str) {
 fn a_sealed_update_is_counted_blessed_and_given_up_as_any_other() {
     for (version, kargs, name) in [("2", "quiet", "bootc_debian-2-1"), ("1", "loud", "bootc_debian-1-1")] {
         let (machine, old, _) = machine();
-        let running = Some(DeploymentId::new(old.image, 0));
-        let update = DeployRequest { running, ..machine.import_sealed(&sealed(version, kargs)).0 };
+        let running = DeploymentId::new(old.image, 0);
+        let update =
+            DeployRequest { running: Some(running), ..machine.import_sealed(&sealed(version, kargs)).0 };
         machine.deploy(&update);
         let new = records(&machine)[0].id;
         let first = |machine: &Machine| {
@@ -218,14 +215,14 @@ fn a_sealed_update_is_counted_blessed_and_given_up_as_any_other() {
         count_down(&machine, &first(&machine));
         count_down(&machine, &first(&machine));
         let target = machine.target();
-        let told = status(&target, running.as_ref()).unwrap().fallback.unwrap();
+        let told = status(&target, Some(&running)).unwrap().fallback.unwrap();
         assert_eq!(
             (told.deployment, told.reason.as_str()),
             (new, "the boot loader gave it up after 3 tries")
         );
-        apply(&target, &plan_bless(&target, &running.unwrap()).unwrap(), &Control::new()).unwrap();
+        apply(&target, &plan_bless(&target, &running).unwrap(), &Control::new()).unwrap();
         assert_eq!(machine.names("esp/loader/entries").len(), 1);
         let first = records(&machine).into_iter().find(|record| record.broken.is_none()).unwrap();
-        assert_eq!(first.id, running.unwrap());
+        assert_eq!(first.id, running);
     }
 }

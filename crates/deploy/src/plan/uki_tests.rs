@@ -152,7 +152,7 @@ fn a_staged_one_gets_its_entry_when_it_is_finalised() {
     machine.deploy(&one);
     let running = Some(DeploymentId::new(one.image, 0));
     let finalise = Finalise::AtShutdown { locked: false };
-    machine.deploy(&DeployRequest { finalise, running, ..two.clone() });
+    machine.deploy(&DeployRequest { running, finalise, ..two.clone() });
     assert_eq!(first(&machine).state, State::Staged);
     let target = machine.target();
     apply(&target, &plan_finalize(&target, running.as_ref(), false).unwrap(), &Control::new()).unwrap();
