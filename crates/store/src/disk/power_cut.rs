@@ -95,6 +95,20 @@ impl PowerCutDisk {
         }
     }
 
+    /// All of a file. Past the log, which is locked while a call is made.
+    fn content(&self, file: &File) -> Result<Vec<u8>, Errno> {
+        let mut bytes = Vec::new();
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            let mut call = Call::Read { file, offset: bytes.len() as u64, buffer: &mut buffer };
+            let Reply::Count(count) = self.inner.call(&mut call)? else { return Err(Errno::PROTO) };
+            if count == 0 {
+                return Ok(bytes);
+            }
+            bytes.extend_from_slice(buffer.get(..count).unwrap_or_default());
+        }
+    }
+
     /// The directory that holds the last part of the name, and that part.
     fn place(&self, log: &mut Log, dir: &Dir, name: &Path) -> Result<(NodeId, OsString), Errno> {
         let parent = self.inode(dir, name.parent().unwrap_or_else(|| Path::new("")))?;
@@ -175,7 +189,7 @@ impl PowerCutDisk {
             }
             Call::Reflink { to, .. } | Call::CopyRange { to, .. } => {
                 let node = self.node_of_file(log, to)?;
-                let bytes = to.read_all(u64::MAX).map_err(|error| error.errno().unwrap_or(Errno::IO))?;
+                let bytes = self.content(to)?;
                 log.ops.push(Op::Write { node, offset: 0, bytes });
             }
             _ => {}

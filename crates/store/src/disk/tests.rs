@@ -256,6 +256,35 @@ fn a_power_cut_breaks_every_protocol_that_leaves_a_sync_out_and_not_the_right_on
 }
 
 #[test]
+fn a_power_cut_takes_what_was_copied_as_it_takes_what_was_written() {
+    let copy = |dir: &Dir, is_synced: bool| {
+        let from = dir.create_new("from", 0o644).unwrap();
+        from.write_all_at(0, &[7; 2000]).unwrap();
+        let record = dir.create_new("record", 0o644).unwrap();
+        record.copy_from(&from).unwrap();
+        if is_synced {
+            record.sync().unwrap();
+        }
+        dir.sync().unwrap();
+    };
+    let at_the_end = |is_synced: bool| {
+        let (mut end, mut torn) = (0, Vec::new());
+        states(
+            false,
+            |dir| copy(dir, is_synced),
+            |point, path| {
+                end = end.max(point);
+                let whole = std::fs::read(path.join("record")).is_ok_and(|content| content == [7; 2000]);
+                torn.push((point, !whole));
+            },
+        );
+        torn.iter().filter(|(point, torn)| *point == end && *torn).count()
+    };
+    assert_eq!(at_the_end(true), 0);
+    assert!(at_the_end(false) > 0);
+}
+
+#[test]
 fn on_fat_only_a_sync_of_the_file_after_its_name_keeps_it() {
     let (broken, lost) = broken_and_lost(true, |dir| atomic_write(dir, true, true));
     assert!(broken > 0 && lost > 0, "the usual atomic write loses on FAT");
