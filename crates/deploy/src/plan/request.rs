@@ -95,7 +95,7 @@ impl DeployRequest {
         let reference = named.origin.as_ref().map_or(&named.name, |origin| &origin.reference);
         let resolved = named.origin.as_ref().map(|origin| origin.named.to_string());
         let request = Self::new(reference.clone(), named.manifest, content.config, image, time);
-        Ok(Self { kargs, resolved, ..request })
+        Ok(Self { resolved, kargs, ..request })
     }
 
     /// A request for an image, with nothing else asked for.
