@@ -140,6 +140,9 @@ impl Image {
         if !aligned(pe.layout.file_alignment) || !aligned(pe.layout.section_alignment) {
             return Err(malformed("its alignment is none"));
         }
+        if u64::from(pe.layout.headers) > size {
+            return Err(malformed("its headers are longer than it is"));
+        }
         let unaligned = |section: &&Section| {
             !section.raw_offset.is_multiple_of(pe.layout.file_alignment)
                 || !section.raw_size.is_multiple_of(pe.layout.file_alignment)

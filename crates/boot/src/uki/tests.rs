@@ -66,6 +66,15 @@ fn several_initramfs_are_put_behind_each_other_at_four_bytes() {
 }
 
 #[test]
+fn a_stub_whose_headers_are_longer_than_it_is_refused() {
+    let mut bytes = stub::stub();
+    let optional = Pe::read(&bytes, "stub").unwrap().layout.optional;
+    bytes[optional + 60..optional + 64].copy_from_slice(&u32::MAX.to_le_bytes());
+    let refused = build_uki(&bytes, &UkiParts { cmdline: Some("quiet"), ..UkiParts::default() }, |_| Ok(()));
+    assert!(refused.unwrap_err().to_string().contains("longer than it is"));
+}
+
+#[test]
 fn an_addon_has_a_command_line_and_no_kernel() {
     let bytes = build(&UkiParts { cmdline: Some("console=ttyS0"), ..UkiParts::default() });
     let addon = Uki::read(&bytes, "x.addon.efi").unwrap();
