@@ -105,27 +105,11 @@ fn blob(tree: &Tree, inode: InodeId, repository: &Repository) -> Result<Blob, Bo
 
 #[cfg(test)]
 mod tests {
-    use sealstone_store::tree::{Metadata, Timestamp, XattrSet};
-
     use super::*;
+    use crate::testing;
 
     fn tree(files: &[&str]) -> Tree {
-        let metadata = Metadata { mode: 0o755, uid: 0, gid: 0, mtime: Timestamp::default() };
-        let mut tree = Tree::new(metadata);
-        for path in files {
-            let mut folder = tree.root();
-            let (parent, name) = path.rsplit_once('/').unwrap();
-            for part in parent.split('/') {
-                folder = tree.lookup(folder, part.as_bytes()).unwrap_or_else(|| {
-                    let new = tree.add(metadata, Content::Directory, XattrSet::EMPTY).unwrap();
-                    tree.link(folder, part.as_bytes(), new).unwrap();
-                    new
-                });
-            }
-            let file = tree.add(metadata, Content::Inline(name.as_bytes()), XattrSet::EMPTY).unwrap();
-            tree.link(folder, name.as_bytes(), file).unwrap();
-        }
-        tree
+        testing::tree(files.iter().map(|path| (*path, Content::Inline(path.as_bytes()))))
     }
 
     #[test]

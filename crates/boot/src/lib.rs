@@ -41,6 +41,8 @@ mod kernel_sizes;
 mod loader;
 mod os_release;
 mod root_conf;
+#[cfg(test)]
+mod testing;
 pub mod uki;
 mod version;
 

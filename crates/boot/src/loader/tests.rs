@@ -3,32 +3,18 @@
 use sealstone_store::{
     InitOptions, Repository,
     disk::RealDisk,
-    tree::{Content, Metadata, Timestamp, Tree, XattrSet},
+    tree::{Content, Tree},
 };
 
 use super::*;
+use crate::testing;
 
 fn program(version: &str) -> String {
     format!("MZ #### LoaderInfo: systemd-boot {version} ####")
 }
 
 fn tree(files: &[(&str, String)]) -> Tree {
-    let metadata = Metadata { mode: 0o755, uid: 0, gid: 0, mtime: Timestamp::default() };
-    let mut tree = Tree::new(metadata);
-    for (path, content) in files {
-        let (parent, name) = path.rsplit_once('/').unwrap();
-        let mut folder = tree.root();
-        for part in parent.split('/') {
-            folder = tree.lookup(folder, part.as_bytes()).unwrap_or_else(|| {
-                let new = tree.add(metadata, Content::Directory, XattrSet::EMPTY).unwrap();
-                tree.link(folder, part.as_bytes(), new).unwrap();
-                new
-            });
-        }
-        let file = tree.add(metadata, Content::Inline(content.as_bytes()), XattrSet::EMPTY).unwrap();
-        tree.link(folder, name.as_bytes(), file).unwrap();
-    }
-    tree
+    testing::tree(files.iter().map(|(path, content)| (*path, Content::Inline(content.as_bytes()))))
 }
 
 fn repository(folder: &tempfile::TempDir) -> Repository {

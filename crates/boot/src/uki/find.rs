@@ -115,32 +115,14 @@ fn has_suffix(name: &str, suffix: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use sealstone_store::{
-        Algorithm,
-        tree::{Metadata, Timestamp, XattrSet},
-        verity,
-    };
+    use sealstone_store::{Algorithm, verity};
 
     use super::*;
+    use crate::testing;
 
     fn tree(files: &[&str]) -> Tree {
-        let metadata = Metadata { mode: 0o755, uid: 0, gid: 0, mtime: Timestamp::default() };
-        let mut tree = Tree::new(metadata);
-        for path in files {
-            let mut folder = tree.root();
-            let (parent, name) = path.rsplit_once('/').unwrap();
-            for part in parent.split('/') {
-                folder = tree.lookup(folder, part.as_bytes()).unwrap_or_else(|| {
-                    let new = tree.add(metadata, Content::Directory, XattrSet::EMPTY).unwrap();
-                    tree.link(folder, part.as_bytes(), new).unwrap();
-                    new
-                });
-            }
-            let object = verity::digest(Algorithm::Sha256, path.as_bytes());
-            let file = tree.add(metadata, Content::External { object, size: 100 }, XattrSet::EMPTY).unwrap();
-            tree.link(folder, name.as_bytes(), file).unwrap();
-        }
-        tree
+        let object = |path: &str| verity::digest(Algorithm::Sha256, path.as_bytes());
+        testing::tree(files.iter().map(|path| (*path, Content::External { object: object(path), size: 100 })))
     }
 
     #[test]

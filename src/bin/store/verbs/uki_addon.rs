@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use sealstone::boot::Karg;
 use sealstone::boot::uki::UkiParts;
 use sealstone::store::disk::{File, RealDisk};
-use serde::Serialize;
 
-use super::uki_build::write_uki;
+use super::uki_build::{Document, write_uki};
 use crate::args::Reporting;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -34,16 +33,6 @@ pub struct Args {
     stub: PathBuf,
     #[command(flatten)]
     reporting: Reporting,
-}
-
-/// The answer, `sealstone.uki-build/1`.
-#[derive(Serialize)]
-struct Document {
-    output: String,
-    size: u64,
-    image: Option<String>,
-    cmdline: Option<String>,
-    uname: Option<String>,
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {

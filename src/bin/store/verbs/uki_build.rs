@@ -70,14 +70,14 @@ pub struct Args {
     reporting: Reporting,
 }
 
-/// The answer, `sealstone.uki-build/1`.
+/// The answer, `sealstone.uki-build/1`, which addons give as well.
 #[derive(Serialize)]
-struct Document {
-    output: String,
-    size: u64,
-    image: Option<String>,
-    cmdline: Option<String>,
-    uname: Option<String>,
+pub(super) struct Document {
+    pub output: String,
+    pub size: u64,
+    pub image: Option<String>,
+    pub cmdline: Option<String>,
+    pub uname: Option<String>,
 }
 
 /// The files that were given.
