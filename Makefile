@@ -77,6 +77,7 @@ doc: ## the API documentation, warnings are errors
 
 man: build ## man pages into target/man
 	$(PROFILE_DIR)/store man target/man
+	cp contrib/man/* target/man/
 
 completions: build ## shell completions into target/completions
 	@mkdir -p target/completions
