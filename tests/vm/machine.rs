@@ -108,10 +108,9 @@ impl Machine {
         let mut command = Command::new("qemu-system-x86_64");
         command.args(["-accel", "tcg", "-cpu", "max,-cx16", "-smp", "1", "-m", "768", "-nodefaults"]);
         command.args(["-display", "none", "-monitor", "none"]);
-        command
-            .args(self.firmware_options())
-            .args(drive)
-            .args(["-device", "virtio-blk-pci,drive=disk,bootindex=0"]);
+        command.args(self.firmware_options()).args(drive);
+        // Merged, requests can be larger than what `blklogwrites` takes, which is an I/O error then.
+        command.args(["-device", "virtio-blk-pci,drive=disk,bootindex=0,request-merging=off"]);
         command.args(["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]);
         command.args(["-chardev", &format!("file,id=console,path={}", console.display())]);
         command.args(["-chardev", &format!("socket,id=agent,path={},server=on,wait=off", socket.display())]);
