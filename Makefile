@@ -46,9 +46,10 @@ vm: setup-root ## install, boot, update, roll back, fall back, cut the power, in
 	tests/vm/ready
 	SEALSTONE_VM_PROOFS=1 $(VM_PROOFS)
 
-vm-all: setup-root ## the same, and what takes too long for each build: systemd, UKIs, Secure Boot
+vm-all: setup-root ## the same, and what takes too long for each build: systemd, UKIs, Secure Boot, composefs-rs' initramfs program
 	tests/tools/install
 	tests/vm/ready
+	tests/tools/composefs-setup-root
 	SEALSTONE_VM_PROOFS=all $(VM_PROOFS)
 
 vm-cuts: setup-root ## fifty power cuts in updates, each followed by a boot; about half an hour

@@ -9,6 +9,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use super::base::{Base, Kind};
+use super::initramfs::{self, RootProgram};
 use super::kit::layer::noise;
 use super::kit::layout::Compression;
 use super::kit::{Image, Layer};
@@ -70,6 +71,11 @@ impl SystemImage {
         self
     }
 
+    /// With another initramfs.
+    pub fn with_initramfs(self, base: &Base, initramfs: Vec<u8>) -> Self {
+        self.with_file(&initramfs_of(base), initramfs)
+    }
+
     /// With a layer more.
     pub fn on_top(mut self, layer: Layer) -> Self {
         self.on_top = Some(layer.finish());
@@ -118,10 +124,9 @@ impl SystemImage {
                 layer = layer.file(&place, &text).symlink(&wanted, &format!("/{place}"));
             }
         }
-        let initramfs = format!("usr/lib/modules/{}/initramfs.img", base.release());
         layer
             .file_with_mode("usr/bin/store", 0o755, &stripped(env!("CARGO_BIN_EXE_store")))
-            .file(&initramfs, &super::initramfs::make(base))
+            .file(&initramfs_of(base), &initramfs::make(base, RootProgram::Ours, None))
     }
 
     fn difference(&self) -> Layer {
@@ -142,6 +147,11 @@ impl SystemImage {
         }
         layer
     }
+}
+
+/// Where an image has its initramfs.
+fn initramfs_of(base: &Base) -> String {
+    format!("usr/lib/modules/{}/initramfs.img", base.release())
 }
 
 /// A program without its debug information.

@@ -13,18 +13,35 @@ use crate::system_image::SystemImage;
 /// How the guests update: at once, so that the next boot is the new one's.
 pub const UPDATE: &str = "store update --tls-verify=false --apply --no-reboot";
 
+/// What is changed of each image of a machine.
+pub type Dress = Box<dyn Fn(SystemImage) -> SystemImage>;
+
 pub struct Life {
     pub machine: Machine,
     kind: Kind,
     sealing: Option<Sealing>,
+    dress: Dress,
     registry: WebRegistry,
     base: &'static Base,
+}
+
+fn plain() -> Dress {
+    Box::new(|image| image)
 }
 
 impl Life {
     /// Installs version 1 of a system that boots by a kernel; `None` where proofs are not wanted.
     pub fn begin(name: &str, kind: Kind, test: &str) -> Option<Self> {
-        Some(Self::of(name, kind, None, Base::get(test)?))
+        Some(Self::of(name, kind, None, plain(), Base::get(test)?))
+    }
+
+    /// The same of a tiny system, with something more in each image.
+    pub fn begin_with(name: &str, test: &str, dress: impl FnOnce(&'static Base) -> Dress) -> Option<Self> {
+        if !all_are_wanted(test) {
+            return None;
+        }
+        let base = Base::get(test)?;
+        Some(Self::of(name, Kind::Tiny, None, dress(base), base))
     }
 
     /// Installs version 1 of a system that boots by a UKI: with Secure Boot if anything is signed.
@@ -32,17 +49,17 @@ impl Life {
         if !all_are_wanted(test) {
             return None;
         }
-        Some(Self::of(name, Kind::Tiny, Some(signed), Base::get(test)?))
+        Some(Self::of(name, Kind::Tiny, Some(signed), plain(), Base::get(test)?))
     }
 
-    fn of(name: &str, kind: Kind, signed: Option<Signed>, base: &'static Base) -> Self {
+    fn of(name: &str, kind: Kind, signed: Option<Signed>, dress: Dress, base: &'static Base) -> Self {
         let firmware = match signed {
             None | Some(Signed::Nothing) => Firmware::Open,
             Some(_) => Firmware::SecureBoot,
         };
         let machine = Machine::new(name, firmware);
-        let life =
-            Self { machine, kind, sealing: signed.map(Sealing::new), registry: WebRegistry::start(), base };
+        let (sealing, registry) = (signed.map(Sealing::new), WebRegistry::start());
+        let life = Self { machine, kind, sealing, dress, registry, base };
         let layout = life.push(life.image("1"));
         let arguments: &[&str] = if signed.is_none() { &ARGUMENTS } else { &[] };
         to_disk(&life.machine, &layout, &life.reference(), arguments);
@@ -51,7 +68,7 @@ impl Life {
 
     /// An image of the kind that the machine runs.
     pub fn image(&self, version: &str) -> SystemImage {
-        SystemImage::new(self.kind, version)
+        (self.dress)(SystemImage::new(self.kind, version))
     }
 
     /// The registry as the guest knows it: this machine is 10.0.2.2 there.

@@ -5,6 +5,7 @@ mod cuts;
 mod fallback;
 mod first_boot;
 mod life;
+mod other_program;
 mod sealed;
 mod systemd;
 mod update;
