@@ -138,7 +138,8 @@ impl Error {
         let path = path.to_owned();
         match errno {
             Errno::NOSPC | Errno::DQUOT => Self::NoSpace { op, path },
-            Errno::ROFS => Self::ReadOnly { path, reason: format!("cannot {op} on a read-only file system") },
+            // Some verbs end in a preposition: "create a temporary file in".
+            Errno::ROFS => Self::ReadOnly { path, reason: format!("cannot {op} it") },
             _ => Self::Io { op, path, source: errno.into() },
         }
     }

@@ -65,7 +65,10 @@ pub use error::{Error, Optional, Result};
 pub use fsck::{FsckDepth, FsckReport};
 pub use gc::{GcOptions, GcReport};
 pub use init::InitOptions;
-pub use mount::{DetachedMount, DiskPart, bind_read_only, mount_image, reread_partitions, unmount_image};
+pub use mount::{
+    DetachedMount, DiskPart, bind_read_only, mount_image, reread_partitions, unmount_image,
+    write_through_own_mounts,
+};
 pub use names::{Place, RefTarget};
 pub use object_id::{ObjectId, ParseObjectIdError};
 pub use object_writer::ObjectWriter;

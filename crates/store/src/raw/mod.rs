@@ -1,5 +1,5 @@
 //! The only unsafe code of this crate: the fs-verity ioctls, memory maps, the allocator's thresholds,
-//! and the processor's hash instructions.
+//! namespaces, and the processor's hash instructions.
 //!
 //! Each file wraps one thing in a safe interface and argues for it at each `unsafe`; nothing else lives here, above
 //! all no policy. A change in this folder deserves a second reader.
@@ -8,6 +8,7 @@
 pub(crate) mod heap;
 pub(crate) mod loop_device;
 pub(crate) mod map;
+pub(crate) mod namespace;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod sha2_avx;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "there the crate sha2 has the rounds"))]
