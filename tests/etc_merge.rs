@@ -89,8 +89,16 @@ fn a_folder_that_became_a_file_stops_the_update_and_the_old_system_stays() {
     let refused = machine.deploy("two", &[]).fails(1);
     assert!(refused.contains("/etc/app"), "{refused}");
     assert_eq!(kit::sandbox::listing(&machine.sandbox.path("sysroot/state/deploy")), before);
-    let shown = machine.deploy("two", &["--dry-run"]).succeeds();
-    assert!(shown.contains("/etc/app") && shown.contains("fail"), "{shown}");
+    let shown = machine.deploy("two", &["--dry-run"]);
+    assert_eq!(shown.code, 1, "a plan that is refused ends as doing it would");
+    assert!(
+        shown.stdout.contains("/etc/app") && shown.stdout.contains("would be refused: "),
+        "{}",
+        shown.stdout
+    );
+    let plan = machine.deploy("two", &["--dry-run", "--json"]);
+    let plan: serde_json::Value = serde_json::from_str(&plan.stdout).unwrap();
+    assert!(plan["refused"].as_str().unwrap().contains("/etc/app"), "{plan}");
     machine.deploy("two", &["--etc-strategy", "/etc/app=keep-local"]).succeeds();
     assert_eq!(machine.read("app"), "now a file\n");
 }

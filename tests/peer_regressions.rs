@@ -17,8 +17,8 @@ use std::fs;
 use kit::system::{BootcBoots, System, field};
 use kit::{Compression, Image, Layer};
 use sealstone::deploy::{
-    BootcHost, DeployRequest, DeploymentId, Finalise, Retention, booted, plan_deploy, plan_finalize,
-    plan_rollback, status,
+    BootcHost, DeployRequest, DeploymentId, Finalise, Retention, StagedWish, booted, plan_deploy,
+    plan_finalize, plan_rollback, status,
 };
 use sealstone::import::catalogue::Catalogue;
 use serde_json::Value;
@@ -335,7 +335,7 @@ fn a_rollback_with_something_staged_leaves_no_trace_of_it() {
     system.apply(plan_deploy(&system.target(), &again));
     system.apply(plan_rollback(&system.target(), Some(&running)));
     // The shutdown finds nothing to finalise.
-    system.apply(plan_finalize(&system.target(), Some(&running), false));
+    system.apply(plan_finalize(&system.target(), Some(&running), &StagedWish::default()));
     assert_eq!(ids(&system.status()), [ids_before[0].clone(), ids_before[1].clone()]);
     assert_eq!(system.names("mnt/state/deploy").len(), 2);
     every_verb_works(&system, "4");

@@ -343,3 +343,120 @@ fn a_name_that_says_of_no_place_is_refused_with_what_to_do() {
     let refused = machine.store(["update"]).fails(2);
     assert!(refused.contains("store switch"), "{refused}");
 }
+
+/// How many objects the repository has.
+fn objects(machine: &Machine) -> u64 {
+    machine.repository(["gc", "--dry-run", "--json"]).json()["live_objects"].as_u64().unwrap()
+        + machine.repository(["gc", "--dry-run", "--json"]).json()["objects"].as_u64().unwrap()
+}
+
+#[test]
+fn a_machine_that_updates_itself_for_years_does_not_fill_its_disk() {
+    let (machine, registry) = installed();
+    // As the unit does it.
+    let update = ["update", "--keep=3", "--gc", "--json"];
+    let mut counts = Vec::new();
+    for version in 2..9 {
+        push(&machine, &registry, &version.to_string(), "stable");
+        let done = machine.store(update).json();
+        assert_eq!((&done["outcome"], &done["warnings"]), (&"deployed".into(), &serde_json::json!([])));
+        let removed = done["removed"].as_array().unwrap().len();
+        assert_eq!(
+            (removed, done["freed"]["objects"].as_u64().unwrap_or(0) > 0),
+            match version {
+                2 | 3 => (0, false),
+                _ => (1, true),
+            }
+        );
+        counts.push(objects(&machine));
+    }
+    assert_eq!(counts[2..], [counts[1]; 5], "{counts:?}");
+    assert_eq!(titles(&machine), ["Example 8", "Example 7", "Example 6"]);
+    machine.repository(["fsck"]).succeeds();
+    // What is staged is needed, also when gc comes in between.
+    push(&machine, &registry, "9", "stable");
+    machine.store(["update", "--download-only", "--keep=2", "--gc"]).succeeds();
+    machine.repository(["gc"]).succeeds();
+    assert_eq!(machine.store(["update", "--from-downloaded", "--json"]).json()["outcome"], "deployed");
+    let status = machine.store(["status", "--json"]).json();
+    assert_eq!(status["deployments"][0]["os"]["version"], "9");
+    assert!(status["deployments"].as_array().unwrap().iter().all(|one| one["health"]["is"] == "good"));
+}
+
+#[test]
+fn a_prune_frees_the_disk_with_gc_and_says_what_does_without() {
+    let (machine, registry) = installed();
+    for version in 2..6 {
+        push(&machine, &registry, &version.to_string(), "stable");
+        machine.store(["update"]).succeeds();
+    }
+    let before = objects(&machine);
+    let told = machine.store(["prune", "--keep", "4"]).succeeds();
+    assert!(told.contains("store gc") && told.contains("--gc"), "{told}");
+    assert_eq!(objects(&machine), before);
+    let done = machine.store(["prune", "--keep", "2", "--gc", "--json"]).json();
+    let freed = done["freed"]["objects"].as_u64().unwrap();
+    assert!(freed > 0 && objects(&machine) == before - freed, "{done}");
+    // Nothing went: nothing is looked for.
+    assert!(machine.store(["prune", "--keep", "2", "--gc", "--json"]).json()["freed"].is_null());
+}
+
+#[test]
+fn an_update_tells_conflicts_and_what_it_removed() {
+    let (machine, registry) = installed();
+    push(&machine, &registry, "2", "stable");
+    machine.store(["update"]).succeeds();
+    let status = machine.store(["status", "--json"]).json();
+    let id = status["deployments"][0]["id"].as_str().unwrap();
+    let etc = machine.sandbox.path(&format!("sysroot/state/deploy/{id}/etc/version"));
+    std::fs::write(etc, "the machine's").unwrap();
+    push(&machine, &registry, "3", "stable");
+    let dry = machine.store(["update", "--dry-run"]).succeeds();
+    assert!(dry.contains("--download-only brings it"), "{dry}");
+    let told = machine.store(["update", "--keep", "1", "--download-only"]).succeeds();
+    assert!(told.contains("is downloaded"), "{told}");
+    // The way that the hint names leads to the plan.
+    for verb in [vec!["update"], vec!["switch", &registry.reference("stable")]] {
+        let shown = machine.store([&verb[..], &["--dry-run"]].concat()).succeeds();
+        assert!(shown.contains("conflict /etc/version") && shown.contains("  1  keep"), "{shown}");
+    }
+    let again = machine.store(["update"]).succeeds();
+    assert!(again.contains("is downloaded already: `store update --from-downloaded`"), "{again}");
+    let before = machine.snapshot();
+    machine.store(["update", "--from-downloaded", "--dry-run"]).succeeds();
+    assert_eq!(machine.snapshot(), before, "a dry run");
+    let told = machine.store(["update", "--from-downloaded"]).succeeds();
+    assert!(told.contains("conflict /etc/version: ") && told.contains("keep-local"), "{told}");
+    push(&machine, &registry, "4", "stable");
+    let done = machine.store(["update", "--keep", "1", "--json"]).json();
+    assert_eq!(done["conflicts"][0]["path"], "/etc/version");
+    let removed = done["removed"][0]["reason"].as_str().unwrap();
+    assert!(removed.contains("more than 1"), "{done}");
+}
+
+#[test]
+fn a_bound_image_that_cannot_be_asked_for_is_told_and_one_that_moved_is_named() {
+    let (machine, registry) = (Machine::new(), WebRegistry::start());
+    let push_app = |version: u64| {
+        let folder = machine.sandbox.path(&format!("app-{version}"));
+        kit::bound::app(version).write(&folder);
+        registry.push(&folder, "app")
+    };
+    push_app(1);
+    let os = kit::bound::system("6.1.0", &[("app.image", &registry.name("app"))]);
+    os.write(&machine.sandbox.path("os"));
+    registry.push(&machine.sandbox.path("os"), "stable");
+    machine.install(&registry.reference("stable"), &["--tls-verify=false"]);
+    let manifest = push_app(2);
+    let told = machine.store(["update", "--check"]).succeeds();
+    assert!(told.contains("has an update of 1 bound image"), "{told}");
+    assert!(told.contains(&format!("moved to {}", &manifest[7..19])), "{told}");
+    assert!(!told.contains("there") && !told.contains("0 layers"), "the system itself is the same: {told}");
+    let check = machine.store(["update", "--check", "--json"]).json();
+    assert_eq!(check["bound"][0]["moved"], true);
+    machine.store(["update"]).succeeds();
+    registry.forget("app");
+    let done = machine.store(["update", "--json"]).json();
+    assert_eq!(done["outcome"], "current");
+    assert!(done["warnings"][0].as_str().unwrap().contains("bound images"), "{done}");
+}

@@ -9,7 +9,7 @@ use super::layout::digest;
 use super::{Outcome, Sandbox};
 
 /// Verbs that take `--sysroot` and `--esp`.
-const OF_SYSTEMS: [&str; 6] = ["deploy", "rollback", "status", "switch", "update", "finalize"];
+const OF_SYSTEMS: [&str; 7] = ["deploy", "finalize", "prune", "rollback", "status", "switch", "update"];
 
 /// A sysroot in a sandbox.
 pub struct Machine {
@@ -72,6 +72,14 @@ impl Machine {
     pub fn install(&self, reference: &str, options: &[&str]) {
         self.import(reference, reference).succeeds();
         self.store([&["deploy", reference], options].concat()).succeeds();
+    }
+
+    /// Deploys a small system of this version.
+    #[track_caller]
+    pub fn import_system(&self, version: &str) {
+        super::running::system(version).write(&self.sandbox.path("layout"));
+        self.import("oci:layout", "os").succeeds();
+        self.store(["deploy", "os"]).succeeds();
     }
 
     /// The boot entries: name and text.

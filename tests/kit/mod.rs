@@ -27,6 +27,7 @@ pub mod power_cut;
 pub mod proxy;
 pub mod raw_tar;
 pub mod registry;
+pub mod running;
 pub mod sandbox;
 pub mod sealed;
 pub mod signer;

@@ -91,6 +91,11 @@ impl WebRegistry {
         digest
     }
 
+    /// Serves a tag no more.
+    pub fn forget(&self, tag: &str) {
+        self.state().documents.remove(tag);
+    }
+
     /// From now on no `HEAD` is answered.
     pub fn refuse_head(&self) {
         self.state().refuses_head = true;

@@ -186,6 +186,7 @@ impl Found<'_> {
             overlays: Vec::new(),
             tries: None,
             boot_loader: None,
+            unfinalised: None,
             unknown: serde_json::Map::new(),
         })
     }

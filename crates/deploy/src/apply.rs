@@ -19,11 +19,11 @@ mod state;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use sealstone_boot::{Blob, BlsEntry, BootError, EntryName, Esp, Kernel, image_file};
+use sealstone_boot::{Blob, BlsEntry, EntryName, Esp, Kernel, image_file};
 use sealstone_store::{Control, Durable, Error, tree::Tree};
 
 use crate::{
-    DeployError, DeployedAddon, DeploymentId, ImageId, Plan, Populated, Record, State, Step, Target,
+    DeployError, DeployedAddon, DeploymentId, ImageId, Plan, Populated, Record, Room, State, Step, Target,
     keep::{Kept, keep, release, release_manifest},
     target::World,
 };
@@ -79,15 +79,9 @@ pub fn apply(target: &Target, plan: &Plan, control: &Control) -> Result<Applied,
 fn check_room(target: &Target, plan: &Plan) -> Result<(), DeployError> {
     let Some((sysroot, esps)) = plan.room.split_first() else { return Ok(()) };
     let space = target.sysroot.dir().space()?;
-    let (free, place) = (space.available, &sysroot.place);
-    if free < sysroot.needed {
-        return Err(BootError::NoSpace { place: place.clone(), needed: sysroot.needed, free }.into());
-    }
-    if space.free_inodes > 0 && space.free_inodes < sysroot.inodes_needed {
-        let place = format!("{place} (counted in inodes)");
-        return Err(
-            BootError::NoSpace { place, needed: sysroot.inodes_needed, free: space.free_inodes }.into()
-        );
+    let now = Room { free: space.available, inodes_free: space.free_inodes, ..sysroot.clone() };
+    if let Some(shortage) = now.shortage() {
+        return Err(shortage);
     }
     for (esp, room) in target.esps.iter().zip(esps).filter(|(_, room)| room.needed > 0) {
         // What goes first gives its room back.

@@ -101,9 +101,9 @@ pub use overlay::{
 };
 pub use plan::{
     AddonChanges, DeployRequest, DeploymentsSection, EntriesSection, Fetch, Finalise, KargsSection,
-    LoaderSection, LoaderWrite, Plan, Predecessor, Pruned, Room, Step, plan_bless, plan_deploy,
-    plan_finalize, plan_kargs, plan_pin, plan_prune, plan_reconcile, plan_relabel, plan_remove,
-    plan_rollback, plan_sync_bound, plan_unlock,
+    LoaderSection, LoaderWrite, Plan, Predecessor, Pruned, Room, StagedWish, Step, plan_bless, plan_deploy,
+    plan_finalize, plan_kargs, plan_note_unfinalised, plan_pin, plan_prune, plan_reconcile, plan_relabel,
+    plan_remove, plan_restage, plan_rollback, plan_sync_bound,
 };
 pub use populate::Populated;
 pub use profile::Profile;

@@ -30,6 +30,9 @@ mod request;
 mod rollback;
 mod room;
 mod sections;
+mod staged;
+#[cfg(test)]
+mod staged_tests;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -52,13 +55,14 @@ pub use kargs::plan_kargs;
 pub use pin::plan_pin;
 pub use prune::plan_prune;
 pub use reconcile::plan_reconcile;
-pub use relabel::{plan_relabel, plan_unlock};
+pub use relabel::plan_relabel;
 pub use remove::plan_remove;
 pub use request::{DeployRequest, Finalise, Predecessor};
 pub use rollback::plan_rollback;
 pub use sections::{
     DeploymentsSection, EntriesSection, Fetch, KargsSection, LoaderSection, LoaderWrite, Pruned, Room,
 };
+pub use staged::{StagedWish, plan_note_unfinalised, plan_restage};
 pub use steps::{Plan, Step};
 pub use uki::AddonChanges;
 pub(crate) use uki::{boots_by_the_same, is_sealed};

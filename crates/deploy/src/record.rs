@@ -54,6 +54,9 @@ pub struct Record {
     /// The arguments of the image that the caller does not want, as `key=value` or `key`: an update leaves them out too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub karg_deletes: Vec<String>,
+    /// Why a staged one could not be finalised, when that was last tried: what boots stayed what it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfinalised: Option<String>,
     /// The images that this system runs, bound to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bound: Vec<BoundImage>,

@@ -14,7 +14,7 @@ use sealstone::store::DetachedMount;
 use sealstone::store::disk::{Access, Dir, Disk, File, FsType, Resolve};
 
 /// Where boot partitions are mounted, what is most surely an ESP first.
-const PLACES: [&str; 3] = ["efi", "boot/efi", "boot"];
+pub const PLACES: [&str; 3] = ["efi", "boot/efi", "boot"];
 
 /// How deep devices may lie on each other: a partition, a RAID, LUKS, a logical volume, and some.
 const DEPTH_MAX: usize = 16;

@@ -12,6 +12,7 @@ use sealstone::store::{Control, Repository};
 use crate::args::Global;
 use crate::output::Terminal;
 use crate::progress::{self, Bars};
+use crate::target::make_repository_writable;
 use crate::{location, signal};
 
 /// Made once from the global flags.
@@ -61,6 +62,12 @@ impl Context {
     /// Opens the repository.
     pub fn open_repository(&self) -> anyhow::Result<Repository> {
         Ok(Repository::open(&RealDisk::shared(), &self.repository)?)
+    }
+
+    /// The same for a verb that changes it: that of the system that runs is mounted read-only.
+    pub fn open_repository_to_change(&self) -> anyhow::Result<Repository> {
+        make_repository_writable(&self.repository);
+        self.open_repository()
     }
 
     /// Progress, cancelling and threads for a long call. From here on Ctrl-C cancels instead of killing, so verbs that

@@ -111,7 +111,9 @@ fn of_store(error: &StoreError) -> (Exit, Option<&'static str>) {
         StoreError::Invalid { .. } => (Exit::Usage, None),
         StoreError::ReadOnly { .. } => (
             Exit::Failed,
-            Some("reading still works; to write, mount it read-write or name another repository with --repo"),
+            Some(
+                "reading still works; to write, mount its file system read-write: `mount -o remount,rw PLACE`",
+            ),
         ),
         StoreError::Mount { .. } => (Exit::Unsupported, Some("`store doctor` says what this kernel offers")),
         StoreError::Cancelled => (Exit::Cancelled, None),

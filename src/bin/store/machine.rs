@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use sealstone::deploy::{
-    DeployRequest, FileBody, Overlay, OverlayFile, OverlayName, OverlaySource, StrategyRule, Target,
-    import_overlay,
+    DeployRequest, EtcPolicy, FileBody, Overlay, OverlayFile, OverlayName, OverlaySource, StrategyRule,
+    Target, import_overlay,
 };
 use sealstone::store::disk::{Dir, File, RealDisk};
 
@@ -66,7 +66,12 @@ pub struct EtcArgs {
 impl EtcArgs {
     /// Adds the strategies to a request.
     pub fn add_to(&self, request: &mut DeployRequest) {
-        request.etc.rules.clone_from(&self.etc_strategy);
+        request.etc = self.policy();
+    }
+
+    /// The strategies.
+    pub fn policy(&self) -> EtcPolicy {
+        EtcPolicy { rules: self.etc_strategy.clone() }
     }
 }
 

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use sealstone::boot::{Efivarfs, Esp, Kargs, LoaderVariables};
 use sealstone::deploy::{DeploymentId, REPOSITORY, StagedByBootc, Sysroot, Target, booted_among};
-use sealstone::store::Repository;
 use sealstone::store::disk::{Dir, RealDisk};
+use sealstone::store::{Repository, write_through_own_mounts};
 
-use crate::boot_targets::{Found, Machine};
+use crate::boot_targets::{self, Found, Machine};
 use crate::context::Context;
 use crate::journal::Journal;
 
@@ -35,7 +35,7 @@ pub struct TargetArgs {
     #[arg(long, global = true, value_name = "DIR")]
     esp: Vec<PathBuf>,
     /// Where events are told [default: this machine's journal, if it is the system that runs]
-    #[arg(long, value_name = "SOCKET")]
+    #[arg(long, global = true, value_name = "SOCKET")]
     journal: Option<PathBuf>,
     /// The boot partitions of the booted system, once they were looked for.
     #[arg(skip)]
@@ -63,6 +63,18 @@ impl TargetArgs {
             esps.clone_from(&found.esps);
         }
         Ok(Target { sysroot, repository: Repository::open(&disk, repository)?, esps })
+    }
+
+    /// Before anything is opened by a verb that changes something: what the system that runs has mounted read-only, as
+    /// `/sysroot` is, can be written by this process, and by nobody else. Of other systems nothing is touched.
+    pub fn make_writable(&self) {
+        if self.running().is_none() {
+            return;
+        }
+        let given = self.esp.iter().cloned();
+        let places = boot_targets::PLACES.iter().map(|place| Path::new("/").join(place));
+        let esps: Vec<PathBuf> = if self.esp.is_empty() { places.collect() } else { given.collect() };
+        own_mounts(std::iter::once(self.sysroot.clone()).chain(esps));
     }
 
     /// Whether there is a boot partition to write to.
@@ -106,18 +118,8 @@ impl TargetArgs {
     }
 
     /// The deployment that runs, if the sysroot is that of the booted system.
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "the running kernel's command line is no part of a repository"
-    )]
     pub fn running(&self) -> Option<DeploymentId> {
-        if self.sysroot != Path::new(OF_THE_BOOTED_SYSTEM) {
-            return None;
-        }
-        let line = std::fs::read_to_string("/proc/cmdline").ok()?;
-        let is_there = |id: &DeploymentId| self.sysroot.join(STATES).join(id.to_string()).exists();
-        let running = booted_among(&line.trim().parse::<Kargs>().ok()?, is_there)?;
-        Some(of_uki(&running).unwrap_or(running))
+        running_on(&self.sysroot)
     }
 
     /// What bootc has staged, if the sysroot is that of the booted system. What it does not say is no reason to fail.
@@ -131,6 +133,32 @@ impl TargetArgs {
         }
         StagedByBootc::parse(&std::fs::read_to_string(STAGED_BY_BOOTC).ok()?).ok()
     }
+}
+
+/// The deployment that runs, if a sysroot is that of the booted system.
+#[allow(clippy::disallowed_methods, reason = "the running kernel's command line is no part of a repository")]
+fn running_on(sysroot: &Path) -> Option<DeploymentId> {
+    if sysroot != Path::new(OF_THE_BOOTED_SYSTEM) {
+        return None;
+    }
+    let line = std::fs::read_to_string("/proc/cmdline").ok()?;
+    let is_there = |id: &DeploymentId| sysroot.join(STATES).join(id.to_string()).exists();
+    let running = booted_among(&line.trim().parse::<Kargs>().ok()?, is_there)?;
+    Some(of_uki(&running).unwrap_or(running))
+}
+
+/// The same as [`TargetArgs::make_writable`] for verbs that change a repository alone, if it is that of the booted system.
+pub fn make_repository_writable(repository: &Path) {
+    let sysroot = Path::new(OF_THE_BOOTED_SYSTEM);
+    if repository == sysroot.join(REPOSITORY) && running_on(sysroot).is_some() {
+        own_mounts(std::iter::once(sysroot.to_owned()));
+    }
+}
+
+fn own_mounts(folders: impl Iterator<Item = PathBuf>) {
+    let folders: Vec<PathBuf> = folders.collect();
+    // What cannot be is told by the first write, in words about what could not be written.
+    let _ = write_through_own_mounts(&RealDisk::shared(), &folders);
 }
 
 /// The deployment whose unified kernel image booted, if it is one of several of the same image: no command line tells them

@@ -9,8 +9,8 @@ use sealstone_boot::FoundEntry;
 use sealstone_store::{Control, GcOptions, disk::RealDisk};
 
 use crate::{
-    DeployError, DeployRequest, DeploymentId, Finalise, Plan, Retention, Target, apply, plan_deploy,
-    plan_finalize, plan_pin, plan_prune, plan_reconcile, plan_remove, plan_rollback,
+    DeployError, DeployRequest, DeploymentId, Finalise, Plan, Retention, StagedWish, Target, apply,
+    plan_deploy, plan_finalize, plan_pin, plan_prune, plan_reconcile, plan_remove, plan_rollback,
     testing::{Failure, Machine, System, bootable, cut_at_every_point, end_state, fail_at_every_call},
 };
 
@@ -51,7 +51,7 @@ impl Case {
     }
 
     fn finalize(&self, target: &Target) -> Result<(), DeployError> {
-        run(target, &plan_finalize(target, Some(&self.id(2)), false)?)
+        run(target, &plan_finalize(target, Some(&self.id(2)), &StagedWish::default())?)
     }
 
     /// To the second system; once that boots first, another rollback would lead back.

@@ -2,7 +2,7 @@
 
 use std::{os::unix::fs::MetadataExt, sync::Arc};
 
-use sealstone_boot::{BlsEntry, EntryName, FoundEntry, menu_order};
+use sealstone_boot::{BlsEntry, BootError, EntryName, FoundEntry, menu_order};
 use sealstone_store::disk::{Disk, RealDisk, RecordingDisk};
 
 use super::*;

@@ -97,6 +97,14 @@ impl EtcPolicy {
         self.rules.is_empty()
     }
 
+    /// The same with more rules, which go over those for the same path.
+    #[must_use]
+    pub fn with(&self, more: &Self) -> Self {
+        let is_said_again = |rule: &&StrategyRule| more.rules.iter().any(|other| other.path == rule.path);
+        let kept = self.rules.iter().filter(|rule| !is_said_again(rule));
+        Self { rules: kept.chain(&more.rules).cloned().collect() }
+    }
+
     /// What is done about a conflict at a path. `asked` are paths of overlays that this very deployment adds: somebody
     /// wants them there now, so that they win unless a rule for a path says otherwise.
     pub(super) fn decide(&self, path: &[u8], kind: ConflictKind, asked: &BTreeSet<Vec<u8>>) -> EtcStrategy {
@@ -136,6 +144,16 @@ mod tests {
         assert_eq!(decide("/etc/ssh/sshd_config"), EtcStrategy::Fail);
         assert_eq!(decide("/etc/ssh/keys/rsa"), EtcStrategy::KeepLocal);
         assert_eq!(decide("/etc/ssh2"), EtcStrategy::TakeImage);
+    }
+
+    #[test]
+    fn what_is_said_later_goes_over_what_was_said_of_the_same_path_and_the_rest_stays() {
+        let policy =
+            |rules: &[&str]| EtcPolicy { rules: rules.iter().map(|rule| rule.parse().unwrap()).collect() };
+        let before = policy(&["fail", "/etc/ssh=keep-local"]);
+        assert_eq!(before.with(&policy(&["take-image"])), policy(&["/etc/ssh=keep-local", "take-image"]));
+        assert_eq!(before.with(&EtcPolicy::default()), before);
+        assert_eq!(before.with(&before), before);
     }
 
     #[test]

@@ -12,7 +12,8 @@ use sealstone_store::{
 
 use super::model::{Deployed, Model, Step};
 use crate::{
-    DeployError, DeployRequest, DeploymentId, Finalise, Plan, Record, Retention, State, Target, apply,
+    DeployError, DeployRequest, DeploymentId, Finalise, Plan, Record, Retention, StagedWish, State, Target,
+    apply,
     entries::menu,
     kargs::{KargsEdit, KargsOwner},
     plan_deploy, plan_finalize, plan_kargs, plan_pin, plan_prune, plan_reconcile, plan_remove, plan_rollback,
@@ -125,7 +126,9 @@ impl World {
                 let edit = level.unwrap_or_else(|| KargsEdit::Unset(vec![karg("level")]));
                 plan_kargs(target, &KargsOwner::Caller, &edit, running)?
             }
-            Step::Finalize { unlock } => plan_finalize(target, running, *unlock)?,
+            Step::Finalize { unlock } => {
+                plan_finalize(target, running, &StagedWish { unlock: *unlock, ..StagedWish::default() })?
+            }
             Step::Rollback if self.model.menu.len() > 1 => plan_rollback(target, running)?,
             Step::Pin { place, pinned } => match self.model.menu.get(*place) {
                 Some(deployed) => plan_pin(target, &deployed.id, *pinned, running)?,

@@ -96,7 +96,7 @@ const VERBS: [Verb; 7] = [
     ("stage and finalise", |case| {
         let finalise = Finalise::AtShutdown { locked: false };
         done(case, &plan_deploy(case.target, &DeployRequest { finalise, ..case.new.clone() })?)?;
-        done(case, &plan_finalize(case.target, Some(&case.default), false)?)
+        done(case, &plan_finalize(case.target, Some(&case.default), &StagedWish::default())?)
     }),
     ("rollback", |case| done(case, &plan_rollback(case.target, Some(&case.default))?)),
     ("pin", |case| done(case, &plan_pin(case.target, &case.default, true, None)?)),

@@ -160,9 +160,9 @@ fn record_for(
     if let Some(begun) =
         begun.filter(|record| draft.is_of(record)).min_by_key(|record| record.state == State::Making)
     {
-        let broken = None;
+        let (broken, unfinalised) = (None, None);
         let (image, etc) = (image_of(begun), request.etc.clone());
-        return Ok(Record { state, locked, broken, image, etc, ..begun.clone() });
+        return Ok(Record { state, locked, broken, image, unfinalised, etc, ..begun.clone() });
     }
     let (serial, order) = planner.highest();
     let id = free_id(planner, &request.image);
@@ -193,6 +193,7 @@ fn record_for(
         overlays: draft.overlays,
         tries: None,
         boot_loader: None,
+        unfinalised: None,
         unknown: serde_json::Map::new(),
     })
 }

@@ -10,7 +10,7 @@ use sealstone_store::{
 };
 
 use crate::{
-    DeployError, DeployRequest, Target, apply,
+    DeployError, DeployRequest, StagedWish, Target, apply,
     kargs::Bootloader,
     plan_deploy, plan_finalize, plan_reconcile, status,
     testing::{Machine, System, deploy_on, file},
@@ -108,7 +108,7 @@ fn what_is_staged_brings_its_boot_loader_when_it_is_finalised() {
     machine.deploy(&staged);
     assert_eq!(machine.read(&format!("esp/{OWN}")), program("256"));
     let target = machine.target();
-    apply(&target, &plan_finalize(&target, None, false).unwrap(), &Control::new()).unwrap();
+    apply(&target, &plan_finalize(&target, None, &StagedWish::default()).unwrap(), &Control::new()).unwrap();
     assert_eq!(machine.read(&format!("esp/{OWN}")), program("257"));
 }
 

@@ -228,7 +228,7 @@ fn removals(esp: usize, kernels: Vec<BootDigest>) -> impl Iterator<Item = Step> 
 }
 
 /// What of a deployment can be kept: nothing without its image.
-fn keeping(world: &World, record: &Record) -> Option<Keeping> {
+pub(super) fn keeping(world: &World, record: &Record) -> Option<Keeping> {
     let keeping = Keeping::of(record);
     match world.losses.get(&record.id) {
         Some(Loss::Image(_)) => None,

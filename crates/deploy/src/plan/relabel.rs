@@ -1,5 +1,4 @@
-//! Planning for a deployment whose content stays: its image was found under another manifest or reference, or it need not wait
-//! any longer.
+//! Planning for a deployment whose content stays: its image was found under another manifest or reference.
 //!
 //! What lives here: the steps that make its record say so. What does not: anything that boots: entries, kernels and the
 //! folders of state stay as they are.
@@ -31,18 +30,4 @@ pub fn plan_relabel(
         plan.steps.push(Step::ReleaseManifest { manifest: before.manifest });
     }
     Ok(plan)
-}
-
-/// The steps after which a staged deployment that was only downloaded is finalised at the next shutdown.
-///
-/// # Errors
-/// [`sealstone_store::Error::Missing`] when there is none of this id.
-pub fn plan_unlock(
-    target: &Target,
-    id: &DeploymentId,
-    running: Option<&DeploymentId>,
-) -> Result<Plan, DeployError> {
-    let mut planner = Planner::new(target, running)?;
-    planner.change(id)?.locked = false;
-    planner.finish()
 }

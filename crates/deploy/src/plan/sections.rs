@@ -2,10 +2,10 @@
 //!
 //! What lives here: the values. What does not: the sections of `/etc` and of bound images, which are their owners'.
 
-use sealstone_boot::LoaderKind;
+use sealstone_boot::{BootError, LoaderKind};
 use serde::{Deserialize, Serialize};
 
-use crate::{DeploymentId, Record};
+use crate::{DeployError, DeploymentId, Record};
 
 /// What has to be fetched, or was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,7 +107,26 @@ impl Room {
     /// Whether it suffices.
     #[must_use]
     pub const fn suffices(&self) -> bool {
-        self.needed <= self.free + self.freed
-            && (self.inodes_free == 0 || self.inodes_needed <= self.inodes_free)
+        self.has_bytes() && self.has_inodes()
+    }
+
+    const fn has_bytes(&self) -> bool {
+        self.needed <= self.free.saturating_add(self.freed)
+    }
+
+    const fn has_inodes(&self) -> bool {
+        self.inodes_free == 0 || self.inodes_needed <= self.inodes_free
+    }
+
+    /// What is too little of it, if it does not suffice.
+    pub(crate) fn shortage(&self) -> Option<DeployError> {
+        let (place, needed, free) = if !self.has_bytes() {
+            (self.place.clone(), self.needed.saturating_sub(self.freed), self.free)
+        } else if !self.has_inodes() {
+            (format!("{} (counted in inodes)", self.place), self.inodes_needed, self.inodes_free)
+        } else {
+            return None;
+        };
+        Some(BootError::NoSpace { place, needed, free }.into())
     }
 }

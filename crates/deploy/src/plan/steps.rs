@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::sections::{DeploymentsSection, EntriesSection, Fetch, KargsSection, LoaderSection, Room};
 use crate::{
-    BoundImage, DeployedAddon, DeploymentId, EtcPolicy, EtcSection, ImageId, ImageTrees, Record, State,
-    VarSection, bound::image_store::StorePlan, keep::Keeping, target::World,
+    BoundImage, DeployError, DeployedAddon, DeploymentId, EtcPolicy, EtcSection, ImageId, ImageTrees, Record,
+    State, VarSection, bound::image_store::StorePlan, keep::Keeping, target::World,
 };
 
 /// The version of plans in JSON.
@@ -255,6 +255,15 @@ impl Plan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// Why [`apply`](crate::apply()) would refuse it, if the world stays as it is: a conflict that nobody decided, or no room.
+    #[must_use]
+    pub fn refusal(&self) -> Option<DeployError> {
+        if self.is_empty() {
+            return None;
+        }
+        self.etc.check().err().or_else(|| self.room.iter().find_map(Room::shortage))
     }
 
     /// The record of a deployment as the plan wants it, if it makes or changes it.

@@ -101,9 +101,9 @@ fn what_is_staged_has_all_but_its_entry_until_it_is_finalised() {
     let again = plan_deploy(&target, &staged(&two, false, running)).unwrap();
     assert!(again.is_empty(), "{:?}", again.steps);
 
-    run(&target, plan_finalize(&target, running.as_ref(), false));
+    run(&target, plan_finalize(&target, running.as_ref(), &StagedWish::default()));
     assert_eq!(menu(&machine), ids(&[&two, one]));
-    assert!(plan_finalize(&target, running.as_ref(), false).unwrap().is_empty());
+    assert!(plan_finalize(&target, running.as_ref(), &StagedWish::default()).unwrap().is_empty());
     assert!(plan_reconcile(&target, running.as_ref()).unwrap().is_empty());
 }
 
@@ -114,8 +114,8 @@ fn what_was_only_downloaded_waits_until_it_is_asked_for() {
     let target = machine.target();
     let running = Some(id(&requests[0]));
     run(&target, plan_deploy(&target, &staged(&two, true, running)));
-    assert!(plan_finalize(&target, running.as_ref(), false).unwrap().is_empty());
-    run(&target, plan_finalize(&target, running.as_ref(), true));
+    assert!(plan_finalize(&target, running.as_ref(), &StagedWish::default()).unwrap().is_empty());
+    run(&target, plan_finalize(&target, running.as_ref(), &StagedWish::unlocked()));
     assert_eq!(menu(&machine), ids(&[&two, &requests[0]]));
 }
 

@@ -137,7 +137,7 @@ fn one_that_is_staged_leaves_the_state_alone_when_it_is_finalised() {
     assert_eq!(records(&machine)[0].state, State::Staged);
     std::fs::write(machine.path(&format!("sysroot/state/deploy/{}/etc/late", old.image)), "late").unwrap();
     let target = machine.target();
-    let plan = plan_finalize(&target, running.as_ref(), false).unwrap();
+    let plan = plan_finalize(&target, running.as_ref(), &StagedWish::default()).unwrap();
     assert!(!plan.steps.iter().any(|step| matches!(step, Step::MergeEtc { .. } | Step::MakeState { .. })));
     apply(&target, &plan, &Control::new()).unwrap();
     assert_eq!(machine.read(&format!("sysroot/state/deploy/{}/etc/late", old.image)), "late");
@@ -157,7 +157,12 @@ fn what_is_staged_is_replaced_by_the_same_signed_anew() {
     }
     std::fs::write(machine.path(&format!("sysroot/state/deploy/{}/etc/late", old.image)), "late").unwrap();
     let target = machine.target();
-    apply(&target, &plan_finalize(&target, running.as_ref(), false).unwrap(), &Control::new()).unwrap();
+    apply(
+        &target,
+        &plan_finalize(&target, running.as_ref(), &StagedWish::default()).unwrap(),
+        &Control::new(),
+    )
+    .unwrap();
     let first = &records(&machine)[0];
     assert_eq!((first.id.copy(), first.state), (1, State::Deployed));
     assert_eq!(machine.read(&format!("sysroot/state/deploy/{}/etc/late", first.image.id)), "late");

@@ -155,7 +155,12 @@ fn a_staged_one_gets_its_entry_when_it_is_finalised() {
     machine.deploy(&DeployRequest { running, finalise, ..two.clone() });
     assert_eq!(first(&machine).state, State::Staged);
     let target = machine.target();
-    apply(&target, &plan_finalize(&target, running.as_ref(), false).unwrap(), &Control::new()).unwrap();
+    apply(
+        &target,
+        &plan_finalize(&target, running.as_ref(), &StagedWish::default()).unwrap(),
+        &Control::new(),
+    )
+    .unwrap();
     assert_eq!(std::fs::read(machine.path(&uki_file(&two))).unwrap(), uki);
     assert_eq!(machine.names("esp/loader/entries").len(), 2);
 }

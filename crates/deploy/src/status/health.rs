@@ -45,6 +45,7 @@ pub(super) fn health(
         reasons.push("it was begun, and not ended".into());
         return Ok(Health::Broken(reasons));
     }
+    reasons.extend(not_finalised(record));
     let state = format!("{DEPLOY}/{}", record.state_id());
     for (name, kind) in [("etc", FileType::Directory), ("var", FileType::Symlink)] {
         let there = target.sysroot.dir().metadata(format!("{state}/{name}")).optional()?;
@@ -54,6 +55,12 @@ pub(super) fn health(
     }
     boot_faults(target, world, record, rank, &mut reasons)?;
     Ok(if reasons.is_empty() { Health::Good } else { Health::Broken(reasons) })
+}
+
+/// That a staged deployment could not be finalised, and why.
+pub(super) fn not_finalised(record: &Record) -> Option<String> {
+    let reason = record.unfinalised.as_ref().filter(|_| record.state == State::Staged)?;
+    Some(format!("it could not be finalised: {reason}"))
 }
 
 /// What is missing on the boot partitions.

@@ -4,6 +4,7 @@
 //! not: the mark's making (`plan/bless.rs`), and the order of the menu. Source of the counters: systemd's Automatic Boot Assessment, as the Boot
 //! Loader Specification has it: `NAME+LEFT[-DONE].conf`; with none left, a boot loader takes the next entry.
 
+use super::health::not_finalised;
 use crate::{DeploymentId, Record, State, plan::spent, target::World};
 
 /// What boots next.
@@ -53,8 +54,8 @@ pub(crate) fn next_boot(
     Some(NextBoot { deployment: first.id, how })
 }
 
-/// The newest deployment that was passed over for the one that runs: it is marked as broken, or the boot loader has no
-/// tries left for it.
+/// What should run and does not: what is staged and could not be finalised; else the newest deployment that was passed over
+/// for the one that runs: it is marked as broken, or the boot loader has no tries left for it.
 pub(crate) fn fallback_of(world: &World, running: Option<&DeploymentId>) -> Option<Fallback> {
     fallback(&world.records, &spent(world), running)
 }
@@ -64,6 +65,11 @@ fn fallback(
     spent: &[(DeploymentId, String)],
     running: Option<&DeploymentId>,
 ) -> Option<Fallback> {
+    let unfinalised =
+        |record: &Record| Some(Fallback { deployment: record.id, reason: not_finalised(record)? });
+    if let Some(failed) = records.iter().find_map(unfinalised) {
+        return Some(failed);
+    }
     let ran = running.and_then(|running| records.iter().find(|record| record.id == *running));
     let newest_first = |record: &&Record| std::cmp::Reverse((record.order, record.serial));
     let mut wanted: Vec<&Record> = records
@@ -114,6 +120,24 @@ mod tests {
         assert_eq!(how(Some(&new.id)), NextBootHow::Menu);
         assert_eq!(how(None), NextBootHow::Menu);
         assert_eq!(next_boot(&[], &[], None), None);
+    }
+
+    #[test]
+    fn what_could_not_be_finalised_is_told_until_it_is() {
+        let (old, new) = (numbered(1), numbered(2));
+        let staged = Record { state: State::Staged, unfinalised: Some("no space left".into()), ..new };
+        let told = fallback(&[staged.clone(), old.clone()], &[], Some(&old.id)).unwrap();
+        assert_eq!(
+            (told.deployment, told.reason.as_str()),
+            (staged.id, "it could not be finalised: no space left")
+        );
+        // It is tried again at the next shutdown.
+        assert_eq!(
+            next_boot(&[staged.clone(), old.clone()], &[&old], Some(&old.id)).unwrap().deployment,
+            staged.id
+        );
+        let waits = Record { unfinalised: None, ..staged };
+        assert_eq!(fallback(&[waits, old.clone()], &[], Some(&old.id)), None);
     }
 
     #[test]

@@ -70,7 +70,7 @@ fn tags(
         check.bytes_to_fetch += one.bytes_to_fetch;
         let bound = check.bound.iter_mut().flatten().find(|bound| bound.unit == one.image.unit);
         if let Some(bound) = bound {
-            *bound = CheckedBound::of(&one.image);
+            *bound = CheckedBound { moved: true, ..CheckedBound::of(&one.image) };
         }
     }
     Ok(())
@@ -111,11 +111,12 @@ impl CheckedBound {
             reference: image.reference.clone(),
             manifest: Some(image.manifest.to_string()),
             bytes: image.bytes,
+            moved: false,
         }
     }
 
     fn offered(offered: OfferedBound) -> Self {
         let OfferedBound { unit, reference, manifest, bytes } = offered;
-        Self { unit, reference, manifest, bytes }
+        Self { unit, reference, manifest, bytes, moved: false }
     }
 }

@@ -98,6 +98,8 @@ pub struct CheckedBound {
     pub manifest: Option<String>,
     /// Bytes of its layers, if they are known.
     pub bytes: Option<u64>,
+    /// Whether its reference led to another image when the system was deployed that is here.
+    pub moved: bool,
 }
 
 /// Looks whether `reference`, opened as `source`, leads to something that neither runs nor waits. Changes nothing. Without a

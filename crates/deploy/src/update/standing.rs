@@ -52,11 +52,25 @@ impl Standing {
         })
     }
 
-    /// The deployment whose reference an update follows: the one that waits to be finalised, since a switch may have made it,
-    /// else the one that runs, else the one that boots by default. `None` where nothing is deployed.
+    /// The deployment whose reference an update follows: the one that waits to be finalised, or to be booted, since a switch may
+    /// have made it; else the one that runs, else the one that boots by default. `None` where nothing is deployed.
     #[must_use]
     pub fn tracked(&self) -> Option<&Record> {
-        self.staged.as_ref().or(self.running.as_ref()).or(self.default.as_ref())
+        self.staged.as_ref().or(self.queued()).or(self.running.as_ref()).or(self.default.as_ref())
+    }
+
+    /// What is first in the menu while another one runs, unless that runs because this one did not boot.
+    fn queued(&self) -> Option<&Record> {
+        let running = self.running.as_ref()?;
+        let did_not_boot =
+            |id: &DeploymentId| self.fallback.as_ref().is_some_and(|fallback| fallback.deployment == *id);
+        self.default.as_ref().filter(|default| default.id != running.id && !did_not_boot(&default.id))
+    }
+
+    /// The deployment that waits to be finalised.
+    #[must_use]
+    pub const fn staged(&self) -> Option<&Record> {
+        self.staged.as_ref()
     }
 
     /// The deployment that runs, if it has a record.
@@ -80,7 +94,9 @@ impl Standing {
         }
     }
 
-    pub(super) fn record(&self, id: &DeploymentId) -> Option<&Record> {
+    /// The record of a deployment.
+    #[must_use]
+    pub fn record(&self, id: &DeploymentId) -> Option<&Record> {
         self.records.iter().find(|record| record.id == *id)
     }
 }

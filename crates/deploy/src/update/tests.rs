@@ -10,9 +10,9 @@ use sealstone_store::{
 
 use super::*;
 use crate::{
-    State, apply,
+    StagedWish, State, apply,
     bound::BoundReference,
-    import_image, plan_finalize, plan_reconcile, plan_remove, plan_rollback, plan_unlock,
+    import_image, plan_finalize, plan_reconcile, plan_remove, plan_restage, plan_rollback,
     testing::{Failure, Machine, Published, System, fail_at_every_call},
 };
 
@@ -86,11 +86,54 @@ fn an_update_of_what_runs_waits_for_the_shutdown_and_is_followed_from_then_on() 
     assert_eq!(check(&machine, Some(&one), &place).verdict, Verdict::Queued);
     assert_eq!(standing(&machine, Some(&one)).tracked().unwrap().id, two);
 
-    run(&machine, &plan_finalize(&machine.target(), Some(&one), false).unwrap());
+    run(&machine, &plan_finalize(&machine.target(), Some(&one), &StagedWish::default()).unwrap());
     // Until the reboot it is queued; then it is what runs.
     assert_eq!(check(&machine, Some(&one), &place).verdict, Verdict::Queued);
     assert_eq!(check(&machine, Some(&two), &place).verdict, Verdict::Current);
     assert_eq!(check(&machine, None, &place).verdict, Verdict::Current);
+}
+
+/// Imports what a place has now under another reference, and makes it what boots next.
+fn switch(machine: &Machine, running: &DeploymentId, place: &Published, reference: &str) -> DeploymentId {
+    let (target, options, control) = (machine.target(), ImportOptions::default(), Control::new());
+    let imported = import_image(&target.repository, place, reference, &options, &control).unwrap();
+    let request = update_request(reference, &imported, Some(*running), Finalise::Now, 1_700_000_200).unwrap();
+    let plan = plan_update(&target, &request).unwrap();
+    apply(&target, &plan, &control).unwrap();
+    plan.deployment.unwrap().id
+}
+
+#[test]
+fn a_switch_that_is_queued_in_the_menu_is_what_is_followed_unless_it_did_not_boot() {
+    const OTHER: &str = "docker://example.org/os:live";
+    let (machine, place, one) = running_machine();
+    let mut live = Published::of(&System::new("live"));
+    let two = switch(&machine, &one, &live, OTHER);
+    let followed = || standing(&machine, Some(&one)).tracked().unwrap().clone();
+    assert_eq!((followed().id, followed().image.reference.as_str()), (two, OTHER));
+    let (target, options) = (machine.target(), ImportOptions::default());
+    let look = |place: &Published| {
+        check_update(&target, &standing(&machine, Some(&one)), OTHER, place, &options).unwrap()
+    };
+    let found = look(&live);
+    assert_eq!((found.verdict, found.deployment), (Verdict::Queued, Some(two)));
+    live.push(&System::new("live 2"), "");
+    let found = look(&live);
+    assert_eq!((found.verdict, found.deployment), (Verdict::Available, Some(two)));
+    assert_eq!(found.current.unwrap().version.as_deref(), Some("live"));
+    // After the reboot the same, by what runs.
+    assert_eq!(standing(&machine, Some(&two)).tracked().unwrap().id, two);
+
+    // One that the boot loader gave up is not on its way any more.
+    let entries = machine.path("esp/loader/entries");
+    let name = machine
+        .names("esp/loader/entries")
+        .into_iter()
+        .find(|name| machine.read(&format!("esp/loader/entries/{name}")).contains(&two.to_string()));
+    let name = name.unwrap();
+    std::fs::rename(entries.join(&name), entries.join(name.replace(".conf", "+0-3.conf"))).unwrap();
+    assert_eq!((followed().id, followed().image.reference.as_str()), (one, REFERENCE));
+    assert_eq!(check(&machine, Some(&one), &place).verdict, Verdict::Current);
 }
 
 #[test]
@@ -98,9 +141,9 @@ fn what_is_only_downloaded_waits_until_it_is_asked_for() {
     let (machine, mut place, one) = running_machine();
     place.push(&System::new("2"), "");
     let (_, two) = update(&machine, Some(&one), &place, DOWNLOAD);
-    let finalise = || plan_finalize(&machine.target(), Some(&one), false).unwrap();
+    let finalise = || plan_finalize(&machine.target(), Some(&one), &StagedWish::default()).unwrap();
     assert!(finalise().is_empty());
-    run(&machine, &plan_unlock(&machine.target(), &two, Some(&one)).unwrap());
+    run(&machine, &plan_restage(&machine.target(), &two, &StagedWish::unlocked(), Some(&one)).unwrap());
     assert!(!finalise().is_empty());
     run(&machine, &finalise());
     let (records, _) = machine.target().sysroot.records().unwrap();

@@ -33,6 +33,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+    if !args.flags.dry_run {
+        args.target.make_writable();
+    }
     args.target.require_esp()?;
     let target = args.target.open(context)?;
     let Some(running) = running(args, &target)? else {
@@ -49,7 +52,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         let message = format!("the deployment {id} should run, and did not boot: {reason}");
         args.target.journal().tell(Event::FellBack, &message, plan.record(&id));
     }
-    run_plan(&target, &plan, &args.flags, context, "blessed")
+    run_plan(&target, &plan, &args.flags, context, ("blessed", false))
 }
 
 /// The deployment that booted: that of the entry, if one is given; else the kernel's word on it, else the boot loader's.

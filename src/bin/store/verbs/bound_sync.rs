@@ -52,6 +52,9 @@ struct Document {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+    if !args.dry_run {
+        args.target.make_writable();
+    }
     let target = args.target.open(context)?;
     let running = args.target.running();
     let record = choose(&target, args.deployment.as_deref(), running.as_ref())?;

@@ -61,7 +61,7 @@ struct Bound<'a> {
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let reference: Reference = args.reference.parse()?;
-    let repository = context.open_repository()?;
+    let repository = context.open_repository_to_change()?;
     let mut options = ImportOptions::default();
     options.require_digest = args.require_digest;
     let source = source::open(&reference, &args.registry, &options, &repository, context)?;

@@ -1,27 +1,29 @@
 //! `store deploy IMAGE`: makes an image bootable on a sysroot.
 
+use std::io::{self, Write};
 use std::time::Instant;
 
 use anyhow::bail;
 use sealstone::boot::Karg;
 use sealstone::deploy::{
-    Applied, DeployRequest, DeploymentStatus, Finalise, Plan, Predecessor, State, Target, apply, plan_deploy,
-    status,
+    Applied, DeployRequest, DeploymentStatus, EtcConflict, Finalise, Plan, Predecessor, Pruned, State,
+    Target, apply, plan_deploy, status,
 };
 use sealstone::import::ImportOptions;
 use sealstone::import::catalogue::Catalogue;
 use serde::Serialize;
 
+use super::freed::{self, Freed};
 use super::planned::{PlanFlags, RetentionFlags, failed_partitions, now, show, warnings};
+use super::update_show::removed;
 use crate::boot_flags::BootFlags;
 use crate::bound;
 use crate::context::Context;
 use crate::etc;
 use crate::exit::Exit;
-use crate::image::short_id;
 use crate::journal::Event;
 use crate::machine::MachineArgs;
-use crate::output::{Bytes, Elapsed, Facts, escape, plural, write_document};
+use crate::output::{Bytes, Elapsed, Facts, Terminal, escape, plural, printable, write_document};
 use crate::registry::RegistryArgs;
 use crate::target::TargetArgs;
 
@@ -73,6 +75,9 @@ pub struct Args {
 #[derive(Serialize)]
 struct Document<'a> {
     deployment: &'a DeploymentStatus,
+    removed: &'a [Pruned],
+    conflicts: &'a [EtcConflict],
+    freed: Option<Freed>,
     steps: usize,
     files: u64,
     bytes: u64,
@@ -83,6 +88,9 @@ struct Document<'a> {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+    if !args.flags.dry_run {
+        args.target.make_writable();
+    }
     args.target.require_esp()?;
     let target = args.target.open(context)?;
     let Some(stored) = Catalogue::read(&target.repository)?.find(&args.image)?.stored else {
@@ -93,16 +101,18 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     args.machine.add_to(&mut request, &target, context)?;
     let settings = (&args.registry, &ImportOptions::default());
     // Held against gc until the plan was applied.
-    let _bound = bound::bind(&mut request, &target, settings, args.flags.dry_run, context)?;
+    let held = bound::bind(&mut request, &target, settings, args.flags.dry_run, context)?;
     let plan = plan_deploy(&target, &request)?;
     if args.flags.dry_run {
         return show(&plan, args.flags.reporting.json, context);
     }
     let start = Instant::now();
     let done = apply(&target, &plan, context.control()?)?;
+    drop(held);
     args.boot.register(&target, &plan, context)?;
-    let elapsed = start.elapsed();
     tell(args, &target, &plan);
+    let (freed, failed) = freed::collect_or_warn(args.retention.gc, &target.repository, &plan, context)?;
+    let elapsed = start.elapsed();
     let status = status(&target, args.target.running().as_ref())?;
     let wanted = plan.deployment.as_ref().map(|record| record.id);
     let deployment = status.deployments.iter().find(|deployment| Some(deployment.record.id) == wanted);
@@ -112,7 +122,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
             return write_document(
                 out,
                 "sealstone.deploy/1",
-                &document(deployment, &done, elapsed.as_secs_f64()),
+                &document(deployment, &plan, (&done, freed), elapsed.as_secs_f64()),
             );
         }
         let name = terminal.bold(&escape(stored.name.as_bytes()));
@@ -125,20 +135,25 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         };
         writeln!(out, "{name} {summary}")?;
         facts(deployment, &done).write(out, terminal)?;
-        for pruned in &plan.deployments.pruned {
-            writeln!(out, "  removed {}: {}", short_id(&pruned.id, false), escape(pruned.reason.as_bytes()))?;
-        }
+        removed(&plan, out)?;
+        freed::show(freed, &plan, out, terminal)?;
         etc::conflicts(&plan, out, terminal)?;
         failed_partitions(&done, out, terminal)?;
-        let others = status.deployments.len() - 1;
-        if others > 0 {
-            let stay = if others == 1 { "stays" } else { "stay" };
-            let older = plural(others as u64, "older deployment");
-            writeln!(out, "{}", terminal.dim(&format!("  {older} in the menu {stay} bootable")))?;
-        }
-        warnings(&plan, out, terminal)
+        others(status.deployments.len() as u64 - 1, out, terminal)?;
+        warnings(&plan, out, terminal)?;
+        let mark = terminal.warning("warning:");
+        failed.map_or(Ok(()), |failed| writeln!(out, "{mark} {}", printable(&failed)))
     })?;
     Ok(Exit::Done)
+}
+
+fn others(count: u64, out: &mut dyn Write, terminal: Terminal) -> io::Result<()> {
+    if count == 0 {
+        return Ok(());
+    }
+    let stay = if count == 1 { "stays" } else { "stay" };
+    let older = plural(count, "older deployment");
+    writeln!(out, "{}", terminal.dim(&format!("  {older} in the menu {stay} bootable")))
 }
 
 /// What the flags ask for.
@@ -194,10 +209,18 @@ fn facts(deployment: &DeploymentStatus, done: &Applied) -> Facts {
     facts
 }
 
-fn document<'a>(deployment: &'a DeploymentStatus, done: &Applied, seconds: f64) -> Document<'a> {
+fn document<'a>(
+    deployment: &'a DeploymentStatus,
+    plan: &'a Plan,
+    (done, freed): (&Applied, Option<Freed>),
+    seconds: f64,
+) -> Document<'a> {
     let populated = &done.populated;
     Document {
         deployment,
+        removed: &plan.deployments.pruned,
+        conflicts: &plan.etc.merge.conflicts,
+        freed,
         steps: done.steps,
         files: populated.files,
         bytes: populated.bytes,

@@ -75,11 +75,13 @@ struct RepairDocument<'a> {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
-    let repository = context.open_repository()?;
+    let repairs = args.repair && !args.dry_run;
+    let repository =
+        if repairs { context.open_repository_to_change()? } else { context.open_repository()? };
     let start = Instant::now();
     let depth = if args.structure { FsckDepth::Structure } else { FsckDepth::Everything };
     let report = repository.fsck(depth, context.control()?)?;
-    let repair = if args.repair && !args.dry_run && !report.damage.is_empty() {
+    let repair = if repairs && !report.damage.is_empty() {
         Some(mend(args, &repository, &report, context)?)
     } else {
         None

@@ -40,7 +40,8 @@ struct Document<'a> {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
-    let repository = context.open_repository()?;
+    let repository =
+        if args.dry_run { context.open_repository()? } else { context.open_repository_to_change()? };
     let options = GcOptions { dry_run: args.dry_run, ..GcOptions::default() };
     let report = repository.gc(&options, context.control()?)?;
     context.print(|out, terminal| {

@@ -123,7 +123,8 @@ fn import(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     if !reference.is_standard_input() {
         options.origin = Some(source::absolute(reference.clone())?.to_string());
     }
-    let repository = context.open_repository()?;
+    let repository =
+        if args.dry_run { context.open_repository()? } else { context.open_repository_to_change()? };
     let what = || format!("import {}", escape(args.reference.as_bytes()));
     let source = source::open(&reference, &args.registry, &options, &repository, context)?;
     if args.dry_run {

@@ -42,7 +42,8 @@ struct Document {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
-    let repository = context.open_repository()?;
+    let repository =
+        if args.dry_run { context.open_repository()? } else { context.open_repository_to_change()? };
     let options = IndexOptions { dry_run: args.dry_run };
     let start = Instant::now();
     let report = repository.index_contents(&options, context.control()?)?.into_inner();

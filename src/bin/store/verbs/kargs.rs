@@ -82,6 +82,11 @@ struct Document<'a> {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+    if let Some(Action::Set { change, .. } | Action::Unset { change, .. }) = &args.action
+        && !change.dry_run
+    {
+        args.target.make_writable();
+    }
     let target = args.target.open(context)?;
     let running = args.target.running();
     let owner = args.source.clone().map_or(KargsOwner::Caller, KargsOwner::Source);

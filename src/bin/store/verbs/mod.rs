@@ -28,6 +28,7 @@ pub mod dump;
 pub mod export;
 mod exported;
 pub mod finalize;
+mod freed;
 pub mod fsck;
 pub mod gc;
 pub mod image;

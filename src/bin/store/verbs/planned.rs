@@ -13,14 +13,16 @@ use sealstone::deploy::{
 };
 use serde::Serialize;
 
+use super::freed::{self, Freed};
 use super::plan_steps::describe;
 use crate::args::Reporting;
 use crate::context::Context;
 use crate::etc;
 use crate::exit::Exit;
+use crate::failure;
 use crate::image::short_id;
 use crate::journal::Journal;
-use crate::output::{Bytes, Count, Elapsed, Table, Terminal, escape, plural, write_document};
+use crate::output::{Bytes, Count, Elapsed, Table, Terminal, escape, plural, printable, write_document};
 use crate::target::TargetArgs;
 
 /// `--dry-run` and `--json`.
@@ -52,9 +54,10 @@ impl PlannedArgs {
         plan: impl FnOnce(&Target, Option<&DeploymentId>) -> anyhow::Result<Plan>,
         tell: impl FnOnce(&Journal, &Target, &Plan),
     ) -> anyhow::Result<Exit> {
+        self.make_writable();
         let target = self.target.open(context)?;
         let plan = plan(&target, self.target.running().as_ref())?;
-        let exit = run(&target, &plan, &self.flags, context, done)?;
+        let exit = run(&target, &plan, &self.flags, context, (done, false))?;
         if !self.flags.dry_run {
             tell(&self.target.journal(), &target, &plan);
         }
@@ -69,8 +72,16 @@ impl PlannedArgs {
         plan: impl FnOnce(&Target, Option<&DeploymentId>) -> anyhow::Result<Plan>,
         tell: impl FnOnce(&Journal, &Target, &Plan),
     ) -> anyhow::Result<Exit> {
+        self.make_writable();
         self.target.require_esp()?;
         self.run(context, done, plan, tell)
+    }
+
+    /// [`TargetArgs::make_writable`], unless nothing will be written.
+    pub fn make_writable(&self) {
+        if !self.flags.dry_run {
+            self.target.make_writable();
+        }
     }
 }
 
@@ -78,20 +89,23 @@ impl PlannedArgs {
 #[derive(clap::Args)]
 pub struct RetentionFlags {
     /// Keep at most N deployments in the boot menu, the pinned ones not counted
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", overrides_with = "keep")]
     keep: Option<usize>,
     /// Keep none that is older than N days
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", overrides_with = "keep_days")]
     keep_days: Option<u32>,
     /// Keep the newest deployment of each of the newest N versions of the system, and no other
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", overrides_with = "keep_versions")]
     keep_versions: Option<usize>,
     /// Keep so much free on each boot partition, as in 200M
-    #[arg(long, value_name = "SIZE", value_parser = crate::size::parse)]
+    #[arg(long, value_name = "SIZE", value_parser = crate::size::parse, overrides_with = "esp_free")]
     esp_free: Option<u64>,
     /// Fail rather than remove the oldest when a boot partition has no room for the new kernel
     #[arg(long)]
     no_make_room: bool,
+    /// Delete what only removed deployments needed, as `store gc` does, once one was removed
+    #[arg(long, overrides_with = "gc")]
+    pub gc: bool,
 }
 
 impl RetentionFlags {
@@ -111,6 +125,7 @@ impl RetentionFlags {
 struct PlanDocument<'a> {
     #[serde(flatten)]
     plan: &'a Plan,
+    refused: Option<String>,
 }
 
 /// The answer, `sealstone.deployments/1`.
@@ -121,6 +136,7 @@ struct Document<'a> {
     entries: &'a EntriesSection,
     warnings: &'a [String],
     failed: &'a [FailedPartition],
+    freed: Option<Freed>,
     steps: usize,
     seconds: f64,
 }
@@ -131,26 +147,27 @@ pub fn now() -> anyhow::Result<i64> {
     Ok(i64::try_from(now)?)
 }
 
-/// Shows the plan, or does it and says `done`.
+/// Shows the plan, or does it, with a gc if that is wished, and says `done`.
 pub fn run(
     target: &Target,
     plan: &Plan,
     flags: &PlanFlags,
     context: &Context,
-    done: &str,
+    (done, is_gc_wished): (&str, bool),
 ) -> anyhow::Result<Exit> {
     if flags.dry_run {
         return show(plan, flags.reporting.json, context);
     }
     let start = Instant::now();
     let applied = apply(target, plan, context.control()?)?;
+    let freed = freed::collect(is_gc_wished, &target.repository, plan, context)?;
     let seconds = start.elapsed();
     context.print(|out, terminal| {
         if flags.reporting.json {
             return write_document(
                 out,
                 "sealstone.deployments/1",
-                &document(plan, &applied, seconds.as_secs_f64()),
+                &document(plan, &applied, freed, seconds.as_secs_f64()),
             );
         }
         match applied.steps as u64 {
@@ -160,6 +177,7 @@ pub fn run(
         if applied.steps > 0 {
             deployments(plan, terminal).write(out, terminal)?;
             etc::show(plan, out, terminal)?;
+            freed::show(freed, plan, out, terminal)?;
         }
         failed_partitions(&applied, out, terminal)?;
         warnings(plan, out, terminal)
@@ -175,23 +193,27 @@ pub fn failed_partitions(applied: &Applied, out: &mut dyn Write, terminal: Termi
     })
 }
 
-fn document<'a>(plan: &'a Plan, applied: &'a Applied, seconds: f64) -> Document<'a> {
+fn document<'a>(plan: &'a Plan, applied: &'a Applied, freed: Option<Freed>, seconds: f64) -> Document<'a> {
     Document {
         changed: applied.steps > 0,
         deployments: &plan.deployments,
         entries: &plan.entries,
         warnings: &plan.warnings,
         failed: &applied.failed,
+        freed,
         steps: applied.steps,
         seconds,
     }
 }
 
-/// Prints a plan.
+/// Prints a plan. Ends as applying it would: with 0, or as what would refuse it.
 pub fn show(plan: &Plan, json: bool, context: &Context) -> anyhow::Result<Exit> {
+    let refusal = plan.refusal().map(anyhow::Error::new);
+    let refused = refusal.as_ref().map(failure::message);
+    let (exit, hint) = refusal.as_ref().map_or((Exit::Done, None), failure::explain);
     context.print(|out, terminal| {
         if json {
-            return write_document(out, "sealstone.deploy-plan/1", &PlanDocument { plan });
+            return write_document(out, "sealstone.deploy-plan/1", &PlanDocument { plan, refused });
         }
         if plan.is_empty() {
             writeln!(out, "nothing to do")?;
@@ -206,9 +228,13 @@ pub fn show(plan: &Plan, json: bool, context: &Context) -> anyhow::Result<Exit> 
         for (number, step) in plan.steps.iter().enumerate() {
             writeln!(out, "{:>3}  {}", number + 1, describe(step))?;
         }
-        warnings(plan, out, terminal)
+        warnings(plan, out, terminal)?;
+        if let Some(refused) = &refused {
+            writeln!(out, "{} {}", terminal.bad("would be refused:"), printable(refused))?;
+        }
+        hint.map_or(Ok(()), |hint| writeln!(out, "{} {hint}", terminal.dim(" hint:")))
     })?;
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 /// Which deployments come, stay and go.

@@ -1,19 +1,19 @@
 //! `store prune`: ends older deployments.
 
-use sealstone::deploy::{DeploymentId, Target, find_deployment, plan_prune, plan_remove};
+use sealstone::deploy::{DeploymentId, Plan, Target, find_deployment, plan_prune, plan_remove};
 
-use super::planned::{PlannedArgs, RetentionFlags, now};
+use super::planned::{PlannedArgs, RetentionFlags, now, run as run_plan};
 use crate::context::Context;
 use crate::exit::Exit;
 
 /// Remove older deployments
 ///
 /// By number, age, versions and free space on the boot partitions, the oldest first; or one by its id. Never goes: what
-/// runs, what boots by default, what a rollback would boot, and what is pinned. Images go with the next `store gc`.
+/// runs, what boots by default, what a rollback would boot, and what is pinned. What only they needed stays in the repository until a gc.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  store prune --keep 3 --esp /boot
+  store prune --keep 3 --gc --esp /boot
   store prune --keep-days 90 --esp-free 200M --esp /boot --dry-run
   store prune de37 --sysroot /mnt --esp /mnt/boot")]
 pub struct Args {
@@ -27,12 +27,22 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
-    let plan = |target: &Target, running: Option<&DeploymentId>| {
-        let Some(text) = &args.deployment else {
-            return Ok(plan_prune(target, &args.retention.policy(), running, now()?)?);
-        };
-        let id = find_deployment(target, text, running)?;
-        Ok(plan_remove(target, &id, running)?)
+    let PlannedArgs { target: place, flags } = &args.planned;
+    args.planned.make_writable();
+    place.require_esp()?;
+    let target = place.open(context)?;
+    let plan = plan(args, &target, place.running().as_ref())?;
+    let exit = run_plan(&target, &plan, flags, context, ("pruned", args.retention.gc))?;
+    if !flags.dry_run {
+        place.journal().tell_pruned(&plan);
+    }
+    Ok(exit)
+}
+
+fn plan(args: &Args, target: &Target, running: Option<&DeploymentId>) -> anyhow::Result<Plan> {
+    let Some(text) = &args.deployment else {
+        return Ok(plan_prune(target, &args.retention.policy(), running, now()?)?);
     };
-    args.planned.run_on_esp(context, "pruned", plan, |journal, _, plan| journal.tell_pruned(plan))
+    let id = find_deployment(target, text, running)?;
+    Ok(plan_remove(target, &id, running)?)
 }

@@ -38,7 +38,8 @@ struct Document<'a> {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
-    let repository = context.open_repository()?;
+    let repository =
+        if args.dry_run { context.open_repository()? } else { context.open_repository_to_change()? };
     let catalogue = Catalogue::read(&repository)?;
     // All names are looked up before the first one goes.
     let refs = args.names.iter().map(|name| catalogue.ref_of(name)).collect::<Result<Vec<_>, _>>()?;

@@ -1,7 +1,7 @@
 //! What `store status` says below its table: what boots next, what is wrong, what is foreign, how full the boot partitions are.
 
 use sealstone::deploy::bound::BoundCondition;
-use sealstone::deploy::{EspStatus, Health, NextBootHow, Status};
+use sealstone::deploy::{EspStatus, Fallback, Health, NextBootHow, Status};
 
 use crate::image::short_id;
 use crate::output::{Bytes, Terminal, escape};
@@ -15,14 +15,23 @@ pub fn remarks(status: &Status, terminal: Terminal) -> Vec<String> {
             format!("{}: {}", short_id(&fallback.deployment, false), escape(fallback.reason.as_bytes()));
         lines.push(format!("{} {text}", terminal.bad("fell back from")));
     }
+    if status.deployments.iter().any(|deployment| deployment.record.unfinalised.is_some()) {
+        let what = "the next shutdown tries that again; `store finalize` does now, and says what would help";
+        lines.push(terminal.dim(&format!("  {what}")));
+    }
     for deployment in &status.deployments {
         let id = short_id(&deployment.record.id, false);
         if let Health::Broken(reasons) = &deployment.health {
-            lines.extend(
-                reasons
-                    .iter()
-                    .map(|reason| format!("{} {id}: {}", terminal.bad("broken:"), escape(reason.as_bytes()))),
-            );
+            let is_told = |reason: &&String| {
+                let is_it =
+                    |told: &Fallback| told.deployment == deployment.record.id && told.reason == **reason;
+                status.fallback.as_ref().is_some_and(is_it)
+            };
+            let untold = reasons.iter().filter(|reason| !is_told(reason));
+            lines
+                .extend(untold.map(|reason| {
+                    format!("{} {id}: {}", terminal.bad("broken:"), escape(reason.as_bytes()))
+                }));
         }
         if let Some(BoundCondition::Missing(reasons)) = &deployment.bound {
             let line = |reason: &String| {

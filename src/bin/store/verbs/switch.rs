@@ -31,6 +31,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     if place.is_standard_input() {
         bail!("updates cannot come from the standard input: name a place that stays");
     }
+    args.options.make_writable();
     let target = args.options.target.open(context)?;
     let running = args.options.target.running();
     let standing = Standing::read(&target, running.as_ref())?;

@@ -34,6 +34,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+    args.options.make_writable();
     let target = args.options.target.open(context)?;
     let running = args.options.target.running();
     let standing = Standing::read(&target, running.as_ref())?;

@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
-use sealstone::deploy::bound::{BoundCondition, bound_condition};
+use sealstone::deploy::bound::{BoundCondition, PreparedBound, bound_condition};
 use sealstone::deploy::{
-    Applied, DeployRequest, DeploymentId, Fallback, Fetch, Finalise, Plan, Record, Standing, State, Target,
-    UpdateCheck, Verdict, apply, check_bound, check_update, import_image, known_update_request,
-    plan_finalize, plan_remember, plan_remove, plan_unlock, plan_update, update_request,
+    Applied, DeployRequest, DeploymentId, Fallback, Finalise, Plan, Record, StagedWish, Standing, State,
+    Target, UpdateCheck, Verdict, apply, check_bound, check_update, import_image, known_update_request,
+    plan_finalize, plan_remember, plan_remove, plan_restage, plan_update, update_request,
 };
 use sealstone::import::oci::Platform;
 use sealstone::import::source::{Reference, Source};
@@ -26,7 +26,8 @@ use crate::registry::RegistryArgs;
 use crate::source;
 use crate::target::TargetArgs;
 
-use super::planned::{RetentionFlags, now};
+use super::freed;
+use super::planned::{self, RetentionFlags, now};
 use super::update_show::{self, Done, Outcome};
 
 /// The flags of both verbs.
@@ -69,6 +70,13 @@ pub struct Options {
 }
 
 impl Options {
+    /// [`TargetArgs::make_writable`], unless nothing will be written.
+    pub fn make_writable(&self) {
+        if !self.check && !self.dry_run {
+            self.target.make_writable();
+        }
+    }
+
     fn import(&self) -> ImportOptions {
         let mut options = ImportOptions::default();
         if let Some(platform) = &self.platform {
@@ -112,7 +120,7 @@ pub fn run(following: &Following, options: &Options, context: &Context) -> anyho
     let run = Run { target, running: running.as_ref(), options, context, start };
     run.tell_faults(standing);
     if options.check {
-        return update_show::check(&check, options.reporting.json, context);
+        return update_show::check(&check, running.is_some(), options.reporting.json, context);
     }
     if options.dry_run {
         return update_show::plan(
@@ -140,11 +148,21 @@ pub fn from_downloaded(
     let Some(staged) = staged(target)? else {
         bail!("nothing was downloaded: `store update --download-only` does that");
     };
-    if options.finalise(running) == Finalise::Now {
+    let wish = StagedWish { unlock: true, etc: options.etc.policy() };
+    let is_finalised = options.finalise(running) == Finalise::Now;
+    if options.dry_run {
+        let plan = if is_finalised {
+            plan_finalize(target, running, &wish)?
+        } else {
+            plan_restage(target, &staged.id, &wish, running)?
+        };
+        return planned::show(&plan, options.reporting.json, context);
+    }
+    if is_finalised {
         return run.finish_staged(&staged);
     }
-    let plan = plan_unlock(target, &staged.id, running)?;
-    run.finish(Outcome::Staged, &plan, &staged.id)
+    let plan = plan_restage(target, &staged.id, &wish, running)?;
+    run.finish(Outcome::Staged, &plan, &staged, None)
 }
 
 /// The deployment that waits to be finalised.
@@ -173,34 +191,33 @@ impl Run<'_> {
         self.options.boot.add_to(&mut request);
         request.retention = self.options.retention.policy();
         let settings = (&self.options.registry, import);
-        // Held against gc until the plan was applied.
-        let _bound = bound::bind(&mut request, self.target, settings, false, self.context)?;
-        self.deploy(&request)
+        let bound = bound::bind(&mut request, self.target, settings, false, self.context)?;
+        self.deploy(&request, bound)
     }
 
     /// Makes an imported image what boots next.
-    fn deploy(&self, request: &DeployRequest) -> anyhow::Result<Exit> {
+    fn deploy(&self, request: &DeployRequest, bound: PreparedBound) -> anyhow::Result<Exit> {
         let plan = plan_update(self.target, request)?;
         let Some(record) = &plan.deployment else {
             // The content was there already.
-            let Some(next) = plan.rewritten.first().map(|record| record.id) else {
+            let Some(next) = plan.rewritten.first() else {
                 bail!("the system changed meanwhile: run it again");
             };
-            return self.finish(Outcome::SameContent, &plan, &next);
+            return self.finish(Outcome::SameContent, &plan, next, Some(bound));
         };
         let outcome = match (record.state, record.locked) {
             (State::Staged, true) => Outcome::Downloaded,
             (State::Staged, false) => Outcome::Staged,
             _ => Outcome::Deployed,
         };
-        self.finish(outcome, &plan, &record.id)
+        self.finish(outcome, &plan, record, Some(bound))
     }
 
     /// What waits is not what the reference names any more; what runs is.
     fn withdraw(&self) -> anyhow::Result<Exit> {
         let Some(staged) = staged(self.target)? else { bail!("the system changed meanwhile: run it again") };
         let plan = plan_remove(self.target, &staged.id, self.running)?;
-        self.finish(Outcome::Withdrawn, &plan, &staged.id)
+        self.finish(Outcome::Withdrawn, &plan, &staged, None)
     }
 
     fn nothing_new(&self, check: &UpdateCheck, standing: &Standing) -> anyhow::Result<Exit> {
@@ -208,11 +225,18 @@ impl Run<'_> {
             apply(self.target, &plan, self.context.control()?)?;
         }
         let waits = check.verdict == Verdict::Queued;
-        if waits
+        let staged = if waits { staged(self.target)? } else { None };
+        if let Some(staged) = &staged
             && self.options.apply
-            && let Some(staged) = staged(self.target)?
         {
-            return self.finish_staged(&staged);
+            return self.finish_staged(staged);
+        }
+        if let Some(staged) = &staged
+            && !self.options.etc.policy().is_default()
+        {
+            let wish = StagedWish { etc: self.options.etc.policy(), ..StagedWish::default() };
+            let plan = plan_restage(self.target, &staged.id, &wish, self.running)?;
+            return self.finish(Outcome::Queued, &plan, staged, None);
         }
         let outcome = match check.verdict {
             Verdict::Broken => Outcome::Broken,
@@ -220,39 +244,61 @@ impl Run<'_> {
             _ => Outcome::Current,
         };
         let reboots = waits && self.options.apply;
-        self.show(&Done { outcome, deployment: check.deployment, ..Done::of(self.start) }, reboots)
+        let failed = staged.as_ref().and_then(|staged| staged.unfinalised.as_ref());
+        let failed = failed.map(|reason| format!("it could not be finalised at shutdown: {reason}"));
+        let record = check.deployment.filter(|_| waits).and_then(|id| standing.record(&id));
+        let done = Done {
+            deployment: check.deployment,
+            record: record.cloned(),
+            warnings: check.warnings.iter().cloned().chain(failed).collect(),
+            ..Done::of(outcome, self.start)
+        };
+        self.show(&done, reboots)
     }
 
     /// Finalises what is staged now.
     fn finish_staged(&self, staged: &Record) -> anyhow::Result<Exit> {
         self.options.target.require_esp()?;
-        let plan = plan_finalize(self.target, self.running, true)?;
-        self.finish(Outcome::Deployed, &plan, &staged.id)
+        let wish = StagedWish { unlock: true, etc: self.options.etc.policy() };
+        let plan = plan_finalize(self.target, self.running, &wish)?;
+        self.finish(Outcome::Deployed, &plan, staged, None)
     }
 
-    /// Applies a plan, tells the journal, and shows what was done to a deployment.
-    fn finish(&self, outcome: Outcome, plan: &Plan, id: &DeploymentId) -> anyhow::Result<Exit> {
-        let done = apply(self.target, plan, self.context.control()?)?;
+    /// Applies a plan, tells the journal, and shows what was done to a deployment. What is `held` against gc is let go of once
+    /// the plan was applied.
+    fn finish(
+        &self,
+        outcome: Outcome,
+        plan: &Plan,
+        of: &Record,
+        held: Option<PreparedBound>,
+    ) -> anyhow::Result<Exit> {
+        let applied = apply(self.target, plan, self.context.control()?)?;
+        drop(held);
         self.options.boot.register(self.target, plan, self.context)?;
-        self.tell(outcome, plan, id);
-        let Fetch { bytes, layers } = plan.fetch;
+        self.tell(outcome, plan, &of.id);
+        let repository = &self.target.repository;
+        let (freed, failed) =
+            freed::collect_or_warn(self.options.retention.gc, repository, plan, self.context)?;
+        let warnings = plan.warnings.iter().cloned().chain(failed_partitions(&applied)).chain(failed);
+        let is_gone = outcome == Outcome::Withdrawn;
         let done = Done {
-            outcome,
-            deployment: Some(*id),
-            record: plan.record(id).cloned(),
-            fetched_bytes: bytes,
-            fetched_layers: layers,
-            steps: done.steps,
-            warnings: plan.warnings.iter().cloned().chain(failed_partitions(&done)).collect(),
-            ..Done::of(self.start)
+            deployment: Some(of.id),
+            record: plan.record(&of.id).or(Some(of)).filter(|_| !is_gone).cloned(),
+            plan: Some(plan),
+            freed,
+            steps: applied.steps,
+            warnings: warnings.collect(),
+            ..Done::of(outcome, self.start)
         };
         self.show(&done, outcome == Outcome::Deployed && self.options.apply)
     }
 
     /// Shows what was done; and with `--apply` reboots the system that runs.
-    fn show(&self, done: &Done, reboots: bool) -> anyhow::Result<Exit> {
+    fn show(&self, done: &Done<'_>, reboots: bool) -> anyhow::Result<Exit> {
         let reboots = reboots && self.running.is_some() && !self.options.no_reboot;
-        update_show::done(done, reboots, self.options.reporting.json, self.context)?;
+        let done = Done { is_of_what_runs: self.running.is_some(), ..done.clone() };
+        update_show::done(&done, reboots, self.options.reporting.json, self.context)?;
         if reboots {
             reboot()?;
         }
@@ -295,6 +341,11 @@ impl Run<'_> {
     /// The plan of what a check found, if the content is there.
     fn plan_of(&self, check: &UpdateCheck, standing: &Standing) -> anyhow::Result<Option<Plan>> {
         match check.verdict {
+            // What is left to be done of it.
+            Verdict::Queued if standing.staged().is_some() => {
+                let wish = StagedWish { unlock: true, etc: self.options.etc.policy() };
+                Ok(Some(plan_finalize(self.target, self.running, &wish)?))
+            }
             Verdict::Current | Verdict::Queued | Verdict::Broken => {
                 Ok(plan_remember(self.target, standing, check, self.running)?)
             }
