@@ -10,9 +10,11 @@
 
 mod kit;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
+use kit::system::{BootcBoots, System};
 use kit::{Sandbox, has};
 
 fn units() -> Vec<PathBuf> {
@@ -108,18 +110,92 @@ fn blessing_waits_for_every_check_of_the_boot_and_comes_before_the_rename_of_sys
     assert_eq!(values(&bless, "WantedBy"), ["multi-user.target"]);
 }
 
+/// The commands of a unit, word by word, with the variables of a file of options in their places; those of a shell without
+/// what the shell does.
+fn commands(unit: &str, options: &BTreeMap<String, String>) -> Vec<Vec<String>> {
+    let lines = unit.lines().filter_map(|line| {
+        let (key, value) = line.split_once('=')?;
+        key.starts_with("Exec").then(|| value.split("/usr/bin/store ").nth(1)).flatten()
+    });
+    let word = |word: &str| match word.trim_start_matches('$') {
+        name if name != word => options.get(name).cloned().unwrap_or_default(),
+        _ => word.to_owned(),
+    };
+    let expand = |line: &str| {
+        let call = line.split(['>', '\'']).next().unwrap();
+        let words: Vec<String> = call.split_whitespace().map(word).collect();
+        words.join(" ").split_whitespace().map(str::to_owned).collect()
+    };
+    lines.map(expand).collect()
+}
+
+/// The file of options that docs/updates.md shows.
+fn documented_options() -> BTreeMap<String, String> {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/updates.md")).unwrap();
+    let lines = text.lines().filter_map(|line| line.strip_prefix("STORE_")?.split_once('='));
+    let options: BTreeMap<_, _> =
+        lines.map(|(name, value)| (format!("STORE_{name}"), value.trim_matches('"').to_owned())).collect();
+    assert_eq!(options.keys().collect::<Vec<_>>(), ["STORE_OPTIONS", "STORE_UPDATE_OPTIONS"]);
+    options
+}
+
 #[test]
-fn the_verbs_that_units_call_exist_and_take_their_options() {
-    let sandbox = Sandbox::new();
+fn every_unit_takes_the_options_that_the_document_shows() {
+    let (sandbox, options) = (Sandbox::new(), documented_options());
     for name in ["store-update.service", "store-finalize.service", "store-bless.service"] {
         let text = unit(name);
-        let call = text.split("/usr/bin/store ").nth(1).expect("a call").split('\'').next().unwrap();
-        let verb = call.split_whitespace().next().unwrap();
-        let help = sandbox.store(["help", verb]).succeeds();
-        let options = call.split_whitespace().chain(["--esp"]).filter(|word| word.starts_with("--"));
-        for option in options {
-            let option = option.split('=').next().unwrap();
-            assert!(help.contains(option), "store {verb} has no {option}");
+        let commands = commands(&text, &options);
+        assert!(!commands.is_empty(), "{name}");
+        for command in commands {
+            if command.iter().any(|word| word == "--help") {
+                sandbox.store(&command).succeeds();
+            } else {
+                // All of the line is read before it is found that nothing is there.
+                sandbox.store(command.iter().map(String::as_str).chain(["--sysroot", "nowhere"])).fails(5);
+            }
+            assert!(
+                command.iter().any(|word| word == "--esp") || name == "store-bless.service",
+                "{command:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_option_that_finalising_would_refuse_is_told_before_an_update_is_staged() {
+    let sandbox = Sandbox::new();
+    let mut options = documented_options();
+    let both = options.values().cloned().collect::<Vec<_>>().join(" ");
+    options.insert("STORE_OPTIONS".to_owned(), both);
+    let commands = commands(&unit("store-update.service"), &options);
+    let [before, _] = commands.as_slice() else { panic!("{commands:?}") };
+    let refused = sandbox.store(before).fails(2);
+    assert!(refused.contains("unexpected argument"), "{refused}");
+}
+
+#[test]
+fn updates_by_the_timer_keep_a_few_deployments_unless_somebody_says_otherwise() {
+    let (sandbox, mut options) = (Sandbox::new(), documented_options());
+    let last =
+        |options: &BTreeMap<String, String>| commands(&unit("store-update.service"), options).pop().unwrap();
+    assert!(last(&options).contains(&"--keep=3".to_owned()) && last(&options).contains(&"--gc".to_owned()));
+    options.insert("STORE_UPDATE_OPTIONS".to_owned(), "--keep 5 --gc".to_owned());
+    let command = last(&options);
+    sandbox.store(command.iter().map(String::as_str).chain(["--sysroot", "nowhere"])).fails(5);
+}
+
+// What a unit is conditioned on is looked at when it starts, early in the boot in which the first update comes.
+#[test]
+fn on_a_system_of_bootcs_the_first_update_is_finalised_at_the_first_shutdown() {
+    let system = System::new();
+    system.deploy_as_bootc(&System::image("1", &[]), BootcBoots::Kernel, true, "root=UUID=1 quiet");
+    assert!(!system.path("mnt/state/sealstone").exists(), "not as bootc leaves it");
+    for name in ["store-finalize.service", "store-update.service", "store-update.timer"] {
+        let folders = values(&unit(name), "ConditionPathIsDirectory");
+        assert!(!folders.is_empty(), "{name}");
+        for folder in folders {
+            let place = system.path(&folder.replacen("/sysroot/", "mnt/", 1));
+            assert!(place.is_dir(), "{name}: there is no {folder} before the first verb");
         }
     }
 }
