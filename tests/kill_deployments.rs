@@ -17,6 +17,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use kit::boots::Place;
 use kit::kills::kill_at_each_call;
 use kit::{Image, Layer};
 
@@ -54,49 +55,10 @@ fn machine() -> tempfile::TempDir {
     folder
 }
 
-/// What a system lacks to boot, if anything: an entry that is whole, its kernel, its image, its `/etc`.
+/// What a system lacks to boot, if anything.
 fn missing_system(folder: &Path, version: &str) -> Option<String> {
-    let entries = fs::read_dir(folder.join("esp/loader/entries")).ok()?.map(|entry| entry.unwrap().path());
-    let texts: Vec<String> = entries.map(|path| fs::read_to_string(path).unwrap()).collect();
     let title = format!("title Example {version}\n");
-    let mut faults = vec![format!("no entry of {version}")];
-    for text in texts.iter().filter(|text| text.starts_with(&title)) {
-        let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
-        let fault = fault_of(folder, version, value("linux "), value("initrd "), value("options "));
-        match fault {
-            None => return None,
-            Some(fault) => faults.push(fault),
-        }
-    }
-    Some(faults.join(", "))
-}
-
-fn fault_of(
-    folder: &Path,
-    version: &str,
-    linux: Option<&str>,
-    initrd: Option<&str>,
-    options: Option<&str>,
-) -> Option<String> {
-    let (Some(linux), Some(initrd), Some(options)) = (linux, initrd, options) else {
-        return Some("the entry is torn".to_owned());
-    };
-    for file in [linux, initrd] {
-        let file = folder.join("esp").join(file.trim_start_matches('/'));
-        if fs::metadata(&file).map_or(0, |file| file.len()) == 0 {
-            return Some(format!("{} is not there", file.display()));
-        }
-    }
-    // `composefs=[?]ID` or `composefs.digest=[?]v1-sha256-12:ID`
-    let karg = options.split_whitespace().find(|karg| karg.starts_with("composefs"));
-    let Some(id) = karg.and_then(|karg| karg.rsplit(['=', '?', ':']).next()) else {
-        return Some("no image is named".to_owned());
-    };
-    if !folder.join("sysroot/composefs/images").join(id).exists() {
-        return Some(format!("the image {id} is not there"));
-    }
-    let etc = fs::read_to_string(folder.join(format!("sysroot/state/deploy/{id}/etc/version")));
-    (etc.ok().as_deref() != Some(version)).then(|| "its /etc is not its own".to_owned())
+    Place { sysroot: "sysroot", etc: ("version", version) }.missing(folder, |text| text.starts_with(&title))
 }
 
 /// Runs the command on copies of a machine, killed at ever later calls; `stays` are the systems that must boot all the
@@ -119,6 +81,12 @@ fn killed(test: &str, template: &Path, args: &[&str], again: &[&str], stays: &[&
 fn a_deploy_killed_at_any_call_leaves_the_old_system_and_is_finished_by_the_next() {
     let deploy = ["deploy", "3", "--keep", "2"];
     killed("deploy", machine().path(), &deploy, &deploy, &["2"], "3");
+}
+
+#[test]
+fn an_update_killed_at_any_call_leaves_the_old_system_and_is_finished_by_the_next() {
+    // What 2 was imported from has 3 now.
+    killed("update", machine().path(), &["update"], &["update"], &["2"], "3");
 }
 
 #[test]

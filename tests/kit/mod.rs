@@ -12,6 +12,7 @@
 )]
 
 pub mod artifact;
+pub mod boots;
 pub mod bound;
 pub mod deployed;
 pub mod disk;

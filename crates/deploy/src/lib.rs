@@ -123,5 +123,5 @@ pub use sysroot::{BrokenRecord, REPOSITORY, Sysroot, SysrootLock};
 pub use target::Target;
 pub use update::{
     CheckedBound, CheckedImage, CheckedLayer, Standing, UpdateCheck, Verdict, check_bound, check_update,
-    known_update_request, place_of_updates, plan_remember, plan_update, update_request,
+    known_update_request, place_of_updates, plan_unchanged, plan_update, update_request,
 };

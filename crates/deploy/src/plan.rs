@@ -47,7 +47,7 @@ mod wrong_image;
 
 pub use bless::plan_bless;
 pub(crate) use bless::{is_given_up, spent};
-pub(crate) use boot_steps::{taken, unclaimed};
+pub(crate) use boot_steps::{has_entries_in_step, taken, unclaimed};
 pub use bound::plan_sync_bound;
 pub use deploy::plan_deploy;
 pub use finalize::plan_finalize;

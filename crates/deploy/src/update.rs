@@ -22,7 +22,8 @@ use sealstone_import::{
 
 use crate::{
     BoundImage, DeployError, DeployRequest, DeployedImage, DeploymentId, Fetch, Finalise, ImageId,
-    ImportedImage, NotBootable, Plan, Record, Target, plan::boots_by_the_same, plan_deploy, plan_relabel,
+    ImportedImage, NotBootable, Plan, Record, Target, plan::boots_by_the_same, plan_deploy, plan_reconcile,
+    plan_relabel,
 };
 
 /// The place from which a deployment gets its updates: the reference that it was made of.
@@ -116,17 +117,21 @@ pub fn plan_update(target: &Target, request: &DeployRequest) -> Result<Plan, Dep
     Ok(plan)
 }
 
-/// Plans to remember what a reference names now, where a check had to read the documents to find that nothing is new: the next
+/// Plans what is to do where nothing is new: to end what an earlier run was cut off in, between its record and its boot
+/// entries; else to remember what the reference names now, if a check had to read the documents to find that out: the next
 /// check need not.
 ///
 /// # Errors
 /// When the target cannot be read.
-pub fn plan_remember(
+pub fn plan_unchanged(
     target: &Target,
     standing: &Standing,
     check: &UpdateCheck,
     running: Option<&DeploymentId>,
 ) -> Result<Option<Plan>, DeployError> {
+    if standing.is_out_of_step() {
+        return plan_reconcile(target, running).map(Some);
+    }
     let (Some(id), Some(available)) = (&check.deployment, &check.available) else { return Ok(None) };
     let Some(record) = standing.record(id).filter(|record| record.image.resolved != available.resolved)
     else {

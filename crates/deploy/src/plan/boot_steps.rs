@@ -171,6 +171,16 @@ pub(super) fn entry_steps(
     Ok(steps)
 }
 
+/// Whether the entries are those that the records want, as far as can be told; of deployments of bootc's that are not taken
+/// over nobody says.
+pub(crate) fn has_entries_in_step(target: &Target, world: &World) -> bool {
+    let in_step = |(esp, boot): (usize, &BootWorld)| {
+        let steps = entry_steps(target, world, esp, &mut claimed(world, boot), &world.records);
+        steps.map_or(true, |steps| steps.is_empty())
+    };
+    !world.adopted.is_empty() || world.esps.iter().enumerate().all(in_step)
+}
+
 /// Adds what becomes of the entries of one boot partition.
 pub(super) fn describe(before: &Entries, after: &Entries, section: &mut EntriesSection) {
     let mut add = |list: fn(&mut EntriesSection) -> &mut Vec<String>, name: &EntryName| {

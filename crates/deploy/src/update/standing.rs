@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    DeployError, DeploymentId, Fallback, Record, State, Target, plan::is_given_up, status::fallback_of,
+    DeployError, DeploymentId, Fallback, Record, State, Target,
+    plan::{has_entries_in_step, is_given_up},
+    status::fallback_of,
     target::World,
 };
 
@@ -23,6 +25,8 @@ pub struct Standing {
     fallback: Option<Fallback>,
     /// What came after what runs and did not boot.
     pub(super) broken: Vec<Record>,
+    /// Whether the boot entries are what the records say.
+    pub(super) has_entries_in_step: bool,
 }
 
 impl Standing {
@@ -33,6 +37,7 @@ impl Standing {
     pub fn read(target: &Target, running: Option<&DeploymentId>) -> Result<Self, DeployError> {
         let world = World::of_names(target)?;
         let fallback = fallback_of(&world, running);
+        let has_entries_in_step = has_entries_in_step(target, &world);
         let World { records, adopted, .. } = world;
         let first = |wanted: &dyn Fn(&Record) -> bool| records.iter().find(|record| wanted(record)).cloned();
         let running = first(&|record| Some(&record.id) == running);
@@ -49,6 +54,7 @@ impl Standing {
             records,
             adopted,
             fallback,
+            has_entries_in_step,
         })
     }
 
@@ -77,6 +83,12 @@ impl Standing {
     #[must_use]
     pub const fn running(&self) -> Option<&Record> {
         self.running.as_ref()
+    }
+
+    /// Whether something was cut off before its boot entries were written, or they were changed since.
+    #[must_use]
+    pub const fn is_out_of_step(&self) -> bool {
+        !self.has_entries_in_step
     }
 
     /// What should run instead of what does, and its record.

@@ -255,10 +255,10 @@ fn a_check_that_had_to_read_is_remembered() {
     let found = check(&machine, None, &place);
     assert_eq!(found.verdict, Verdict::Current);
     assert!(place.opened() > 0);
-    run(&machine, &plan_remember(&target, &standing(&machine, None), &found, None).unwrap().unwrap());
+    run(&machine, &plan_unchanged(&target, &standing(&machine, None), &found, None).unwrap().unwrap());
     let found = check(&machine, None, &place);
     assert_eq!((found.verdict, place.opened()), (Verdict::Current, 0));
-    assert_eq!(plan_remember(&target, &standing(&machine, None), &found, None).unwrap(), None);
+    assert_eq!(plan_unchanged(&target, &standing(&machine, None), &found, None).unwrap(), None);
 }
 
 #[test]
@@ -319,6 +319,34 @@ fn a_same_content_update_that_is_killed_anywhere_keeps_no_ref_too_many_after_a_r
 }
 
 #[test]
+fn an_update_that_was_cut_before_its_entry_is_ended_by_the_next_though_nothing_is_new() {
+    let (machine, place, _) = running_machine();
+    let next = Published::of(&System::new("2"));
+    let (_, id) = update(&machine, None, &next, Finalise::Now);
+    let target = machine.target();
+    let entry_of = |id: &DeploymentId| {
+        let entries = target.esps[0].entries().unwrap();
+        entries.into_iter().find_map(|found| match found {
+            sealstone_boot::FoundEntry::Entry(name, entry) => {
+                (entry.sealstone_id() == Some(&id.to_string())).then_some(name)
+            }
+            sealstone_boot::FoundEntry::Broken { .. } => None,
+        })
+    };
+    let unchanged = || {
+        let found = check(&machine, None, &next);
+        assert_eq!(found.verdict, Verdict::Current);
+        plan_unchanged(&machine.target(), &standing(&machine, None), &found, None).unwrap()
+    };
+    assert_eq!(unchanged(), None);
+    target.esps[0].remove_entry(&entry_of(&id).unwrap()).unwrap();
+    run(&machine, &unchanged().unwrap());
+    assert!(entry_of(&id).is_some());
+    assert_eq!(unchanged(), None);
+    drop(place);
+}
+
+#[test]
 fn an_update_without_anything_new_looks_at_the_machine_once() {
     let (machine, place, id) = running_machine();
     let recording = RecordingDisk::new(RealDisk::shared());
@@ -332,7 +360,7 @@ fn an_update_without_anything_new_looks_at_the_machine_once() {
     let nobody = |_: &BoundReference| panic!("nothing is bound");
     check_bound(&target, &standing, &mut check, &nobody, &options, &control).unwrap();
     assert_eq!(
-        (check.verdict, plan_remember(&target, &standing, &check, Some(&id)).unwrap()),
+        (check.verdict, plan_unchanged(&target, &standing, &check, Some(&id)).unwrap()),
         (Verdict::Current, None)
     );
     let calls = recording.log().len();

@@ -7,7 +7,7 @@ use sealstone::deploy::bound::{BoundCondition, PreparedBound, bound_condition};
 use sealstone::deploy::{
     Applied, DeployRequest, DeploymentId, Fallback, Finalise, Plan, Record, StagedWish, Standing, State,
     Target, UpdateCheck, Verdict, apply, check_bound, check_update, import_image, known_update_request,
-    plan_finalize, plan_remember, plan_remove, plan_restage, plan_update, update_request,
+    plan_finalize, plan_remove, plan_restage, plan_unchanged, plan_update, update_request,
 };
 use sealstone::import::oci::Platform;
 use sealstone::import::source::{Reference, Source};
@@ -29,6 +29,9 @@ use crate::target::TargetArgs;
 use super::freed;
 use super::planned::{self, RetentionFlags, now};
 use super::update_show::{self, Done, Outcome};
+
+/// What is told where an earlier run was cut off.
+const MENDED: &str = "boot entries were not what the records say, as when a run is cut off: they are now";
 
 /// The flags of both verbs.
 #[derive(clap::Args)]
@@ -221,8 +224,13 @@ impl Run<'_> {
     }
 
     fn nothing_new(&self, check: &UpdateCheck, standing: &Standing) -> anyhow::Result<Exit> {
-        if let Some(plan) = plan_remember(self.target, standing, check, self.running)? {
+        let mut mended = Vec::new();
+        if let Some(plan) = plan_unchanged(self.target, standing, check, self.running)? {
             apply(self.target, &plan, self.context.control()?)?;
+            if standing.is_out_of_step() {
+                mended.push(MENDED.to_owned());
+                mended.extend(plan.warnings);
+            }
         }
         let waits = check.verdict == Verdict::Queued;
         let staged = if waits { staged(self.target)? } else { None };
@@ -250,7 +258,7 @@ impl Run<'_> {
         let done = Done {
             deployment: check.deployment,
             record: record.cloned(),
-            warnings: check.warnings.iter().cloned().chain(failed).collect(),
+            warnings: check.warnings.iter().cloned().chain(failed).chain(mended).collect(),
             ..Done::of(outcome, self.start)
         };
         self.show(&done, reboots)
@@ -347,7 +355,7 @@ impl Run<'_> {
                 Ok(Some(plan_finalize(self.target, self.running, &wish)?))
             }
             Verdict::Current | Verdict::Queued | Verdict::Broken => {
-                Ok(plan_remember(self.target, standing, check, self.running)?)
+                Ok(plan_unchanged(self.target, standing, check, self.running)?)
             }
             Verdict::Withdrawn => {
                 let staged = staged(self.target)?;
