@@ -30,7 +30,7 @@ pub use disk_image::{DiskImageOptions, DiskTarget, WrittenDisk, write_disk_image
 pub use gpt::{Gpt, Partition, PartitionTable, TablePartition};
 pub use ids::{Seed, Uuid};
 pub use layout::{DiskLayout, LayoutRequest, Span, esp_size_for};
-pub use luks::{LuksKey, LuksOptions, LuksVolume, tpm_kargs};
+pub use luks::{LuksKey, LuksOptions, LuksRequest, LuksUnlock, LuksVolume, MadeLuks, TpmBinding};
 pub use mount_spec::{MountSpecs, uuid_of};
 pub use prepare::{SysrootOptions, find_esps, prepare_sysroot};
 pub use programs::{HostPrograms, Programs};

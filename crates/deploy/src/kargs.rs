@@ -22,6 +22,7 @@ pub use edit::{KargsEdit, KargsOwner};
 pub use image_kargs::ImageKargs;
 pub use install_config::{BlockSetup, Bootloader, InstallConfig, RootFileSystem};
 pub use kargs_file::KargsFile;
+pub(crate) use law::append;
 pub use law::{Derived, KargsBase, KargsWish, derive};
 pub use source_name::SourceName;
 

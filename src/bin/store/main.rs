@@ -24,6 +24,7 @@ mod progress;
 mod reboot;
 mod registry;
 mod signal;
+mod secret;
 mod size;
 mod source;
 mod target;

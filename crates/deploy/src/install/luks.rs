@@ -1,18 +1,24 @@
 //! LUKS2 on a partition: made, opened and closed by `cryptsetup`, bound to a TPM by `systemd-cryptenroll`.
 //!
-//! What lives here: which steps there are, with which arguments, and the key, which is in memory alone. What does not: the
-//! partition, what is put on the volume, and cryptography. Source: bootc's `install baseline`, cryptsetup(8),
+//! What lives here: which steps there are, with which arguments, and the key, which is in memory alone. What does not: when
+//! which is taken (`root.rs`), the partition, what is put on the volume, and cryptography. Source: bootc's `install baseline`, cryptsetup(8),
 //! systemd-cryptenroll(1), `systemd-cryptsetup-generator(8)`.
 //!
 //! ```text
-//! format → open → (file system, installation) → bind to the TPM, which takes the key away → close
+//! format → open → (file system, installation) → close → bind to the TPM, which takes the key away
 //! ```
+
+mod root;
+#[cfg(test)]
+mod tests;
 
 use std::{os::fd::AsRawFd, path::PathBuf};
 
 use rustix::fs::MemfdFlags;
-use sealstone_boot::Karg;
 use sealstone_store::{Error as StoreError, disk::File};
+
+pub(super) use root::LuksRoot;
+pub use root::{LuksRequest, LuksUnlock, MadeLuks};
 
 use super::{Programs, Uuid};
 use crate::DeployError;
@@ -135,25 +141,34 @@ impl<'a> LuksVolume<'a> {
         self.programs.run("cryptsetup", &["close", "--", name])
     }
 
-    /// Lets this machine's TPM open it, and nothing else: the key that made it is taken away. As bootc does it.
+    /// Closes it when nothing uses it any more: when what is in it is unmounted.
+    ///
+    /// # Errors
+    /// As [`format`](Self::format).
+    pub fn close_when_unused(&self, name: &str) -> Result<(), DeployError> {
+        self.programs.run("cryptsetup", &["close", "--deferred", "--", name])
+    }
+
+    /// Lets this machine's TPM open it. As bootc does it, nothing else does then: the key that made it is taken away.
     ///
     /// # Errors
     /// [`DeployError::Program`] when `systemd-cryptenroll` or a TPM is not there.
-    pub fn bind_to_tpm(self) -> Result<(), DeployError> {
+    pub fn bind_to_tpm(&self, binding: &TpmBinding) -> Result<(), DeployError> {
         let unlock = format!("--unlock-key-file={}", self.key.path());
-        let arguments = [unlock.as_str(), "--wipe-slot=all", "--tpm2-device=auto", self.device.as_str()];
+        let pcrs = binding.pcrs.as_ref().map(|pcrs| format!("--tpm2-pcrs={pcrs}"));
+        let mut arguments = vec![unlock.as_str(), "--tpm2-device=auto"];
+        arguments.extend((!binding.keeps_key).then_some("--wipe-slot=all"));
+        arguments.extend(pcrs.as_deref());
+        arguments.push(&self.device);
         self.programs.run("systemd-cryptenroll", &arguments)
     }
 }
 
-/// The kernel arguments by which the initramfs opens the volume with the TPM: bootc's.
-///
-/// # Errors
-/// Never, with a UUID.
-pub fn tpm_kargs(uuid: Uuid) -> Result<Vec<Karg>, DeployError> {
-    let uuid = Karg::new("luks.uuid", Some(&uuid.to_string()))?;
-    Ok(vec![uuid, Karg::new("luks.options", Some("tpm2-device=auto,headless=true"))?])
+/// How a volume is bound to a TPM; by default as bootc does it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TpmBinding {
+    /// Whether the key that made it opens it still.
+    pub keeps_key: bool,
+    /// What the TPM has to have measured, as `--tpm2-pcrs=` of systemd-cryptenroll has it; nothing leaves it to that program.
+    pub pcrs: Option<String>,
 }
-
-#[cfg(test)]
-mod tests;

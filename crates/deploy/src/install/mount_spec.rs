@@ -10,7 +10,7 @@ use std::path::Path;
 use sealstone_boot::Karg;
 use sealstone_store::{Optional, disk::Dir};
 
-use crate::{DeployError, kargs::InstallConfig};
+use crate::{DeployError, KargOrigin, RecordedKarg, kargs::InstallConfig};
 
 /// The most that a link in `/dev/disk/by-uuid` leads through.
 const DEVICES: &str = "/dev";
@@ -24,9 +24,23 @@ pub struct MountSpecs {
     pub boot: Option<String>,
     /// The UUID of the root's file system, for when nobody says anything.
     pub uuid: Option<String>,
+    /// What opens the volume that the root is in, for an initramfs that is told where the root is. One that finds it by its
+    /// type opens the volume by itself.
+    pub luks: Vec<Karg>,
 }
 
+/// The source of the arguments that open the root's volume.
+const LUKS: &str = "luks";
+
 impl MountSpecs {
+    /// The arguments that open the root's volume, where these find the root.
+    pub(super) fn opening(&self, finding: &[Karg]) -> Vec<RecordedKarg> {
+        let origin = KargOrigin::Source { name: LUKS.to_owned() };
+        let finds = finding.iter().any(|karg| karg.key() == "root");
+        let opening = self.luks.iter().filter(|_| finds);
+        opening.map(|karg| RecordedKarg { karg: karg.clone(), origin: origin.clone() }).collect()
+    }
+
     /// The arguments that the caller asks for, and none that an installation adds by itself.
     pub(super) fn asked(&self) -> Result<Vec<Karg>, DeployError> {
         let mut kargs = Vec::new();
@@ -115,6 +129,21 @@ mod tests {
         specs.root = Some("/dev/vda2".into());
         specs.boot = Some("UUID=ef01".into());
         assert_eq!(texts(&specs, &image), ["root=/dev/vda2", "rw", "systemd.mount-extra=UUID=ef01:/boot"]);
+    }
+
+    #[test]
+    fn what_opens_the_roots_volume_is_told_where_the_root_is_named() {
+        let specs = MountSpecs {
+            uuid: Some("abcd".into()),
+            luks: vec!["luks.uuid=ef".parse().unwrap()],
+            ..MountSpecs::default()
+        };
+        let mut image = InstallConfig::default();
+        let opening = specs.opening(&specs.kargs(&image).unwrap().0);
+        assert_eq!(opening[0].karg.as_str(), "luks.uuid=ef");
+        assert_eq!(opening[0].origin, KargOrigin::Source { name: "luks".into() });
+        image.discoverable_partitions = Some(true);
+        assert_eq!(specs.opening(&specs.kargs(&image).unwrap().0), []);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::{
     device::measures,
     fat,
     layout::{ALIGNMENT, DiskLayout, LayoutRequest},
+    luks::{LuksRequest, LuksRoot},
     prepare::{SysrootOptions, prepare_sysroot},
     programs::Programs,
     signatures::signatures,
@@ -35,9 +36,10 @@ const ESP_SIZE: u64 = 1 << 30;
 const ROOT_LEAST: u64 = 512 << 20;
 
 /// A device that is being installed onto. The fields go in their order.
-pub struct DeviceDisk {
+pub struct DeviceDisk<'a> {
     target: Target,
     mount: DetachedMount,
+    luks: Option<LuksRoot<'a>>,
     part: DiskPart,
     device: File,
     layout: DiskLayout,
@@ -45,8 +47,9 @@ pub struct DeviceDisk {
     filesystem: RootFileSystem,
 }
 
-impl DeviceDisk {
-    /// Begins: takes the device for itself, looks at what is there, makes the root's file system, and a sysroot on it.
+impl<'a> DeviceDisk<'a> {
+    /// Begins: takes the device for itself, looks at what is there, makes the root's file system, in a LUKS2 volume if one is
+    /// asked for, and a sysroot on it.
     ///
     /// # Errors
     /// [`sealstone_store::Error::Busy`] when the device is mounted or otherwise in use, [`DeployError::Occupied`] when
@@ -56,8 +59,8 @@ impl DeviceDisk {
         path: &Path,
         reference: &str,
         request: DiskRequest,
-        filesystem: RootFileSystem,
-        programs: &dyn Programs,
+        (filesystem, luks): (RootFileSystem, Option<LuksRequest>),
+        programs: &'a dyn Programs,
     ) -> Result<Self, DeployError> {
         let disk: Arc<dyn Disk> = RealDisk::shared();
         let device = Located::find(&disk, path)?.open_device()?;
@@ -75,13 +78,19 @@ impl DeviceDisk {
         let layout = DiskLayout::of(layout, ROOT_LEAST)?;
         erase(&device, size, &layout)?;
         let part = DiskPart::new(&device, layout.root.start, layout.root.size, sector)?;
-        make(part.path(), &request, filesystem, programs)?;
-        let mount = part.mount(name_of(filesystem))?;
+        let luks = luks.map(|luks| LuksRoot::make(programs, part.path(), luks, &request.seed));
+        let mut luks = luks.transpose()?;
+        let place = luks.as_ref().map_or(part.path(), LuksRoot::device).to_owned();
+        make(&place, &request, filesystem, programs)?;
+        let mount = DetachedMount::new(&place, name_of(filesystem), &[])?;
+        if let Some(luks) = &mut luks {
+            luks.close_with_its_mount()?;
+        }
         let root = mount.path();
         Dir::open(&disk, &root)?.create_dir(STAGED_ESP, 0o700)?;
         let options = SysrootOptions::default();
         let target = prepare_sysroot(&disk, &root, &[root.join(STAGED_ESP)], reference, options)?;
-        Ok(Self { target, mount, part, device, layout, request, filesystem })
+        Ok(Self { target, mount, luks, part, device, layout, request, filesystem })
     }
 
     /// Where to install to.
@@ -90,12 +99,13 @@ impl DeviceDisk {
         &self.target
     }
 
-    /// Ends: writes the ESP, unmounts the root, and writes the partition table, each durable before the next.
+    /// Ends: writes the ESP, unmounts the root, binds its volume to the TPM, and writes the partition table, each durable before
+    /// the next.
     ///
     /// # Errors
-    /// [`sealstone_store::Error::NoSpace`] when the ESP is too small, and the disk's.
+    /// [`sealstone_store::Error::NoSpace`] when the ESP is too small, [`DeployError::Program`], and the disk's.
     pub fn finish(self, control: &Control) -> Result<MadeDisk, DeployError> {
-        let Self { target, mount, part, device, layout, request, filesystem } = self;
+        let Self { target, mount, luks, part, device, layout, request, filesystem } = self;
         let root = target.sysroot.dir().clone();
         let (records, _) = target.sysroot.records()?;
         let record = records.first().ok_or(DeployError::Changed)?;
@@ -109,6 +119,7 @@ impl DeviceDisk {
         let space = root.space()?;
         drop((target, root));
         drop(mount);
+        let luks = luks.map(LuksRoot::finish).transpose()?;
         drop(part);
         let table = layout.table(&request.seed, architecture.as_ref());
         write_table(&device, &table)?;
@@ -122,6 +133,7 @@ impl DeviceDisk {
             filesystem: name_of(filesystem),
             used: space.total.saturating_sub(space.free),
             sealed: None,
+            luks,
         })
     }
 }

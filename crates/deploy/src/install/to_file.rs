@@ -22,6 +22,7 @@ use super::{
     gpt::Gpt,
     ids::{Seed, Uuid},
     layout::{DiskLayout, LayoutRequest, esp_size_for},
+    luks::MadeLuks,
     prepare::{SysrootOptions, prepare_sysroot},
     qcow2,
     signatures::signatures_of_file,
@@ -93,6 +94,9 @@ pub struct MadeDisk {
     /// Files with fs-verity, if they were sealed here and not by the kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sealed: Option<u64>,
+    /// The volume that the root is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub luks: Option<MadeLuks>,
 }
 
 /// A disk image in the making.
@@ -226,6 +230,7 @@ impl FileDisk {
             filesystem: "ext4",
             used: written.used,
             sealed: Some(written.sealed),
+            luks: None,
         })
     }
 

@@ -75,12 +75,15 @@ fn request(
     let architecture = architecture(&target.repository, &request.manifest);
     let image = ImageKargs::read(&target.repository, &tree, architecture.as_ref())?;
     // What is sealed finds its root by itself; what the caller asks for beyond that is refused with the plan.
-    let (mut kargs, warning) = if is_sealed(&target.repository, &request.config, &tree)? {
-        (install.mounts.asked()?, None)
+    let (mut kargs, source_kargs, warning) = if is_sealed(&target.repository, &request.config, &tree)? {
+        (install.mounts.asked()?, Vec::new(), None)
     } else {
-        install.mounts.kargs(&image.install)?
+        let (kargs, warning) = install.mounts.kargs(&image.install)?;
+        let opening = install.mounts.opening(&kargs);
+        (kargs, opening, warning)
     };
     kargs.extend(install.kargs.iter().cloned());
     let karg_deletes = install.karg_deletes.clone();
-    Ok((DeployRequest { kargs, karg_deletes, predecessor: Predecessor::None, ..request }, warning))
+    let predecessor = Predecessor::None;
+    Ok((DeployRequest { kargs, source_kargs, karg_deletes, predecessor, ..request }, warning))
 }

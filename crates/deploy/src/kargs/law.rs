@@ -113,7 +113,7 @@ pub(super) fn names(delete: &Karg, karg: &Karg) -> bool {
 }
 
 /// Adds an argument at the end, but before a `--`: what follows that belongs to init.
-pub(super) fn append(kargs: &mut Vec<RecordedKarg>, recorded: RecordedKarg) {
+pub(crate) fn append(kargs: &mut Vec<RecordedKarg>, recorded: RecordedKarg) {
     let end = kargs.iter().position(|other| other.karg.as_str() == "--").unwrap_or(kargs.len());
     kargs.insert(end, recorded);
 }

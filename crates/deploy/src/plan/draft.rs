@@ -14,7 +14,7 @@ use crate::{
     BoundImage, DeployError, Overlay, Profile, Record,
     adopt::architecture,
     image_tree::read_text,
-    kargs::{ConfigWarning, Derived, ImageKargs, KargsBase, KargsWish, deletes_of, derive},
+    kargs::{ConfigWarning, Derived, ImageKargs, KargsBase, KargsWish, append, deletes_of, derive},
     record::{DeployedImage, DeployedKernel, Os, RecordedKarg, VerityNeed},
 };
 
@@ -131,7 +131,12 @@ fn kargs(
     let deletes = of.map(|record| deletes_of(&record.karg_deletes)).unwrap_or_default();
     let base = of.map(|record| KargsBase { kargs: &record.kargs, deletes: &deletes });
     let wish = KargsWish { kargs: &request.kargs, deletes: &deletes_of(&request.karg_deletes) };
-    Ok((derive(&image, base, wish)?, image.warnings))
+    let mut derived = derive(&image, base, wish)?;
+    let new = request.source_kargs.iter().filter(|karg| !derived.kargs.contains(karg)).cloned();
+    for karg in new.collect::<Vec<_>>() {
+        append(&mut derived.kargs, karg);
+    }
+    Ok((derived, image.warnings))
 }
 
 fn image(request: &DeployRequest, verity: VerityNeed) -> DeployedImage {

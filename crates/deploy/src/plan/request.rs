@@ -7,8 +7,8 @@ use sealstone_import::{ConfigDigest, ManifestDigest, catalogue::NamedImage};
 
 use super::{sections::Fetch, uki::AddonChanges};
 use crate::{
-    BoundImage, DeployError, DeploymentId, EtcPolicy, ImageId, ImageTrees, OverlayChanges, Retention,
-    kargs::Bootloader,
+    BoundImage, DeployError, DeploymentId, EtcPolicy, ImageId, ImageTrees, OverlayChanges, RecordedKarg,
+    Retention, kargs::Bootloader,
 };
 
 /// The deployment from which a new one takes over what is this machine's: kernel arguments, overlays, `/etc`.
@@ -51,6 +51,8 @@ pub struct DeployRequest {
     pub image: ImageId,
     /// Kernel arguments of the caller, in order.
     pub kargs: Vec<Karg>,
+    /// Kernel arguments that others than the caller own, such as what opens the root's volume.
+    pub source_kargs: Vec<RecordedKarg>,
     /// Kernel arguments of the image or of earlier calls that the caller does not want, as `key=value` or `key`.
     pub karg_deletes: Vec<String>,
     /// How the addons to a unified kernel image differ from the predecessor's.
@@ -114,6 +116,7 @@ impl DeployRequest {
             config,
             image,
             kargs: Vec::new(),
+            source_kargs: Vec::new(),
             karg_deletes: Vec::new(),
             addons: AddonChanges::default(),
             overlays: OverlayChanges::default(),

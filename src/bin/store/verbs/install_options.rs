@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use sealstone::boot::Karg;
-use sealstone::deploy::install::{InstallRequest, Installed, MountSpecs, to_filesystem};
+use sealstone::deploy::install::{
+    DiskRequest, InstallRequest, Installed, LuksRequest, LuksUnlock, MountSpecs, to_filesystem,
+};
 use sealstone::deploy::{DeployRequest, Target};
 use sealstone::import::oci::Platform;
 use sealstone::import::source::Reference;
@@ -72,11 +74,11 @@ impl ImageArgs {
         Ok(look(None, &*source, &options)?)
     }
 
-    /// Installs the image on a target whose root has this UUID, if that is known.
+    /// Installs the image on a target whose root is found so.
     pub fn install(
         &self,
         target: &Target,
-        uuid: Option<String>,
+        found: FoundBy,
         time: i64,
         context: &Context,
     ) -> anyhow::Result<Done> {
@@ -90,7 +92,8 @@ impl ImageArgs {
             mounts: MountSpecs {
                 root: self.root_mount_spec.clone(),
                 boot: self.boot_mount_spec.clone(),
-                uuid,
+                uuid: found.uuid,
+                luks: found.luks,
             },
             time,
         };
@@ -100,6 +103,23 @@ impl ImageArgs {
         };
         let installed = to_filesystem(target, &*source, &request, (&options, context.control()?), adjust)?;
         Ok(Done { installed, start })
+    }
+}
+
+/// How a booting system finds the root, as far as the target tells.
+#[derive(Default)]
+pub struct FoundBy {
+    /// The UUID of its file system, if it is known.
+    pub uuid: Option<String>,
+    /// What opens the volume that it is in.
+    pub luks: Vec<Karg>,
+}
+
+impl FoundBy {
+    /// On a disk that is made, where this opens the root's volume, if it is in one.
+    pub fn of(request: &DiskRequest, unlock: Option<LuksUnlock>) -> anyhow::Result<Self> {
+        let luks = unlock.map(|unlock| unlock.kargs(LuksRequest::uuid(&request.seed)));
+        Ok(Self { uuid: Some(request.root_uuid().to_string()), luks: luks.transpose()?.unwrap_or_default() })
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use sealstone::deploy::install::{
-    DiskFormat, DiskRequest, MadeDisk, is_device, look_at_device, signatures_of_file,
+    DiskFormat, DiskRequest, LuksUnlock, MadeDisk, is_device, look_at_device, signatures_of_file,
 };
 use sealstone::deploy::kargs::RootFileSystem;
 use sealstone::deploy::{DeploymentStatus, Target, status};
@@ -41,15 +41,22 @@ pub struct PlannedDisk<'a> {
     tail: u64,
     format: DiskFormat,
     filesystem: RootFileSystem,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    luks: Option<LuksUnlock>,
     destroys: Vec<String>,
 }
 
 impl<'a> PlannedDisk<'a> {
     /// Looks at what is there.
-    pub fn of(path: &'a Path, request: &DiskRequest, filesystem: RootFileSystem) -> anyhow::Result<Self> {
+    pub fn of(
+        path: &'a Path,
+        request: &DiskRequest,
+        (filesystem, luks): (RootFileSystem, Option<LuksUnlock>),
+    ) -> anyhow::Result<Self> {
         let DiskRequest { size, sector, esp, tail, format, .. } = *request;
         let disk = RealDisk::shared();
-        let mut planned = Self { path, size, sector, esp, tail, format, filesystem, destroys: Vec::new() };
+        let destroys = Vec::new();
+        let mut planned = Self { path, size, sector, esp, tail, format, filesystem, luks, destroys };
         if is_device(&disk, path)? {
             let (destroys, size) = look_at_device(&disk, path)?;
             (planned.destroys, planned.size) = (destroys, planned.size.or(Some(size)));
@@ -123,6 +130,7 @@ pub fn plan(
             PlannedTarget::Disk(disk) => {
                 facts.add("disk", disk.path.display());
                 facts.add_some("size", disk.size.map(Bytes));
+                facts.add_some("root in", disk.luks.map(volume));
                 for what in &disk.destroys {
                     facts.add("would destroy", terminal.bad(&escape(what.as_bytes())));
                 }
@@ -215,6 +223,16 @@ pub fn done(
     Ok(Exit::Done)
 }
 
+/// What is told of a root's volume.
+fn volume(unlock: LuksUnlock) -> String {
+    let who = match unlock {
+        LuksUnlock::Tpm2 => "this machine's TPM alone",
+        LuksUnlock::KeyFile => "its key",
+        LuksUnlock::KeyFileAndTpm2 => "this machine's TPM or its key",
+    };
+    format!("a LUKS2 volume, opened by {who}")
+}
+
 /// What is told of a disk that was made.
 fn of_disk(disk: &MadeDisk, facts: &mut Facts) {
     let sealed = disk.sealed.map(|count| format!(", {count} files with fs-verity"));
@@ -223,4 +241,7 @@ fn of_disk(disk: &MadeDisk, facts: &mut Facts) {
         .add("disk", format!("{size}, {used} of the root in use{}", sealed.unwrap_or_default()))
         .add("root", format!("{} {}, UUID {}", Bytes(disk.layout.root.size), disk.filesystem, disk.root_uuid))
         .add("boot partition", Bytes(disk.layout.esp.size));
+    if let Some(luks) = &disk.luks {
+        facts.add("root in", format!("{}, UUID {}", volume(luks.unlock), luks.uuid));
+    }
 }

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use sealstone::deploy::install::{
-    ConfigDrive, DeviceDisk, DiskFormat, DiskRequest, DiskTarget, FileDisk, HostPrograms, Seed, is_device,
+    ConfigDrive, DeviceDisk, DiskFormat, DiskRequest, DiskTarget, FileDisk, HostPrograms, LuksRequest, Seed,
+    is_device,
 };
 use sealstone::deploy::kargs::RootFileSystem;
 use sealstone::store::disk::{File, RealDisk};
 
-use super::install_options::ImageArgs;
+use super::install_luks::LuksArgs;
+use super::install_options::{FoundBy, ImageArgs};
 use super::install_show::{self, PlannedDisk, PlannedTarget};
 use super::planned::now;
 use crate::context::Context;
@@ -34,6 +36,7 @@ const RANDOM: &str = "/dev/urandom";
 Examples:
   store install to-disk disk.raw docker://quay.io/example/os:1
   store install to-disk /dev/vda --filesystem btrfs --wipe docker://quay.io/example/os:1
+  store install to-disk /dev/vda --luks tpm2 docker://quay.io/example/os:1
   store install to-disk disk.qcow2 --format qcow2 --image-size 20G oci:image:1 --target-ref docker://quay.io/example/os:1
   store install to-disk disk.raw --seed web-1 --time 1760000000 oci:image:1     # the same bytes each time
   store install to-disk disk.raw --reserve-tail 64M --sector-size 4096 oci:image:1
@@ -44,6 +47,8 @@ pub struct Args {
     /// The file system of a device's root; a file gets an ext4
     #[arg(long, value_enum, value_name = "TYPE", default_value_t = Filesystem::Ext4)]
     filesystem: Filesystem,
+    #[command(flatten)]
+    luks: LuksArgs,
     #[command(flatten)]
     size: SizeArgs,
     /// Let go what is in the disk's place
@@ -113,15 +118,21 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         let hint = "leave --filesystem out, or install onto a device";
         return Err(WrongUsage { what: "a file gets an ext4: no other is written here", hint }.into());
     }
+    let luks = args.luks.request()?;
+    if luks.is_some() && !onto_device {
+        let what = "--luks is for devices: a volume is opened by this machine's kernel, which takes root and a device";
+        return Err(WrongUsage { what, hint: "losetup makes a device of a file" }.into());
+    }
     if onto_device && args.format != Format::Raw {
         return Err(WrongUsage { what: "--format is for files", hint: "leave it out" }.into());
     }
     if args.image.dry_run {
-        let planned = PlannedTarget::Disk(PlannedDisk::of(&args.disk, &request, filesystem)?);
+        let planned =
+            PlannedTarget::Disk(PlannedDisk::of(&args.disk, &request, (filesystem, args.luks.unlock()))?);
         return install_show::plan(&args.image, &args.image.look(context)?, &planned, context);
     }
     if onto_device {
-        to_device(args, request, (filesystem, drive.as_ref()), context)
+        to_device(args, request, (filesystem, luks, drive.as_ref()), context)
     } else {
         to_file(args, request, drive.as_ref(), context)
     }
@@ -151,15 +162,17 @@ fn add(drive: Option<&ConfigDrive>, path: &Path) -> anyhow::Result<()> {
 fn to_device(
     args: &Args,
     request: DiskRequest,
-    (filesystem, drive): (RootFileSystem, Option<&ConfigDrive>),
+    (filesystem, luks, drive): (RootFileSystem, Option<LuksRequest>, Option<&ConfigDrive>),
     context: &Context,
 ) -> anyhow::Result<Exit> {
     let mut path = std::env::var_os("PATH").unwrap_or_default();
     path.push(ADMINISTRATORS_PATH);
     let programs = HostPrograms::new(path);
-    let disk = DeviceDisk::begin(&args.disk, &args.image.reference(), request, filesystem, &programs)?;
-    let uuid = Some(request.root_uuid().to_string());
-    let done = args.image.install(disk.target(), uuid, request.time, context)?;
+    let unlock = luks.as_ref().map(|luks| luks.unlock);
+    let (reference, root) = (args.image.reference(), (filesystem, luks));
+    let disk = DeviceDisk::begin(&args.disk, &reference, request, root, &programs)?;
+    let found = FoundBy::of(&request, unlock)?;
+    let done = args.image.install(disk.target(), found, request.time, context)?;
     let shown = install_show::Shown::of(disk.target(), &done)?;
     let made = disk.finish(context.control()?)?;
     add(drive, &args.disk)?;
@@ -174,8 +187,8 @@ fn to_file(
     context: &Context,
 ) -> anyhow::Result<Exit> {
     let disk = FileDisk::begin(&args.disk, &args.image.reference(), request)?;
-    let uuid = Some(request.root_uuid().to_string());
-    let done = match args.image.install(disk.target(), uuid, request.time, context) {
+    let found = FoundBy::of(&request, None)?;
+    let done = match args.image.install(disk.target(), found, request.time, context) {
         Ok(done) => done,
         Err(error) => {
             // What went wrong is said; that its rest cannot be removed is not worth another word.

@@ -7,7 +7,7 @@ use sealstone::store::Algorithm;
 use sealstone::store::disk::{Dir, RealDisk};
 
 use super::init::Guard;
-use super::install_options::ImageArgs;
+use super::install_options::{FoundBy, ImageArgs};
 use super::install_show::{self, PlannedTarget, Shown};
 use super::planned::now;
 use crate::context::Context;
@@ -61,7 +61,8 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     };
     let target = prepare_sysroot(&disk, &args.root, &esps, &args.image.reference(), options)?;
     let uuid = uuid_of(&Dir::open(&disk, &args.root)?, Path::new(BY_UUID))?;
-    let done = args.image.install(&target, uuid, now()?, context)?;
+    let found = FoundBy { uuid, ..FoundBy::default() };
+    let done = args.image.install(&target, found, now()?, context)?;
     let place = args.root.display().to_string();
     install_show::done(&args.image, &Shown::of(&target, &done)?, &done, (&place, None), context)
 }

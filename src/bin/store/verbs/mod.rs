@@ -44,6 +44,7 @@ mod inspect_source;
 pub mod install;
 mod install_from_artifact;
 mod install_options;
+mod install_luks;
 mod install_show;
 mod install_to_disk;
 mod install_to_filesystem;

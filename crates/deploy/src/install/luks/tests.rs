@@ -35,7 +35,9 @@ fn the_steps_are_bootcs_and_the_key_is_in_no_argument_and_in_no_file() {
     let volume = LuksVolume::format(&programs, "/dev/vda2", key, &options).unwrap();
     assert_eq!(volume.open("root").unwrap(), PathBuf::from("/dev/mapper/root"));
     volume.close("root").unwrap();
-    volume.bind_to_tpm().unwrap();
+    volume.close_when_unused("root").unwrap();
+    volume.bind_to_tpm(&TpmBinding::default()).unwrap();
+    volume.bind_to_tpm(&TpmBinding { keeps_key: true, pcrs: Some("7+11".into()) }).unwrap();
     let ran = programs.0.into_inner().unwrap();
     let format = format!(
         "cryptsetup luksFormat --type luks2 --batch-mode --key-file KEY --uuid {} --pbkdf pbkdf2 \
@@ -46,19 +48,82 @@ fn the_steps_are_bootcs_and_the_key_is_in_no_argument_and_in_no_file() {
         (format.as_str(), true),
         ("cryptsetup open --type luks2 --key-file KEY -- /dev/vda2 root", true),
         ("cryptsetup close -- root", false),
-        ("systemd-cryptenroll KEY --wipe-slot=all --tpm2-device=auto /dev/vda2", true),
+        ("cryptsetup close --deferred -- root", false),
+        ("systemd-cryptenroll KEY --tpm2-device=auto --wipe-slot=all /dev/vda2", true),
+        ("systemd-cryptenroll KEY --tpm2-device=auto --tpm2-pcrs=7+11 /dev/vda2", true),
     ];
     assert_eq!(ran.len(), expected.len());
     for ((line, key), (expected, has_key)) in ran.iter().zip(expected) {
         assert_eq!(line, expected);
         assert_eq!(key == b"a very secret key", has_key, "{line}");
     }
-    let kargs = tpm_kargs(uuid()).unwrap();
-    let kargs: Vec<_> = kargs.iter().map(ToString::to_string).collect();
-    assert_eq!(
-        kargs,
-        [format!("luks.uuid={}", uuid()), "luks.options=tpm2-device=auto,headless=true".to_owned()]
-    );
+}
+
+/// Fails at one program.
+struct Failing<'a>(&'a Recorder, &'a str);
+
+impl Programs for Failing<'_> {
+    fn run(&self, program: &str, arguments: &[&str]) -> Result<(), DeployError> {
+        self.0.run(program, arguments)?;
+        let reason = "it fails".to_owned();
+        match arguments.contains(&self.1) || program == self.1 {
+            true => Err(DeployError::Program { program: program.into(), reason }),
+            false => Ok(()),
+        }
+    }
+}
+
+fn root_of<'a>(programs: &'a dyn Programs, unlock: LuksUnlock) -> Result<LuksRoot<'a>, DeployError> {
+    let request = LuksRequest::new(unlock, LuksKey::of(b"a very secret key")?, Some("7".into()))?;
+    LuksRoot::make(programs, std::path::Path::new("/dev/vda2"), request, &Seed::new(b"luks"))
+}
+
+#[test]
+fn a_root_is_opened_by_the_tpm_alone_or_by_a_key_or_by_both() {
+    let luks = LuksRequest::uuid(&Seed::new(b"luks"));
+    for (unlock, enrolls, options) in [
+        (LuksUnlock::Tpm2, Some("--wipe-slot=all"), Some("luks.options=tpm2-device=auto,headless=true")),
+        (LuksUnlock::KeyFile, None, None),
+        (LuksUnlock::KeyFileAndTpm2, Some("--tpm2-pcrs=7"), Some("luks.options=tpm2-device=auto")),
+    ] {
+        let programs = Recorder::default();
+        let mut root = root_of(&programs, unlock).unwrap();
+        assert_eq!(root.device(), std::path::Path::new(&format!("/dev/mapper/install-{luks}")));
+        root.close_with_its_mount().unwrap();
+        let made = root.finish().unwrap();
+        assert_eq!(made, MadeLuks { uuid: luks.to_string(), unlock });
+        let ran: Vec<String> = programs.0.into_inner().unwrap().into_iter().map(|(line, _)| line).collect();
+        // A random key needs no time to be tried.
+        assert_eq!(ran[0].contains("--pbkdf-force-iterations 1000"), unlock == LuksUnlock::Tpm2, "{ran:?}");
+        assert_eq!(ran[2], format!("cryptsetup close --deferred -- install-{luks}"));
+        assert_eq!(ran.get(3).map(|line| line.contains(enrolls.unwrap())), enrolls.map(|_| true), "{ran:?}");
+        let wipes = ran.get(3).is_some_and(|line| line.contains("--wipe-slot"));
+        assert_eq!((ran.len(), wipes), (3 + usize::from(enrolls.is_some()), unlock == LuksUnlock::Tpm2));
+        let kargs: Vec<_> = unlock.kargs(luks).unwrap().iter().map(ToString::to_string).collect();
+        let expected = [Some(format!("luks.uuid={luks}")), options.map(str::to_owned)];
+        assert_eq!(kargs, expected.into_iter().flatten().collect::<Vec<_>>());
+    }
+    let key = || LuksKey::of(b"k").unwrap();
+    assert!(LuksRequest::new(LuksUnlock::Tpm2, key(), Some("7 --wipe-slot=all".into())).is_err());
+    assert!(LuksRequest::new(LuksUnlock::Tpm2, key(), Some(String::new())).is_err());
+}
+
+#[test]
+fn an_installation_that_fails_closes_the_volume_that_it_opened() {
+    let programs = Recorder::default();
+    drop(root_of(&programs, LuksUnlock::KeyFile).unwrap());
+    let (last, _) = programs.0.into_inner().unwrap().pop().unwrap();
+    assert!(last.starts_with("cryptsetup close -- install-"), "{last}");
+    // One that was never open is not closed.
+    let programs = Recorder::default();
+    root_of(&Failing(&programs, "open"), LuksUnlock::KeyFile).unwrap_err();
+    assert_eq!(programs.0.into_inner().unwrap().len(), 2);
+    // Without a TPM there is no binding, and the error says so.
+    let programs = Recorder::default();
+    let failing = Failing(&programs, "systemd-cryptenroll");
+    let mut root = root_of(&failing, LuksUnlock::Tpm2).unwrap();
+    root.close_with_its_mount().unwrap();
+    assert!(matches!(root.finish().unwrap_err(), DeployError::Program { .. }));
 }
 
 #[test]
