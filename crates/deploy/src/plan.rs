@@ -42,6 +42,8 @@ mod uki_anew_tests;
 #[cfg(test)]
 mod uki_format_tests;
 #[cfg(test)]
+mod uki_grub_tests;
+#[cfg(test)]
 mod uki_tests;
 mod wrong_image;
 

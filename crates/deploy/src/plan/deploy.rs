@@ -46,6 +46,7 @@ pub fn plan_deploy(target: &Target, request: &DeployRequest) -> Result<Plan, Dep
     let of = (request.image, &*tree, &request.manifest);
     let wanted = WantedLoader::of(target, of, (request.boot_loader, kept), &mut planner.plan.warnings)?;
     let record = record_for(&planner, request, draft, predecessor.as_ref())?;
+    planner.check_loader_takes(&record.kernel, wanted.as_ref(), request.boot_loader.or(kept))?;
     let tries = tries(&mut planner, (request, &record.id), &tree, wanted.as_ref());
     let is_known = planner.world.record(&record.id).is_some_and(|known| known.broken.is_none());
     let record = Record {

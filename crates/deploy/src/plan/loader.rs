@@ -3,12 +3,12 @@
 //! What lives here: the choice between what was asked for, what this machine has, and what the image wants; the steps. What
 //! does not: which file is newer (the boot crate). Invariant: everything comes from the image's tree, and nothing is run.
 
-use sealstone_boot::{BootError, Loader, LoaderKind, LoaderWish};
+use sealstone_boot::{BootError, BootRole, Loader, LoaderKind, LoaderWish};
 use sealstone_store::tree::Tree;
 
 use super::{LoaderSection, LoaderWrite, Step, planner::Planner};
 use crate::{
-    DeployError, ImageId, Target,
+    BootLoader, DeployError, DeployedKernel, ImageId, Target,
     adopt::architecture,
     kargs::{Bootloader, ImageKargs},
 };
@@ -24,6 +24,8 @@ pub(super) struct WantedLoader {
     pub image: ImageId,
     pub loader: Loader,
     pub wish: LoaderWish,
+    /// Whether it shows entries of unified kernel images.
+    reads_ukis: bool,
 }
 
 /// The writes on one boot partition.
@@ -75,7 +77,11 @@ impl WantedLoader {
             return Err(DeployError::Unfit { profile: "bootable by itself", reason });
         }
         let wish = if asked.is_some() { LoaderWish::Asked } else { LoaderWish::Default };
-        Ok(loader.map(|loader| Self { image, loader, wish }))
+        let of = |loader: Loader| {
+            let reads_ukis = loader.kind == LoaderKind::SystemdBoot || chosen == Some(Bootloader::GrubCc);
+            Self { image, loader, wish, reads_ukis }
+        };
+        Ok(loader.map(of))
     }
 }
 
@@ -107,7 +113,7 @@ impl Planner<'_> {
         wanted: &WantedLoader,
         section: &mut LoaderSection,
     ) -> Result<LoaderWrites, DeployError> {
-        let WantedLoader { image, loader, wish } = wanted;
+        let WantedLoader { image, loader, wish, .. } = wanted;
         let mut writes = LoaderWrites::default();
         let Some(esp) = self.target.esps.get(number) else { return Ok(writes) };
         let (role, place) = (esp.role(), esp.name());
@@ -140,6 +146,42 @@ impl Planner<'_> {
             }
         }
         Ok(writes)
+    }
+
+    /// Refuses what GRUB would never show: its menu is of entries with the key `linux` (`blscfg`; GRUB's own command `uki` goes by
+    /// the names of files, which say nothing of what boots by default).
+    pub(super) fn check_loader_takes(
+        &self,
+        kernel: &DeployedKernel,
+        wanted: Option<&WantedLoader>,
+        chosen: Option<Bootloader>,
+    ) -> Result<(), DeployError> {
+        // Who wants none installed looks after the one that is there.
+        let is_left = chosen == Some(Bootloader::None);
+        if !kernel.is_uki() || is_left || !self.boots_by_grub(wanted, chosen)? {
+            return Ok(());
+        }
+        let reason = "it boots by a unified kernel image, and GRUB's menu has no entries for those:                       `--boot-loader systemd-boot` installs one that has, `--boot-loader none` leaves the menu to others,                       and an image without a UKI boots by its kernel";
+        Err(DeployError::Unfit { profile: "bootable by GRUB", reason: reason.into() })
+    }
+
+    /// Whether GRUB boots this machine, or will, as far as files tell.
+    fn boots_by_grub(
+        &self,
+        wanted: Option<&WantedLoader>,
+        chosen: Option<Bootloader>,
+    ) -> Result<bool, DeployError> {
+        let reads_ukis = wanted.map(|wanted| wanted.reads_ukis);
+        if chosen.is_some() {
+            return Ok(reads_ukis == Some(false));
+        }
+        let has_systemd_boot =
+            self.world.esps.iter().any(|boot| boot.loaders.iter().any(|found| found.version.is_some()));
+        if has_systemd_boot || reads_ukis == Some(true) {
+            return Ok(false);
+        }
+        let reads_boot = self.target.esps.iter().any(|esp| esp.role() == BootRole::Boot);
+        Ok(reads_ukis == Some(false) || reads_boot || BootLoader::of(self.target)? == BootLoader::Grub)
     }
 
     /// Whether systemd-boot boots this machine, or will: then entries can be counted.

@@ -18,7 +18,7 @@ pub enum BootLoader {
 }
 
 impl BootLoader {
-    pub(super) fn of(target: &Target) -> Result<Self, DeployError> {
+    pub(crate) fn of(target: &Target) -> Result<Self, DeployError> {
         for folder in ["boot/grub2", "boot/grub"] {
             if target.sysroot.dir().metadata(folder).optional()?.is_some() {
                 return Ok(Self::Grub);
