@@ -174,10 +174,12 @@ const READS_AND_MORE: [&[&str]; 30] = [
 /// What the verbs read beside images, and where they write.
 fn furnish(sandbox: &Sandbox) {
     kit::artifact::write_layout(&sandbox.path("disk"), &[(&disk(), "text/plain", "disk.raw")]);
-    for folder in ["mnt/esp", "esp", "sysroot"] {
+    for folder in ["mnt/esp", "esp", "sysroot", "efivars"] {
         std::fs::create_dir_all(sandbox.path(folder)).expect("a folder");
     }
     std::fs::write(sandbox.path("stub"), kit::stub::stub()).expect("a file");
+    let features = "efivars/LoaderFeatures-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+    std::fs::write(sandbox.path(features), [6, 0, 0, 0, 0xff]).expect("a file");
 }
 
 #[test]
@@ -219,6 +221,9 @@ fn every_document_has_its_documented_shape_and_every_documented_one_is_checked()
         ][..],
         &["deploy", "--json", "one", "--sysroot", "sysroot", "--esp", "esp", "--repo", &repository],
         &["status", "--json", "--sysroot", "sysroot", "--esp", "esp", "--repo", &repository],
+        &["boot-next", "default", "--json", "--efivars", "efivars", "--sysroot", "sysroot", "--esp", "esp"],
+        &["boot-next", "--clear", "--json", "--efivars", "efivars", "--sysroot", "sysroot", "--esp", "esp"],
+        &["status", "--json", "--efivars", "efivars", "--sysroot", "sysroot", "--esp", "esp"],
         &["reconcile", "--json", "--sysroot", "sysroot", "--esp", "esp"],
         &["pin", "--json", "default", "--sysroot", "sysroot", "--esp", "esp"],
         &["prune", "--json", "--dry-run", "--keep", "1", "--sysroot", "sysroot", "--esp", "esp"],

@@ -32,6 +32,7 @@
 
 mod adopt;
 mod apply;
+mod boot_once;
 pub mod bound;
 mod bundle;
 mod copy_image;
@@ -75,6 +76,7 @@ mod update;
 
 pub use adopt::Unadopted;
 pub use apply::{Applied, FailedPartition, apply};
+pub use boot_once::{BootOnce, BootOncePlan, apply_boot_once, boot_once, plan_boot_once};
 pub use bound::BoundImage;
 pub use bundle::{
     ImportedBundle, WrittenBundle, bundle_index, bundled_images, export_bundle, forget_bundled, import_bundle,

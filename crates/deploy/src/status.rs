@@ -24,7 +24,7 @@ pub use staged_by_bootc::StagedByBootc;
 use sealstone_boot::Rank;
 
 use crate::{
-    BrokenRecord, DeployError, DeploymentId, Record, State, Target, Unadopted,
+    BootOnce, BrokenRecord, DeployError, DeploymentId, Record, State, Target, Unadopted,
     bound::{BoundCondition, bound_condition},
     documents::documents,
     entries::{menu, ranks},
@@ -41,6 +41,8 @@ pub struct Status {
     pub version: u32,
     /// What boots next, if anything does.
     pub next: Option<NextBoot>,
+    /// What the firmware has queued for the next boot alone, if the caller looked ([`boot_once`](crate::boot_once())).
+    pub once: Option<BootOnce>,
     /// What should have booted, and did not, as far as that is known.
     pub fallback: Option<Fallback>,
     /// The boot loader, as far as the files tell.
@@ -143,6 +145,7 @@ pub fn status(target: &Target, running: Option<&DeploymentId>) -> Result<Status,
     Ok(Status {
         version: STATUS_VERSION,
         next: next_boot(&world.records, &menu, running),
+        once: None,
         fallback: fallback_of(&world, running),
         boot_loader: BootLoader::of(target)?,
         deployments,

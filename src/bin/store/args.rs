@@ -48,6 +48,7 @@ Use:
   status       Show the deployments
   kargs        Show or change the kernel arguments of what boots next
   rollback     Boot the other deployment next
+  boot-next    Boot another deployment once, at the next boot
   pin          Keep a deployment whatever retention says
   unpin        Let retention take a deployment again
   prune        Remove older deployments
@@ -188,6 +189,7 @@ pub enum Verb {
     Status(verbs::status::Args),
     Kargs(verbs::kargs::Args),
     Rollback(verbs::rollback::Args),
+    BootNext(verbs::boot_next::Args),
     Pin(verbs::pin::Pin),
     Unpin(verbs::pin::Unpin),
     Prune(verbs::prune::Args),

@@ -10,6 +10,7 @@ mod boot_flags;
 mod boot_targets;
 mod bound;
 mod context;
+mod efivars;
 mod etc;
 mod exit;
 mod failure;
@@ -23,8 +24,8 @@ mod policy;
 mod progress;
 mod reboot;
 mod registry;
-mod signal;
 mod secret;
+mod signal;
 mod size;
 mod source;
 mod target;
@@ -77,6 +78,7 @@ fn run(verb: &Verb, context: &Context) -> anyhow::Result<Exit> {
         Verb::Status(args) => verbs::status::run(args, context),
         Verb::Kargs(args) => verbs::kargs::run(args, context),
         Verb::Rollback(args) => verbs::rollback::run(args, context),
+        Verb::BootNext(args) => verbs::boot_next::run(args, context),
         Verb::Pin(args) => verbs::pin::pin(args, context),
         Verb::Unpin(args) => verbs::pin::unpin(args, context),
         Verb::Prune(args) => verbs::prune::run(args, context),

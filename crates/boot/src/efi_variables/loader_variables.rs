@@ -6,6 +6,9 @@
 use super::{BOOT_ATTRIBUTES, EfiVariables, LOADER_VENDOR, Variable, VariableName, text_of, utf16};
 use crate::{BootError, EntryName};
 
+/// `EFI_LOADER_FEATURE_ENTRY_ONESHOT`
+const ONE_SHOT: u8 = 1 << 3;
+
 /// The boot loader's variables.
 #[derive(Clone, Copy)]
 pub struct LoaderVariables<'a>(&'a dyn EfiVariables);
@@ -54,6 +57,16 @@ impl<'a> LoaderVariables<'a> {
     /// When the variable cannot be read.
     pub fn booted_uki(&self) -> Result<Option<String>, BootError> {
         self.text("StubImageIdentifier")
+    }
+
+    /// Whether the boot loader that booted this system takes an entry for the next boot alone (bit 3 of `LoaderFeatures`,
+    /// little endian). GRUB has no such variable.
+    ///
+    /// # Errors
+    /// When the variable cannot be read.
+    pub fn takes_next_boot(&self) -> Result<bool, BootError> {
+        let found = self.0.read(&VariableName::new("LoaderFeatures", LOADER_VENDOR)?)?;
+        Ok(found.and_then(|variable| variable.value.first().copied()).is_some_and(|low| low & ONE_SHOT != 0))
     }
 
     /// Lets an entry boot at the next boot alone; `None` takes that back.

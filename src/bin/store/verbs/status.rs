@@ -2,11 +2,14 @@
 
 use clap::ValueEnum;
 use sealstone::deploy::bound::BoundCondition;
-use sealstone::deploy::{BootcHost, DeploymentStatus, Health, Place, State, Status, measure_disk, status};
+use sealstone::deploy::{
+    BootcHost, DeploymentStatus, Health, Place, State, Status, boot_once, measure_disk, status,
+};
 
 use super::status_remarks::remarks;
 use crate::args::Reporting;
 use crate::context::Context;
+use crate::efivars::EfivarsArgs;
 use crate::exit::Exit;
 use crate::image::short_id;
 use crate::output::{Bytes, Facts, Table, Terminal, escape, write_document};
@@ -28,6 +31,8 @@ Examples:
 pub struct Args {
     #[command(flatten)]
     target: TargetArgs,
+    #[command(flatten)]
+    efivars: EfivarsArgs,
     /// How to print: text, json (as --json), or bootc (its org.containers.bootc/v1)
     #[arg(long, value_enum, value_name = "HOW", default_value_t = Format::Text, hide_possible_values = true)]
     #[arg(hide_default_value = true, conflicts_with = "json")]
@@ -51,6 +56,10 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let target = args.target.open(context)?;
     let mut status = status(&target, args.target.running().as_ref())?;
     status.staged_by_bootc = args.target.staged_by_bootc();
+    if let Some(variables) = args.efivars.find(&args.target) {
+        // Firmware that does not answer is no reason to fail.
+        status.once = boot_once(&target, &variables).unwrap_or_default();
+    }
     if args.format == Format::Bootc {
         context.print(|out, _| {
             serde_json::to_writer_pretty(&mut *out, &BootcHost::of(&status))?;

@@ -3,6 +3,7 @@
 use sealstone::deploy::bound::BoundCondition;
 use sealstone::deploy::{EspStatus, Fallback, Health, NextBootHow, Status};
 
+use super::boot_next;
 use crate::image::short_id;
 use crate::output::{Bytes, Terminal, escape};
 
@@ -10,6 +11,10 @@ use crate::output::{Bytes, Terminal, escape};
 pub fn remarks(status: &Status, terminal: Terminal) -> Vec<String> {
     let mut lines = Vec::new();
     lines.extend(next(status, terminal));
+    if let Some(once) = &status.once {
+        let text = format!("{} boots at the next boot, and at no other", boot_next::name(once));
+        lines.push(format!("{} {text}", terminal.warning("once:")));
+    }
     if let Some(fallback) = &status.fallback {
         let text =
             format!("{}: {}", short_id(&fallback.deployment, false), escape(fallback.reason.as_bytes()));
