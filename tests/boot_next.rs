@@ -101,6 +101,6 @@ fn what_would_not_boot_once_is_refused_and_nothing_is_written() {
         let error = boot_next(&system, &[which]).fails(1);
         assert!(error.contains("finalised"), "{error}");
     }
-    boot_next(&system, &["nothing-of-this-name"]).fails(2);
+    boot_next(&system, &["nothing-of-this-name"]).fails(5);
     assert_eq!(one_shot(&system), None);
 }
