@@ -12,6 +12,7 @@ mod kit;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use kit::{Layer, deployed::Deployed};
 use serde_json::json;
@@ -84,6 +85,29 @@ fn everything_of_the_machine_is_there_after_the_install_and_after_an_update() {
     machine.store(&["fsck"]).succeeds();
     machine.deploy("one", &[]).succeeds();
     check(&machine);
+}
+
+#[test]
+fn a_dry_run_says_what_overlays_come_to_and_changes_nothing() {
+    let machine = machine();
+    write(&machine, "site/etc/app/conf", &"of the site\n".repeat(20));
+    write(&machine, "site/var/lib/app/seed", "seed\n");
+    let flags = ["--overlay", "site", "--hostname", "web-1"];
+    let everything = || {
+        let mut find = Command::new("find");
+        find.current_dir(machine.sandbox.path("")).args(["-not", "-path", "./site*"]);
+        let found = find.args(["-printf", "%p %i %y %m %s %T@ %C@\\n"]).output().unwrap().stdout;
+        let mut lines: Vec<String> = String::from_utf8(found).unwrap().lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let before = everything();
+    assert!(before.len() > 20);
+    let plan = machine.plan("one", &flags);
+    assert_eq!(everything(), before);
+    machine.deploy("one", &flags).succeeds();
+    assert_eq!(overlays(&machine), ["site", "hostname"]);
+    assert_eq!(plan["deployment"]["overlays"], machine.deployments()[0]["overlays"]);
 }
 
 #[test]

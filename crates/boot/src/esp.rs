@@ -25,9 +25,10 @@ use sealstone_store::{
 };
 
 use crate::{
-    Blob, BlsEntry, BootDigest, BootError, ENTRY_MAX, EntryName, KernelSizes, entry_name::has_conf_suffix,
+    Blob, BlsEntry, BootDigest, BootError, BootPair, ENTRY_MAX, EntryName, KernelSizes,
+    entry_name::has_conf_suffix,
 };
-use write::{ensure_dir, put_file};
+use write::{ensure_dir, put_checked_file, put_file};
 
 /// Where boot loaders look for entries.
 const ENTRIES: &str = "loader/entries";
@@ -235,25 +236,14 @@ impl Esp {
     /// Writes a kernel and its initramfs, unless whole copies are there; what is there is read and compared.
     ///
     /// # Errors
-    /// [`BootError::Corrupt`] when the bytes do not read back or are not those of the digest, and the disk's errors.
-    pub fn write_kernel(
-        &self,
-        digest: &BootDigest,
-        vmlinuz: &Blob,
-        initramfs: &Blob,
-    ) -> Result<(), BootError> {
+    /// [`BootError::Corrupt`] when the bytes do not read back, [`sealstone_store::Error::Corrupt`] when an object is damaged,
+    /// and the disk's errors.
+    pub fn write_kernel(&self, pair: &BootPair) -> Result<(), BootError> {
         let linux = self.ensure_path(KERNELS)?;
-        let folder = ensure_dir(&linux, &format!("{KERNEL_PREFIX}{digest}"))?;
+        let folder = ensure_dir(&linux, &format!("{KERNEL_PREFIX}{}", pair.sizes().digest))?;
         // D9 (1): kernels before the entry that names them.
-        let mut hasher = sha2::Sha256::default();
-        put_file(&folder, VMLINUZ, vmlinuz, &mut hasher)?;
-        put_file(&folder, INITRD, initramfs, &mut hasher)?;
-        let written = BootDigest::finish(hasher);
-        if written == *digest {
-            return Ok(());
-        }
-        let reason = format!("kernel and initramfs have the digest {written}");
-        Err(BootError::Corrupt { what: folder.label().display().to_string(), reason })
+        put_checked_file(&folder, VMLINUZ, pair.vmlinuz())?;
+        put_checked_file(&folder, INITRD, pair.initramfs())
     }
 
     /// Checks that an entry fits one cluster (rule D9 (2)), so that it is written as one.
@@ -288,7 +278,7 @@ impl Esp {
             }
         }
         // D9 (2): under its final name from the start; the loader key is on the last line.
-        put_file(&folder, name.as_str(), &Blob::Bytes(text.into_bytes()), &mut sha2::Sha256::default())
+        put_file(&folder, name.as_str(), &Blob::Bytes(text.into_bytes()))
     }
 
     /// Removes an entry, if it is there.

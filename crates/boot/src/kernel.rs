@@ -8,9 +8,8 @@ use sealstone_store::{
     Repository,
     tree::{Content, FileType, InodeId, Tree},
 };
-use sha2::{Digest, Sha256};
 
-use crate::{Blob, BootDigest, BootError, KernelSizes};
+use crate::{Blob, BootError, BootPair};
 
 pub(crate) const MODULES: &str = "/usr/lib/modules";
 
@@ -64,29 +63,12 @@ impl Kernel {
         &self.version
     }
 
-    /// The content of the kernel, and of its initramfs.
+    /// The kernel with its initramfs. Reads both.
     ///
     /// # Errors
-    /// None that a tree from [`Kernel::find`] gives.
-    pub fn blobs(&self, tree: &Tree, repository: &Repository) -> Result<(Blob, Blob), BootError> {
-        Ok((blob(tree, self.vmlinuz, repository)?, blob(tree, self.initramfs, repository)?))
-    }
-
-    /// The digest of the pair, and the sizes of kernel and initramfs in bytes. Reads both.
-    ///
-    /// # Errors
-    /// [`BootError::Store`] or [`BootError::Corrupt`] when an object cannot be read.
-    pub fn measure(&self, tree: &Tree, repository: &Repository) -> Result<KernelSizes, BootError> {
-        let (vmlinuz, initramfs) = self.blobs(tree, repository)?;
-        let mut hasher = Sha256::new();
-        for blob in [&vmlinuz, &initramfs] {
-            blob.read(|_, piece| {
-                hasher.update(piece);
-                Ok(())
-            })?;
-        }
-        let digest = BootDigest::finish(hasher);
-        Ok(KernelSizes { digest, vmlinuz: vmlinuz.size(), initramfs: initramfs.size() })
+    /// [`BootError::Store`] when an object cannot be read, or is not what its id says.
+    pub fn pair(&self, tree: &Tree, repository: &Repository) -> Result<BootPair, BootError> {
+        BootPair::read(blob(tree, self.vmlinuz, repository)?, blob(tree, self.initramfs, repository)?)
     }
 }
 

@@ -200,7 +200,7 @@ impl Uki {
                 Ok(())
             })?;
         }
-        Ok(BootDigest::finish(hasher))
+        Ok(BootDigest::of(hasher.finalize().into()))
     }
 }
 

@@ -238,7 +238,7 @@ impl Found<'_> {
             reason: "it has no kernel in /usr/lib/modules".into(),
         })?;
         // What the origin says of it is not relied on: a kernel that is not as its record says would stop every verb.
-        let sizes = kernel.measure(tree, repository)?;
+        let sizes = *kernel.pair(tree, repository)?.sizes();
         let place = |key: &str| self.entry.get(key).map(str::to_owned);
         let files = place("linux").zip(place("initrd"));
         let of_bootc = files.map(|(linux, initrd)| BootcKernel::Files { linux, initrd });

@@ -19,7 +19,7 @@ mod state;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use sealstone_boot::{Blob, BlsEntry, EntryName, Esp, Kernel, image_file};
+use sealstone_boot::{Blob, BlsEntry, BootError, EntryName, Esp, image_file};
 use sealstone_store::{Control, Durable, Error, tree::Tree};
 
 use crate::{
@@ -146,11 +146,14 @@ impl<'a> Run<'a> {
             Step::MakeImageStore { id } => self.make_image_store(id)?,
             Step::MergeEtc { id, from, policy } => self.merge_etc(id, from, policy)?,
             Step::WriteKernel { esp, image, digest } => {
-                let esp = self.esp(*esp)?;
-                let tree = self.tree(image)?;
-                let kernel = Kernel::find(&tree)?.ok_or(DeployError::Changed)?;
-                let (vmlinuz, initramfs) = kernel.blobs(&tree, repository)?;
-                esp.write_kernel(digest, &vmlinuz, &initramfs)?;
+                let pair = self.plan.trees.boot_pair(repository, image)?.ok_or(DeployError::Changed)?;
+                let found = pair.sizes().digest;
+                if found != *digest {
+                    let reason =
+                        format!("kernel and initramfs have the digest {found}, and {digest} is recorded");
+                    return Err(BootError::Corrupt { what: format!("image {image}"), reason }.into());
+                }
+                self.esp(*esp)?.write_kernel(&pair)?;
             }
             Step::WriteLoader { esp, path, image, source } => {
                 let esp = self.esp(*esp)?;

@@ -17,7 +17,7 @@ mod strategy;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use carve::{carve, folder_of};
+pub(crate) use carve::{FOLDERS, carve, folder_of};
 use merge::{Merged, Sides, changes, merge};
 pub use renewal::{EtcSection, VarSection};
 pub(crate) use renewal::{NewEtc, Renewal, changes_since};

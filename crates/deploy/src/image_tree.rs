@@ -5,18 +5,34 @@ use sealstone_store::{
     tree::{Content, FileType, InodeId, Tree},
 };
 
-use crate::{DeployError, ImageId};
+use crate::{DeployError, ImageId, etc::FOLDERS};
 
 /// The most bytes of an image: 200,000 files need some 50 MiB.
 const IMAGE_MAX: u64 = 4 << 30;
 
 /// The tree of an image, whose bytes are checked against its id.
 pub(crate) fn image_tree(repository: &Repository, image: &ImageId) -> Result<Tree, DeployError> {
+    decode(repository, image, None)
+}
+
+/// What an image has of the folders that a deployment has for itself, `/etc` and `/var`, and nothing else.
+pub(crate) fn own_folders(repository: &Repository, image: &ImageId) -> Result<Tree, DeployError> {
+    decode(repository, image, Some(&FOLDERS))
+}
+
+fn decode(repository: &Repository, image: &ImageId, only: Option<&[&[u8]]>) -> Result<Tree, DeployError> {
     if !repository.has_image(image.object())? {
         return Err(sealstone_store::Error::Missing { what: format!("image {image}") }.into());
     }
-    let bytes = repository.read_object(image.object(), IMAGE_MAX)?;
-    let tree = erofs::Image::open(&bytes).and_then(|image| image.to_tree());
+    let bytes = repository.map_object(image.object())?;
+    let size = bytes.len() as u64;
+    if size > IMAGE_MAX {
+        return Err(DeployError::TooBig { what: format!("image {image}"), size, limit: IMAGE_MAX });
+    }
+    let tree = erofs::Image::open(&bytes).and_then(|image| match only {
+        None => image.to_tree(),
+        Some(names) => image.to_tree_of(names),
+    });
     tree.map_err(|error| sealstone_store::Error::corrupt(format!("image {image}"), error.to_string()).into())
 }
 

@@ -99,7 +99,7 @@ pub use keep::{Keeping, Kept};
 pub use merge::merge;
 pub use overlay::{
     FileBody, ImportedOverlay, Overlay, OverlayChanges, OverlayFile, OverlayName, OverlaySource,
-    import_overlay,
+    import_overlay, measure_overlay,
 };
 pub use plan::{
     AddonChanges, DeployRequest, DeploymentsSection, EntriesSection, Fetch, Finalise, KargsSection,

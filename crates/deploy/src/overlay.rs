@@ -20,7 +20,7 @@ use sealstone_import::DiffId;
 use serde::{Deserialize, Serialize};
 
 pub use files::{FileBody, OverlayFile};
-pub use import::{ImportedOverlay, OverlaySource, import_overlay};
+pub use import::{ImportedOverlay, OverlaySource, import_overlay, measure_overlay};
 pub(crate) use lay::{Furnished, furnish};
 
 use crate::DeployError;

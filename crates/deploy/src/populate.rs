@@ -178,7 +178,7 @@ impl Work<'_> {
         };
         match self.tree.content(inode) {
             Content::Inline(bytes) => {
-                dir.create_new(name, 0o600)?.write_all_at(0, bytes)?;
+                dir.create_new(name, self.first_mode(inode))?.write_all_at(0, bytes)?;
                 self.done.bytes += bytes.len() as u64;
             }
             Content::External { object, .. } => self.body(dir, name, inode, &object)?,
@@ -198,9 +198,14 @@ impl Work<'_> {
         self.attributes(dir, name, inode)
     }
 
+    /// What a file is made with: its own mode, which mostly need not be set then, as far as that lets us write it.
+    fn first_mode(&self, inode: InodeId) -> u16 {
+        (self.tree.metadata(inode).mode & 0o777) | 0o600
+    }
+
     /// The content of a file that is not in the tree, from the disk or from the store.
     fn body(&mut self, dir: &Dir, name: &Path, inode: InodeId, object: &ObjectId) -> Result<(), DeployError> {
-        let file = dir.create_new(name, 0o600)?;
+        let file = dir.create_new(name, self.first_mode(inode))?;
         if let Some((folder, paths)) = self.contents.local
             && let Some(path) = paths.get(&inode)
         {
@@ -237,7 +242,10 @@ impl Work<'_> {
                 other => other?,
             }
         }
+        let mut is_as_made = own.mode == mode;
         for (key, value) in self.tree.xattrs(inode) {
+            // An access control list changes the group's permissions.
+            is_as_made &= !key.starts_with(b"system.");
             match dir.set_xattr(name, key, value) {
                 Err(error) if needs_root(&error) || error.errno() == Some(Errno::OPNOTSUPP) => {
                     self.done.without_attributes += 1;
@@ -245,7 +253,8 @@ impl Work<'_> {
                 other => other?,
             }
         }
-        if self.tree.file_type(inode) != FileType::Symlink {
+        // A new owner takes no permission away but for what a file is not made with: set-id bits.
+        if self.tree.file_type(inode) != FileType::Symlink && !is_as_made {
             dir.set_mode(name, mode)?;
         }
         Ok(dir.set_mtime(name, Timestamp { sec: mtime.sec, nsec: mtime.nsec })?)

@@ -32,6 +32,8 @@ const STEP: usize = 256 << 10;
 pub struct MeasuredImage {
     /// The digest of its manifest.
     pub manifest: ManifestDigest,
+    /// The digests of its layers' tars, the lowest first.
+    pub diff_ids: Vec<DiffId>,
     /// Its layers' trees, the lowest first.
     layers: Vec<LayerTree>,
     order: Vec<usize>,
@@ -64,6 +66,7 @@ pub fn measure_layers(
     let mut places: HashMap<DiffId, usize> = HashMap::new();
     let mut measured = MeasuredImage {
         manifest: image.manifest_digest,
+        diff_ids: image.config.diff_ids.clone(),
         layers: Vec::new(),
         order: Vec::new(),
         kept: HashMap::new(),

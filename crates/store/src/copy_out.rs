@@ -32,7 +32,7 @@ impl Repository {
             return Ok(CopiedOut { bytes, is_shared: true });
         }
         let mut offset = 0;
-        let bytes = self.copy_object(id, |piece| {
+        let bytes = self.copy_opened(id, &from, &mut |piece| {
             to.write_all_at(offset, piece)?;
             offset += piece.len() as u64;
             Ok(())

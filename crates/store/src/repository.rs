@@ -33,6 +33,9 @@ pub const OPEN_PATIENCE: Duration = Duration::from_secs(30);
 /// How much of an object is read at a time when it is streamed, in bytes.
 const READ_CHUNK: usize = 256 << 10;
 
+/// How much of it is read first: most objects are smaller, and making room costs more than reading them.
+const FIRST_CHUNK: usize = 16 << 10;
+
 /// An open repository. Cloning shares it.
 ///
 /// ```
@@ -226,8 +229,18 @@ impl Repository {
     /// As [`Repository::read_object`], and what `sink` returns.
     pub fn copy_object(&self, id: &ObjectId, mut sink: impl FnMut(&[u8]) -> Result<()>) -> Result<u64> {
         let file = self.open_object(id)?;
+        self.copy_opened(id, &file, &mut sink)
+    }
+
+    /// The same of an object that is open.
+    pub(crate) fn copy_opened(
+        &self,
+        id: &ObjectId,
+        file: &File,
+        sink: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<u64> {
         let mut hasher = (self.verity() != Verity::Required).then(|| Hasher::new(id.algorithm()));
-        let mut buffer = vec![0; READ_CHUNK];
+        let mut buffer = vec![0; FIRST_CHUNK];
         let mut offset = 0;
         loop {
             let count = file.read_at(offset, &mut buffer)?;
@@ -240,6 +253,9 @@ impl Repository {
             }
             sink(piece)?;
             offset += count as u64;
+            if count == FIRST_CHUNK {
+                buffer.resize(READ_CHUNK, 0);
+            }
         }
         if let Some(hasher) = hasher {
             check(id, hasher.finish())?;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use sealstone::deploy::{
     DeployRequest, EtcPolicy, FileBody, Overlay, OverlayFile, OverlayName, OverlaySource, StrategyRule,
-    Target, import_overlay,
+    Target, import_overlay, measure_overlay,
 };
 use sealstone::store::disk::{Dir, File, RealDisk};
 
@@ -76,11 +76,12 @@ impl EtcArgs {
 }
 
 impl MachineArgs {
-    /// Imports the overlays, and adds all of it to a request.
+    /// Imports the overlays, and adds all of it to a request. Of a dry run, nothing is stored.
     pub fn add_to(
         &self,
         request: &mut DeployRequest,
         target: &Target,
+        is_dry: bool,
         context: &Context,
     ) -> anyhow::Result<()> {
         self.etc.add_to(request);
@@ -91,7 +92,12 @@ impl MachineArgs {
         for (name, source) in self.sources(request)? {
             let name: OverlayName = name.parse()?;
             let control = context.control()?;
-            let done = import_overlay(&target.repository, &disk, name, &source, control)?;
+            let done = if is_dry {
+                let trees = (&request.trees, control);
+                measure_overlay(&target.repository, &disk, name, &source, trees)?
+            } else {
+                import_overlay(&target.repository, &disk, name, &source, control)?
+            };
             for path in &done.skipped {
                 control.warn(format!("{} is no file: it is left out", escape(path.as_bytes())));
             }

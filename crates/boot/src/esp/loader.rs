@@ -81,7 +81,7 @@ impl Esp {
             return Ok(());
         }
         let blob = Blob::Bytes(text.as_bytes().to_vec());
-        write::put_file(&folder, name, &blob, &mut sha2::Sha256::default())
+        write::put_file(&folder, name, &blob)
     }
 
     /// Whether there is something by this path that a power cut did not leave empty.

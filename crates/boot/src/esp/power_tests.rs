@@ -4,23 +4,22 @@
 use std::{path::Path, sync::Arc};
 
 use sealstone_store::disk::{Dir, Disk, Fate, PowerCutDisk, RealDisk};
-use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::{EntryChange, entry_changes};
 
 /// Kernel and initramfs of a system, of several blocks each.
-fn pair(system: u8) -> (BootDigest, Blob, Blob) {
-    let (vmlinuz, initramfs) = (vec![system; 9000], vec![system + 100; 5000]);
-    let mut hasher = Sha256::new();
-    hasher.update(&vmlinuz);
-    hasher.update(&initramfs);
-    (BootDigest::finish(hasher), Blob::Bytes(vmlinuz), Blob::Bytes(initramfs))
+fn pair(system: u8) -> BootPair {
+    BootPair::read(Blob::Bytes(vec![system; 9000]), Blob::Bytes(vec![system + 100; 5000])).unwrap()
+}
+
+fn digest(system: u8) -> BootDigest {
+    pair(system).sizes().digest
 }
 
 /// The entry of a system of this rank.
 fn entry(system: u8, rank: u8) -> (EntryName, BlsEntry) {
-    let (linux, initrd) = Esp::kernel_paths(&pair(system).0);
+    let (linux, initrd) = Esp::kernel_paths(&digest(system));
     let mut entry = BlsEntry::new();
     entry.set("title", &format!("System {system}")).unwrap();
     entry.set("sort-key", &format!("bootc-os-{rank}")).unwrap();
@@ -42,8 +41,7 @@ fn ours(esp: &Esp) -> std::collections::BTreeMap<EntryName, BlsEntry> {
 
 /// Makes the new system the first of the menu, the old one the second, and lets the kernel of the one before go.
 fn update(esp: &Esp, old: u8, new: u8) {
-    let (digest, vmlinuz, initramfs) = pair(new);
-    esp.write_kernel(&digest, &vmlinuz, &initramfs).unwrap();
+    esp.write_kernel(&pair(new)).unwrap();
     let wanted = [entry(new, 0), entry(old, 1)].into();
     for change in entry_changes(&ours(esp), &wanted).unwrap() {
         match change {
@@ -52,7 +50,7 @@ fn update(esp: &Esp, old: u8, new: u8) {
         }
     }
     for kernel in esp.kernels().unwrap() {
-        if kernel != pair(old).0 && kernel != digest {
+        if kernel != digest(old) && kernel != digest(new) {
             esp.remove_kernel(&kernel).unwrap();
         }
     }

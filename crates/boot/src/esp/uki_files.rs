@@ -87,7 +87,7 @@ impl Esp {
         let folder = self.ensure_path(UKIS)?;
         let name = format!("{KERNEL_PREFIX}{deployment}.efi");
         // D9 (1): the image before its addons, and all before the entry that names it.
-        put_file(&folder, &name, uki, &mut sha2::Sha256::default())?;
+        put_file(&folder, &name, uki)?;
         let extra = format!("{name}{EXTRA}");
         let wanted: Vec<String> = addons.iter().map(|(addon, _)| format!("{addon}{ADDON}")).collect();
         if let Some(there) = folder.open_dir(&extra).optional()? {
@@ -100,7 +100,7 @@ impl Esp {
         }
         for ((addon, blob), file) in addons.iter().zip(&wanted) {
             check_name(addon)?;
-            put_file(&ensure_dir(&folder, &extra)?, file, blob, &mut sha2::Sha256::default())?;
+            put_file(&ensure_dir(&folder, &extra)?, file, blob)?;
         }
         Ok(())
     }

@@ -24,21 +24,29 @@ pub(super) fn ensure_dir(parent: &Dir, name: &str) -> Result<Dir, BootError> {
     Ok(dir)
 }
 
-/// Puts a file with this content in a folder, durably, and adds its bytes to the hasher. A whole copy is kept; anything
-/// else of that name is half a write of an earlier run, and makes way.
-pub(super) fn put_file(folder: &Dir, name: &str, blob: &Blob, hasher: &mut Sha256) -> Result<(), BootError> {
+/// Puts a file with this content in a folder, durably. A whole copy is kept; anything else of that name is half a write of an
+/// earlier run, and makes way.
+pub(super) fn put_file(folder: &Dir, name: &str, blob: &Blob) -> Result<(), BootError> {
+    put(folder, name, blob, false)
+}
+
+/// The same of what was checked against its id by this process, and is not hashed again.
+pub(super) fn put_checked_file(folder: &Dir, name: &str, blob: &Blob) -> Result<(), BootError> {
+    put(folder, name, blob, true)
+}
+
+fn put(folder: &Dir, name: &str, blob: &Blob, is_checked: bool) -> Result<(), BootError> {
     if let Some(file) = folder.open_file(name).optional()? {
-        if is_whole(&file, blob)? {
-            blob.read(|_, piece| {
-                hasher.update(piece);
-                Ok(())
-            })?;
+        if blob.is_copy(&file)? {
+            if !is_checked {
+                blob.check()?;
+            }
             return settle(folder, &file);
         }
         folder.remove_file(name)?;
         folder.sync()?;
     }
-    let written = write_new(folder, name, blob, hasher);
+    let written = write_new(folder, name, blob, is_checked);
     if written.is_err() {
         // What is half written (no space) is only in the way of the next try, so whether this works does not matter.
         let _ = folder.remove_file(name);
@@ -47,16 +55,21 @@ pub(super) fn put_file(folder: &Dir, name: &str, blob: &Blob, hasher: &mut Sha25
 }
 
 /// D9 (1): a new name, exclusive; write; sync the file; sync the directory; read back and compare.
-fn write_new(folder: &Dir, name: &str, blob: &Blob, hasher: &mut Sha256) -> Result<(), BootError> {
+fn write_new(folder: &Dir, name: &str, blob: &Blob, is_checked: bool) -> Result<(), BootError> {
     let file = folder.create_new(name, 0o644)?;
-    blob.read(|offset, piece| {
-        hasher.update(piece);
-        file.write_all_at(offset, piece)
-    })?;
+    if is_checked {
+        blob.copy_unchecked(&file)?;
+    } else {
+        blob.read(|offset, piece| file.write_all_at(offset, piece))?;
+    }
     settle(folder, &file)?;
+    read_back(&file, blob)
+}
+
+fn read_back(file: &File, blob: &Blob) -> Result<(), BootError> {
     // The cache lets go of what is clean, so that the comparison reads the medium where it can.
     file.start_writeback(0, blob.size())?;
-    if is_whole(&file, blob)? {
+    if blob.is_copy(file)? {
         return Ok(());
     }
     let reason = "it does not read back as it was written".into();
@@ -76,29 +89,25 @@ fn write_new(folder: &Dir, name: &str, blob: &Blob, hasher: &mut Sha256) -> Resu
 ///   there is never removed.
 pub(super) fn replace_file(folder: &Dir, name: &str, blob: &Blob) -> Result<(), BootError> {
     let Some(old) = folder.open_file(name).optional()? else {
-        return put_file(folder, name, blob, &mut Sha256::new());
+        return put_file(folder, name, blob);
     };
-    if is_whole(&old, blob)? {
+    if blob.is_copy(&old)? {
+        blob.check()?;
         return settle(folder, &old);
     }
     if old.metadata()?.size == 0 {
         // Half a write of an earlier run: it boots nothing.
-        return put_file(folder, name, blob, &mut Sha256::new());
+        return put_file(folder, name, blob);
     }
     let temporary = free_temporary(folder, name, &old)?;
-    put_file(folder, &temporary, blob, &mut Sha256::new())?;
+    put_file(folder, &temporary, blob)?;
     folder.rename(&temporary, folder, name, Rename::Replace)?;
     // The folder first, in which the temporary name is gone then; the file after it, whose entry changes with it.
     folder.sync()?;
     let new = folder.open_file(name)?;
     settle(folder, &new)?;
     drop(old);
-    new.start_writeback(0, blob.size())?;
-    if is_whole(&new, blob)? {
-        return Ok(());
-    }
-    let reason = "it does not read back as it was written".into();
-    Err(BootError::Corrupt { what: new.label().display().to_string(), reason })
+    read_back(&new, blob)
 }
 
 /// A name beside this one for the new content. One that is there with the old content may share its clusters, so it is not
@@ -126,18 +135,4 @@ fn settle(folder: &Dir, file: &File) -> Result<(), BootError> {
     // D9 (5): the file first, or an empty entry becomes durable; then the name.
     file.sync()?;
     Ok(folder.sync()?)
-}
-
-/// Whether a file has exactly this content.
-fn is_whole(file: &File, blob: &Blob) -> Result<bool, BootError> {
-    if file.metadata()?.size != blob.size() {
-        return Ok(false);
-    }
-    let (mut there, mut wanted) = (Sha256::new(), Sha256::new());
-    read_file(file, |piece| there.update(piece))?;
-    blob.read(|_, piece| {
-        wanted.update(piece);
-        Ok(())
-    })?;
-    Ok(there.finalize() == wanted.finalize())
 }

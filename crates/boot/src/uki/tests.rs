@@ -51,7 +51,7 @@ fn an_image_reads_back_as_what_it_was_built_of_and_is_the_same_each_time() {
     let mut hasher = Sha256::new();
     hasher.update(vec![1; 5000]);
     hasher.update(vec![2; 3001]);
-    assert_eq!(uki.boot_digest(&bytes).unwrap(), BootDigest::finish(hasher));
+    assert_eq!(uki.boot_digest(&bytes).unwrap(), BootDigest::of(hasher.finalize().into()));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use sealstone_store::tree::{FileType, InodeId, Tree, XattrSet};
 use crate::DeployError;
 
 /// The folders that are carved out, if the image has them.
-const FOLDERS: [&[u8]; 2] = [b"etc", b"var"];
+pub(crate) const FOLDERS: [&[u8]; 2] = [b"etc", b"var"];
 
 /// A copy of the image's root with nothing in it but `/etc` and `/var`, hardlinks as they are.
 pub(crate) fn carve(image: &Tree) -> Result<Tree, DeployError> {

@@ -17,11 +17,11 @@ use sealstone_store::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{EtcMerge, EtcPolicy, Merged, Sides, Specials, changes, folder_of, merge, scan};
+use super::{EtcMerge, EtcPolicy, Merged, Sides, Specials, carve, changes, folder_of, merge, scan};
 use crate::{
     DeployError, DeploymentId, ImageTrees, MountKind, Overlay, OverlayName, Populated, Record, RootConf,
     Target,
-    image_tree::{image_tree, read_text},
+    image_tree::{own_folders, read_text},
     overlay::{Furnished, furnish},
     populate::{Contents, measure, populate},
     selinux::{self, Policy, SELINUX_XATTR},
@@ -104,7 +104,7 @@ impl NewEtc {
         let Renewal { image, overlays, from, policy, trees } = *renewal;
         let repository = &target.repository;
         let root_conf = read_root_conf(repository, image)?;
-        let mut furnished = furnish(repository, image, overlays)?;
+        let mut furnished = furnish(repository, carve(image)?, overlays, trees)?;
         let mut section = EtcSection { mount: root_conf.etc, ..EtcSection::default() };
         if !root_conf.etc.is_own() {
             let touches_etc = |paths: &BTreeSet<Vec<u8>>| paths.iter().any(|path| path.starts_with(b"/etc"));
@@ -122,8 +122,9 @@ impl NewEtc {
             let known = |overlay: &&Overlay| from.overlays.iter().any(|old| old.diff_id == overlay.diff_id);
             let asked = overlays.iter().zip(&furnished.paths).filter(|(overlay, _)| !known(overlay));
             let asked = asked.flat_map(|(_, paths)| paths.iter().cloned()).collect();
-            let old = trees.tree(repository, &from.image.id)?;
-            merge_from(target, (from, &old), current, (&furnished.tree, &asked), policy, control)?
+            let old = Tree::clone(&*trees.own_folders(repository, &from.image.id)?);
+            let old = furnish(repository, old, &from.overlays, trees)?.tree;
+            merge_from(target, &old, current, (&furnished.tree, &asked), policy, control)?
         } else {
             whole(&furnished.tree)?
         };
@@ -214,8 +215,8 @@ pub(crate) fn changes_since(
         return Ok(Vec::new());
     };
     let repository = &target.repository;
-    let image = image_tree(repository, &record.image.id)?;
-    let pristine = furnish(repository, &image, &record.overlays)?.tree;
+    let (own, trees) = (own_folders(repository, &record.image.id)?, ImageTrees::default());
+    let pristine = furnish(repository, own, &record.overlays, &trees)?.tree;
     let scan = scan(&current, repository.algorithm(), Specials::Ignore, control)?;
     let top = (&pristine, folder_of(&pristine, ETC));
     changes(&Sides {
@@ -231,17 +232,15 @@ pub(crate) fn changes_since(
 
 fn merge_from(
     target: &Target,
-    (from, old): (&Record, &Tree),
+    pristine: &Tree,
     current: &Dir,
     (new, asked): (&Tree, &BTreeSet<Vec<u8>>),
     policy: &EtcPolicy,
     control: &Control,
 ) -> Result<Merged, DeployError> {
-    let repository = &target.repository;
-    let pristine = furnish(repository, old, &from.overlays)?.tree;
-    let scan = scan(current, repository.algorithm(), Specials::Ignore, control)?;
+    let scan = scan(current, target.repository.algorithm(), Specials::Ignore, control)?;
     merge(&Sides {
-        pristine: (&pristine, folder_of(&pristine, ETC)),
+        pristine: (pristine, folder_of(pristine, ETC)),
         current: (&scan.tree, Some(scan.tree.root())),
         new: (new, folder_of(new, ETC)),
         ignored: &scan.ignored,

@@ -3,8 +3,9 @@
 use std::{path::PathBuf, sync::Arc};
 
 use sealstone_import::{
-    ImportOptions, import_layers,
+    DiffId, ImportOptions, import_layers,
     layer_tree::{EntryKind, LayerEntry, LayerTree},
+    measure_layers,
     source::{LayerTar, Opening, Reference, Source},
     streams::layer_stream,
 };
@@ -17,7 +18,7 @@ use super::{
     Overlay, OverlayFile, OverlayName,
     pack::{pack_files, pack_folder},
 };
-use crate::{DeployError, ImageId, image_tree::image_tree};
+use crate::{DeployError, ImageId, ImageTrees, image_tree::image_tree};
 
 /// Where an overlay comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +62,57 @@ pub fn import_overlay(
     control: &Control,
 ) -> Result<ImportedOverlay, DeployError> {
     let options = ImportOptions::default();
+    let (layer, skipped) = open(repository, disk, (&name, source), &options, control)?;
+    let transaction = repository.transaction()?;
+    let imported = import_layers(&transaction, &*layer, &options, control)?;
+    for layer in imported.layers() {
+        check(&name, layer)?;
+    }
+    let diff_id = only_layer(&name, &imported.config().diff_ids)?;
+    imported.publish_layers(&transaction)?;
+    Ok(transaction.commit(ImportedOverlay { overlay: Overlay { name, diff_id }, skipped })?.into_inner())
+}
+
+/// Computes what [`import_overlay`] would bring, and stores nothing: a plan that is made with these trees knows the layer,
+/// and nobody could carry it out.
+///
+/// # Errors
+/// As [`import_overlay`].
+pub fn measure_overlay(
+    repository: &Repository,
+    disk: &Arc<dyn Disk>,
+    name: OverlayName,
+    source: &OverlaySource,
+    (trees, control): (&ImageTrees, &Control),
+) -> Result<ImportedOverlay, DeployError> {
+    let options = ImportOptions::default();
+    let (layer, skipped) = open(repository, disk, (&name, source), &options, control)?;
+    let measured = measure_layers(&*layer, repository.algorithm(), &|_| false, &options, control)?;
+    for layer in measured.layers() {
+        check(&name, layer)?;
+    }
+    let diff_id = only_layer(&name, &measured.diff_ids)?;
+    for layer in measured.layers() {
+        trees.know_layer(diff_id, layer.clone());
+    }
+    Ok(ImportedOverlay { overlay: Overlay { name, diff_id }, skipped })
+}
+
+fn only_layer(name: &OverlayName, diff_ids: &[DiffId]) -> Result<DiffId, DeployError> {
+    diff_ids.first().copied().ok_or_else(|| {
+        let reason = "it is no layer".to_owned();
+        DeployError::Overlay { name: name.to_string(), path: "/".into(), reason }
+    })
+}
+
+/// An overlay as the source of a layer, and what of it is left out. What is packed is in a file without a name.
+fn open(
+    repository: &Repository,
+    disk: &Arc<dyn Disk>,
+    (name, source): (&OverlayName, &OverlaySource),
+    options: &ImportOptions,
+    control: &Control,
+) -> Result<(Box<dyn Source>, Vec<String>), DeployError> {
     let mut skipped = Vec::new();
     let layer: Box<dyn Source> = match source {
         OverlaySource::Tar(path) => {
@@ -87,17 +139,7 @@ pub fn import_overlay(
             Box::new(LayerTar::of_scratch(scratch, format!("overlay {name}"), &options.platform)?)
         }
     };
-    let transaction = repository.transaction()?;
-    let imported = import_layers(&transaction, &*layer, &options, control)?;
-    for layer in imported.layers() {
-        check(&name, layer)?;
-    }
-    let Some(diff_id) = imported.config().diff_ids.first().copied() else {
-        let reason = "it is no layer".to_owned();
-        return Err(DeployError::Overlay { name: name.to_string(), path: "/".into(), reason });
-    };
-    imported.publish_layers(&transaction)?;
-    Ok(transaction.commit(ImportedOverlay { overlay: Overlay { name, diff_id }, skipped })?.into_inner())
+    Ok((layer, skipped))
 }
 
 /// The layer of an overlay whose record is lost or damaged: made again of the tar in the store, with its record, which is a

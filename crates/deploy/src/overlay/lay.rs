@@ -3,7 +3,10 @@
 //! Rules: a file of an overlay replaces what has its name; a folder that the image has keeps its own mode and owner, so that
 //! nobody's umask closes `/etc`; whiteouts remove, as in any layer. Invariant: only `etc` and `var` are touched.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use sealstone_import::{
     ImportOptions,
@@ -16,7 +19,7 @@ use sealstone_store::{
 };
 
 use super::{Overlay, import::rebuild};
-use crate::{DeployError, etc::carve, selinux::SELINUX_XATTR};
+use crate::{DeployError, ImageTrees, selinux::SELINUX_XATTR};
 
 /// What a deployment has of its own, before the machine changes it: the image's `/etc` and `/var`, overlays on top.
 pub(crate) struct Furnished {
@@ -26,20 +29,28 @@ pub(crate) struct Furnished {
     pub paths: Vec<BTreeSet<Vec<u8>>>,
 }
 
-/// Puts overlays, the lowest first, on an image's tree.
+/// Puts overlays, the lowest first, on what an image has of `/etc` and `/var`. `trees` may know layers that are not stored.
 pub(crate) fn furnish(
     repository: &Repository,
-    image: &Tree,
+    own: Tree,
     overlays: &[Overlay],
+    trees: &ImageTrees,
 ) -> Result<Furnished, DeployError> {
-    let mut furnished = Furnished { tree: carve(image)?, paths: Vec::with_capacity(overlays.len()) };
+    let mut furnished = Furnished { tree: own, paths: Vec::with_capacity(overlays.len()) };
     for overlay in overlays {
-        let known = stored_layer(repository, &overlay.diff_id, &ImportOptions::default())?;
-        let layer = known.map_or_else(|| rebuild(repository, overlay), Ok)?;
+        let layer = match trees.layer(&overlay.diff_id) {
+            Some(measured) => measured,
+            None => Arc::new(stored(repository, overlay)?),
+        };
         let paths = lay(&mut furnished.tree, &layer, overlay)?;
         furnished.paths.push(paths);
     }
     Ok(furnished)
+}
+
+fn stored(repository: &Repository, overlay: &Overlay) -> Result<LayerTree, DeployError> {
+    let known = stored_layer(repository, &overlay.diff_id, &ImportOptions::default())?;
+    known.map_or_else(|| rebuild(repository, overlay), Ok)
 }
 
 /// Puts one overlay on a tree. Gives the paths that it touched.

@@ -10,6 +10,7 @@ use sealstone_store::{
 };
 
 use super::{lay::lay, *};
+use crate::{ImageTrees, etc::carve};
 use crate::{
     merge,
     testing::{Entry, Machine, dir, file, layer, link, listing, symlink, whiteout},
@@ -48,7 +49,9 @@ fn laid(entries: &[Entry]) -> (Vec<String>, BTreeSet<Vec<u8>>) {
 }
 
 fn furnished(repository: &Repository, overlay: &Overlay) -> Tree {
-    furnish(repository, &image(), std::slice::from_ref(overlay)).unwrap().tree
+    furnish(repository, carve(&image()).unwrap(), std::slice::from_ref(overlay), &ImageTrees::default())
+        .unwrap()
+        .tree
 }
 
 /// Inline content of a file.
@@ -309,6 +312,9 @@ fn a_lost_or_damaged_record_of_an_overlays_layer_is_made_again_of_its_tar() {
     let stream = machine.path(&format!("sysroot/composefs/streams/oci-layer-{}", overlay.diff_id));
     fs::remove_file(stream).unwrap();
     let image = image();
-    let error = furnish(&repository, &image, std::slice::from_ref(&overlay)).err().unwrap();
+    let error =
+        furnish(&repository, carve(&image).unwrap(), std::slice::from_ref(&overlay), &ImageTrees::default())
+            .err()
+            .unwrap();
     assert!(error.to_string().contains("of the overlay test"), "{error}");
 }

@@ -105,7 +105,8 @@ impl Boots {
         if !request.addons.add.is_empty() {
             return Err(unfit("it has no unified kernel image, and only those take addons"));
         }
-        let sizes = kernel.measure(tree, repository)?;
+        let pair = request.trees.boot_pair(repository, &request.image)?;
+        let sizes = *pair.ok_or_else(|| unfit("it has no kernel in /usr/lib/modules"))?.sizes();
         let version = kernel.version().to_owned();
         // An offline repository gets its fs-verity before it boots; one without never does.
         let verity = match repository.verity() {

@@ -238,8 +238,14 @@ fn set_mode(dir: &Dir, name: &Path, mode: Mode) -> Result<(), Errno> {
     fs::chmodat(CWD, proc_path(fd.as_fd()), mode, AtFlags::empty())
 }
 
-/// Reads an attribute or the list of them; 64 KiB is the kernel's limit for both (`XATTR_SIZE_MAX`, `XATTR_LIST_MAX`).
-fn xattr(read: impl FnOnce(&mut [u8]) -> Result<usize, Errno>) -> Result<Reply, Errno> {
+/// Reads an attribute or the list of them; 64 KiB is the kernel's limit for both (`XATTR_SIZE_MAX`, `XATTR_LIST_MAX`), and
+/// nearly all are short.
+fn xattr(read: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Reply, Errno> {
+    let mut short = [0; 256];
+    match read(&mut short) {
+        Err(Errno::RANGE) => {}
+        len => return Ok(Reply::Bytes(short.get(..len?).unwrap_or_default().to_vec())),
+    }
     let mut buffer = vec![0; 64 << 10];
     let len = read(&mut buffer)?;
     buffer.truncate(len);

@@ -39,10 +39,23 @@ impl Image<'_> {
     /// [`ImageError::Unsupported`] for the format V0, [`ImageError::Corrupt`], and [`ImageError::Tree`] for names
     /// that are none, names twice, or a directory with two names.
     pub fn to_tree(&self) -> Result<Tree, ImageError> {
+        self.read_tree(None)
+    }
+
+    /// The tree of the image without what else its root has: these names, with all that is below them. Of the rest nothing
+    /// is read, and no error found. A file that has names inside and outside of them keeps those inside.
+    ///
+    /// # Errors
+    /// As [`to_tree`](Self::to_tree).
+    pub fn to_tree_of(&self, names: &[&[u8]]) -> Result<Tree, ImageError> {
+        self.read_tree(Some(names))
+    }
+
+    fn read_tree(&self, only: Option<&[&[u8]]>) -> Result<Tree, ImageError> {
         if self.format() == Format::V0 {
             return Err(ImageError::Unsupported(format!("a tree of format {:?}", self.format())));
         }
-        TreeReader::new(self)?.read()
+        TreeReader::new(self, only)?.read()
     }
 }
 
@@ -55,6 +68,8 @@ struct Directory<'a> {
 
 struct TreeReader<'a> {
     image: &'a Image<'a>,
+    /// The names of the root that are read, if not all.
+    only: Option<&'a [&'a [u8]]>,
     tree: Tree,
     /// What each nid became.
     known: Vec<Option<InodeId>>,
@@ -65,10 +80,13 @@ struct TreeReader<'a> {
 }
 
 impl<'a> TreeReader<'a> {
-    fn new(image: &'a Image<'a>) -> Result<Self, ImageError> {
+    fn new(image: &'a Image<'a>, only: Option<&'a [&'a [u8]]>) -> Result<Self, ImageError> {
         let stored = Inode::read(image, image.root_nid)?;
         let slots = image.slots();
-        let inodes = usize::try_from(image.inode_count).unwrap_or(slots).min(slots);
+        let inodes = match only {
+            None => usize::try_from(image.inode_count).unwrap_or(slots).min(slots),
+            Some(_) => 0,
+        };
         let tree = Tree::with_capacity(stored.metadata()?, inodes);
         let root = Directory { stored, inode: tree.root(), depth: 0 };
         let mut known = vec![None; slots];
@@ -77,6 +95,7 @@ impl<'a> TreeReader<'a> {
         }
         let mut reader = Self {
             image,
+            only,
             tree,
             known,
             queue: VecDeque::new(),
@@ -123,6 +142,9 @@ impl<'a> TreeReader<'a> {
 
     /// Takes an entry into the tree; tells whether it is a whiteout.
     fn entry(&mut self, directory: &Directory<'a>, name: &[u8], nid: u64) -> Result<bool, ImageError> {
+        if directory.depth == 0 && self.only.is_some_and(|only| !only.contains(&name)) {
+            return Ok(false);
+        }
         let slot = usize::try_from(nid).unwrap_or(usize::MAX);
         if let Some(inode) = self.known.get(slot).copied().flatten() {
             self.tree.link(directory.inode, name, inode)?;

@@ -98,10 +98,10 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     };
     let mut request = request(args, DeployRequest::of(&stored, args.karg.clone(), now()?)?);
     args.boot.add_to(&mut request);
-    args.machine.add_to(&mut request, &target, context)?;
     let settings = (&args.registry, &ImportOptions::default());
     // Held against gc until the plan was applied.
     let held = bound::bind(&mut request, &target, settings, args.flags.dry_run, context)?;
+    args.machine.add_to(&mut request, &target, args.flags.dry_run, context)?;
     let plan = plan_deploy(&target, &request)?;
     if args.flags.dry_run {
         return show(&plan, args.flags.reporting.json, context);

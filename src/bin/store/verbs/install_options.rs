@@ -98,7 +98,7 @@ impl ImageArgs {
             time,
         };
         let adjust = |target: &Target, request: &mut DeployRequest| {
-            self.machine.add_to(request, target, context)?;
+            self.machine.add_to(request, target, false, context)?;
             bound::bind(request, target, (&self.registry, &options), false, context)
         };
         let installed = to_filesystem(target, &*source, &request, (&options, context.control()?), adjust)?;
