@@ -7,12 +7,12 @@
 use libfuzzer_sys::fuzz_target;
 use sealstone_import::Limits;
 use sealstone_import::layer_tree::{LayerEntry, LayerTree};
-use sha2::{Digest, Sha256};
+use twox_hash::XxHash3_128;
 
 fuzz_target!(|input: &[u8]| {
     let mut bytes = input.to_vec();
-    if let Some(end) = bytes.len().checked_sub(32) {
-        let checksum = Sha256::digest(&bytes[..end]);
+    if let Some(end) = bytes.len().checked_sub(16) {
+        let checksum = XxHash3_128::oneshot(&bytes[..end]).to_le_bytes();
         bytes[end..].copy_from_slice(&checksum);
     }
     if let Ok(tree) = LayerTree::decode(&bytes, &Limits::default()) {

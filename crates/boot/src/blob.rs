@@ -2,10 +2,10 @@
 //!
 //! What lives here: reading in pieces, so that no kernel is ever held whole, and telling whether a file is a copy. What does
 //! not: which file (the kernel) and where it goes (the ESP).
-//! Invariant: an object's bytes are checked against its id, by the kernel or by the store, before anything is made of them;
-//! what a [`BootPair`](crate::BootPair) has was checked when that was made.
+//! Invariant: an object's bytes are checked against its id before anybody relies on them: when they are read, or, of what is
+//! copied, when the copy is.
 
-use sealstone_store::{Error, ObjectId, Repository, Result, Verity, disk::File};
+use sealstone_store::{Error, ObjectId, Repository, Result, disk::File, verity::Hasher};
 
 /// How much of a file is read at a time, in bytes.
 const CHUNK: usize = 256 << 10;
@@ -49,37 +49,27 @@ impl Blob {
         }
     }
 
-    /// Reads an object to its end, unless the kernel guards it: what is wrong with it is told.
-    ///
-    /// # Errors
-    /// [`sealstone_store::Error::Corrupt`] when an object is not what its id and the image say.
-    pub fn check(&self) -> Result<()> {
-        match self {
-            Self::Object(repository, id, size) if repository.verity() == Verity::Required => {
-                check_size(id, repository.open_object(id)?.metadata()?.size, *size)
-            }
-            _ => self.read(|_, _| Ok(())),
-        }
-    }
-
-    /// Hands the content to `take` piece by piece, unchecked: only for what is checked elsewhere.
+    /// Hands the content to `take` piece by piece, unchecked: only for what is checked when its copy is read.
     pub(crate) fn read_unchecked(&self, mut take: impl FnMut(&[u8])) -> Result<()> {
         match self {
             Self::Bytes(bytes) => take(bytes),
-            Self::Object(repository, id, _) => read_file(&repository.open_object(id)?, take)?,
+            Self::Object(repository, id, size) => {
+                let read = read_file(&repository.open_object(id)?, take)?;
+                check_size(id, read, *size)?;
+            }
         }
         Ok(())
     }
 
-    /// Makes an empty file's content this, unchecked: only for what was checked.
-    pub(crate) fn copy_unchecked(&self, to: &File) -> Result<()> {
+    /// Makes an empty file's content this, unchecked: [`is_copy`](Self::is_copy) of the file has to follow.
+    pub(crate) fn copy_to(&self, file: &File) -> Result<()> {
         match self {
-            Self::Bytes(bytes) => to.write_all_at(0, bytes),
-            Self::Object(repository, id, _) => to.copy_from(&repository.open_object(id)?).map(drop),
+            Self::Bytes(bytes) => file.write_all_at(0, bytes),
+            Self::Object(repository, id, _) => file.copy_from(&repository.open_object(id)?).map(drop),
         }
     }
 
-    /// Whether a file has exactly this content, byte by byte.
+    /// Whether a file has exactly this content. An object is told by its id alone, so that a damaged one has no copies.
     pub(crate) fn is_copy(&self, file: &File) -> Result<bool> {
         if file.metadata()?.size != self.size() {
             return Ok(false);
@@ -90,31 +80,12 @@ impl Blob {
                 read_file(file, |piece| rest = rest.and_then(|rest| rest.strip_prefix(piece)))?;
                 Ok(rest.is_some_and(<[u8]>::is_empty))
             }
-            Self::Object(repository, id, _) => have_same_bytes(file, &repository.open_object(id)?),
-        }
-    }
-}
-
-fn have_same_bytes(one: &File, other: &File) -> Result<bool> {
-    let (mut left, mut right) = (vec![0; CHUNK], vec![0; CHUNK]);
-    let mut offset = 0;
-    loop {
-        let count = one.read_at(offset, &mut left)?;
-        let Some(left) = left.get(..count).filter(|read| !read.is_empty()) else {
-            return Ok(other.read_at(offset, &mut right)? == 0);
-        };
-        let right = right.get_mut(..count).unwrap_or_default();
-        let mut filled = 0;
-        while let Some(rest) = right.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match other.read_at(offset + filled as u64, rest)? {
-                0 => return Ok(false),
-                more => filled += more,
+            Self::Object(_, id, _) => {
+                let mut hasher = Hasher::new(id.algorithm());
+                read_file(file, |piece| hasher.update(piece))?;
+                Ok(hasher.finish() == *id)
             }
         }
-        if left != right {
-            return Ok(false);
-        }
-        offset += count as u64;
     }
 }
 
@@ -126,13 +97,13 @@ fn check_size(id: &ObjectId, there: u64, wanted: u64) -> Result<()> {
     Err(Error::corrupt(format!("object {id}"), reason))
 }
 
-/// Hands a file's bytes to `take` piece by piece.
-pub(crate) fn read_file(file: &File, mut take: impl FnMut(&[u8])) -> Result<()> {
+/// Hands a file's bytes to `take` piece by piece; gives their number.
+pub(crate) fn read_file(file: &File, mut take: impl FnMut(&[u8])) -> Result<u64> {
     let mut buffer = vec![0; CHUNK];
     let mut offset = 0;
     loop {
         let count = file.read_at(offset, &mut buffer)?;
-        let Some(read) = buffer.get(..count).filter(|read| !read.is_empty()) else { return Ok(()) };
+        let Some(read) = buffer.get(..count).filter(|read| !read.is_empty()) else { return Ok(offset) };
         take(read);
         offset += count as u64;
     }

@@ -28,7 +28,7 @@ use crate::{
     Blob, BlsEntry, BootDigest, BootError, BootPair, ENTRY_MAX, EntryName, KernelSizes,
     entry_name::has_conf_suffix,
 };
-use write::{ensure_dir, put_checked_file, put_file};
+use write::{ensure_dir, put_file, put_files};
 
 /// Where boot loaders look for entries.
 const ENTRIES: &str = "loader/entries";
@@ -242,8 +242,7 @@ impl Esp {
         let linux = self.ensure_path(KERNELS)?;
         let folder = ensure_dir(&linux, &format!("{KERNEL_PREFIX}{}", pair.sizes().digest))?;
         // D9 (1): kernels before the entry that names them.
-        put_checked_file(&folder, VMLINUZ, pair.vmlinuz())?;
-        put_checked_file(&folder, INITRD, pair.initramfs())
+        put_files(&folder, [(VMLINUZ, pair.vmlinuz()), (INITRD, pair.initramfs())])
     }
 
     /// Checks that an entry fits one cluster (rule D9 (2)), so that it is written as one.

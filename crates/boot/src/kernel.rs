@@ -9,7 +9,7 @@ use sealstone_store::{
     tree::{Content, FileType, InodeId, Tree},
 };
 
-use crate::{Blob, BootError, BootPair};
+use crate::{Blob, BootError, BootPair, KernelSizes};
 
 pub(crate) const MODULES: &str = "/usr/lib/modules";
 
@@ -68,7 +68,27 @@ impl Kernel {
     /// # Errors
     /// [`BootError::Store`] when an object cannot be read, or is not what its id says.
     pub fn pair(&self, tree: &Tree, repository: &Repository) -> Result<BootPair, BootError> {
-        BootPair::read(blob(tree, self.vmlinuz, repository)?, blob(tree, self.initramfs, repository)?)
+        let (vmlinuz, initramfs) = self.blobs(tree, repository)?;
+        BootPair::read(vmlinuz, initramfs)
+    }
+
+    /// The kernel with its initramfs as [`Kernel::pair`] gives them, when it was asked for this very image before and its sizes
+    /// and digest are known. Reads nothing.
+    ///
+    /// # Errors
+    /// [`BootError::Missing`] when the tree is another's.
+    pub fn pair_again(
+        &self,
+        tree: &Tree,
+        repository: &Repository,
+        sizes: KernelSizes,
+    ) -> Result<BootPair, BootError> {
+        let (vmlinuz, initramfs) = self.blobs(tree, repository)?;
+        Ok(BootPair::measured(vmlinuz, initramfs, sizes))
+    }
+
+    fn blobs(&self, tree: &Tree, repository: &Repository) -> Result<(Blob, Blob), BootError> {
+        Ok((blob(tree, self.vmlinuz, repository)?, blob(tree, self.initramfs, repository)?))
     }
 }
 

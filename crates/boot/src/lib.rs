@@ -25,6 +25,7 @@
 mod blob;
 mod bls;
 mod boot_digest;
+mod boot_files;
 mod boot_pair;
 mod boot_target;
 mod composefs_arg;
@@ -50,7 +51,8 @@ mod version;
 pub use blob::Blob;
 pub use bls::{BlsEntry, ENTRY_MAX, SEALSTONE_ID_KEY};
 pub use boot_digest::BootDigest;
-pub use boot_pair::BootPair;
+pub use boot_files::{BOOT_FILES, shows_boot_files};
+pub use boot_pair::{BootPair, SIDE_BY_SIDE};
 pub use boot_target::{BootPartition, PartitionKind, boot_targets};
 pub use composefs_arg::ComposefsArg;
 pub use counting::Tries;

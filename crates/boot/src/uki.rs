@@ -24,6 +24,7 @@ pub use build::{NewSection, SectionContent, UkiParts, build_uki};
 #[cfg(feature = "authenticode")]
 pub use certificate::Certificate;
 pub use find::{FoundAddon, FoundUki, find_ukis};
+pub(crate) use find::{GLOBAL_ADDONS, UKIS};
 pub use pe::{Pe, Section};
 pub use read_at::ReadAt;
 pub use sign::{SignCommand, SignTool, Signer, ToolSigner};

@@ -1,7 +1,7 @@
 //! Doing what a plan says, step by step.
 //!
 //! What lives here: the steps. What does not: any decision. Invariants: the target is locked and is what the plan was
-//! made for; each step is durable before the next; nothing that names a deployment is written without the store's proof
+//! made for; each step is durable before the next, but for kernels, which are written beside a state; nothing that names a deployment is written without the store's proof
 //! that it is kept (`Durable<Kept>`), which only the first step makes. Killed anywhere, a new plan goes on from there.
 
 #[cfg(test)]
@@ -15,11 +15,12 @@ mod uki_tests;
 
 mod bound;
 mod etc;
+mod side_by_side;
 mod state;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use sealstone_boot::{Blob, BlsEntry, BootError, EntryName, Esp, image_file};
+use sealstone_boot::{Blob, BlsEntry, BootDigest, BootError, EntryName, Esp, image_file};
 use sealstone_store::{Control, Durable, Error, tree::Tree};
 
 use crate::{
@@ -68,11 +69,31 @@ pub fn apply(target: &Target, plan: &Plan, control: &Control) -> Result<Applied,
     check_room(target, plan)?;
     let failed = BTreeMap::new();
     let mut run = Run { target, plan, control, world, kept: None, failed, done: Applied::default() };
-    let result = plan.steps.iter().try_for_each(|step| run.step_or_note(step));
+    let result = run.steps(&plan.steps);
     run.note_failed();
     // What is not whole is only in the way; that it cannot be removed is no reason to fail.
     let _ = target.sysroot.remove_temporary();
     result.map(|()| run.done)
+}
+
+fn esp(target: &Target, number: usize) -> Result<&Esp, DeployError> {
+    target.esps.get(number).ok_or(DeployError::Changed)
+}
+
+/// Puts the kernel of an image on a boot partition.
+fn write_kernel(
+    target: &Target,
+    plan: &Plan,
+    number: usize,
+    (image, digest): (&ImageId, &BootDigest),
+) -> Result<(), DeployError> {
+    let pair = plan.trees.boot_pair(&target.repository, image)?.ok_or(DeployError::Changed)?;
+    let found = pair.sizes().digest;
+    if found != *digest {
+        let reason = format!("kernel and initramfs have the digest {found}, and {digest} is recorded");
+        return Err(BootError::Corrupt { what: format!("image {image}"), reason }.into());
+    }
+    Ok(esp(target, number)?.write_kernel(&pair)?)
 }
 
 /// D9 (6): room is counted again, before anything is written.
@@ -103,14 +124,20 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// A step. A boot partition that fails is left alone from there on, if another one has the entries: an update of a
-    /// degraded RAID 1 goes on.
+    /// A step. A boot partition that fails is left alone from there on.
     fn step_or_note(&mut self, step: &Step) -> Result<(), DeployError> {
         let Some(number) = step.boot_partition() else { return self.step(step) };
         if self.failed.contains_key(&number) {
             return Ok(());
         }
-        match self.step(step) {
+        let done = self.step(step);
+        self.note(number, done)
+    }
+
+    /// What became of a step on a boot partition: one that fails is no error if another one has the entries. An update of a
+    /// degraded RAID 1 goes on.
+    fn note(&mut self, number: usize, done: Result<(), DeployError>) -> Result<(), DeployError> {
+        match done {
             Err(DeployError::Boot(error)) if error.is_of_the_medium() && self.has_other(number) => {
                 self.failed.insert(number, error.to_string());
                 Ok(())
@@ -146,14 +173,7 @@ impl<'a> Run<'a> {
             Step::MakeImageStore { id } => self.make_image_store(id)?,
             Step::MergeEtc { id, from, policy } => self.merge_etc(id, from, policy)?,
             Step::WriteKernel { esp, image, digest } => {
-                let pair = self.plan.trees.boot_pair(repository, image)?.ok_or(DeployError::Changed)?;
-                let found = pair.sizes().digest;
-                if found != *digest {
-                    let reason =
-                        format!("kernel and initramfs have the digest {found}, and {digest} is recorded");
-                    return Err(BootError::Corrupt { what: format!("image {image}"), reason }.into());
-                }
-                self.esp(*esp)?.write_kernel(&pair)?;
+                write_kernel(self.target, self.plan, *esp, (image, digest))?;
             }
             Step::WriteLoader { esp, path, image, source } => {
                 let esp = self.esp(*esp)?;
@@ -192,7 +212,7 @@ impl<'a> Run<'a> {
     }
 
     fn esp(&self, number: usize) -> Result<&'a Esp, DeployError> {
-        self.target.esps.get(number).ok_or(DeployError::Changed)
+        esp(self.target, number)
     }
 
     /// The store's proof for a deployment.

@@ -1,7 +1,8 @@
-//! An image of the repository as a tree, and small texts in it.
+//! An image of the repository as a tree, whole or in part, and small texts in it.
 
+use sealstone_boot::{BOOT_FILES, shows_boot_files};
 use sealstone_store::{
-    Repository, erofs,
+    Map, Repository, erofs,
     tree::{Content, FileType, InodeId, Tree},
 };
 
@@ -12,15 +13,22 @@ const IMAGE_MAX: u64 = 4 << 30;
 
 /// The tree of an image, whose bytes are checked against its id.
 pub(crate) fn image_tree(repository: &Repository, image: &ImageId) -> Result<Tree, DeployError> {
-    decode(repository, image, None)
+    decode(&image_bytes(repository, image)?, image, None)
 }
 
 /// What an image has of the folders that a deployment has for itself, `/etc` and `/var`, and nothing else.
 pub(crate) fn own_folders(repository: &Repository, image: &ImageId) -> Result<Tree, DeployError> {
-    decode(repository, image, Some(&FOLDERS))
+    decode(&image_bytes(repository, image)?, image, Some(&FOLDERS))
 }
 
-fn decode(repository: &Repository, image: &ImageId, only: Option<&[&[u8]]>) -> Result<Tree, DeployError> {
+/// What an image has of the folders where kernels and unified kernel images are; or all of it, when symlinks lead elsewhere.
+pub(crate) fn boot_files(bytes: &[u8], image: &ImageId) -> Result<Tree, DeployError> {
+    let part = decode(bytes, image, Some(&BOOT_FILES))?;
+    if shows_boot_files(&part) { Ok(part) } else { decode(bytes, image, None) }
+}
+
+/// The bytes of an image, checked against its id.
+pub(crate) fn image_bytes(repository: &Repository, image: &ImageId) -> Result<Map, DeployError> {
     if !repository.has_image(image.object())? {
         return Err(sealstone_store::Error::Missing { what: format!("image {image}") }.into());
     }
@@ -29,9 +37,14 @@ fn decode(repository: &Repository, image: &ImageId, only: Option<&[&[u8]]>) -> R
     if size > IMAGE_MAX {
         return Err(DeployError::TooBig { what: format!("image {image}"), size, limit: IMAGE_MAX });
     }
-    let tree = erofs::Image::open(&bytes).and_then(|image| match only {
+    Ok(bytes)
+}
+
+/// The tree of an image, or of these paths of it.
+pub(crate) fn decode(bytes: &[u8], image: &ImageId, only: Option<&[&[u8]]>) -> Result<Tree, DeployError> {
+    let tree = erofs::Image::open(bytes).and_then(|image| match only {
         None => image.to_tree(),
-        Some(names) => image.to_tree_of(names),
+        Some(paths) => image.to_tree_of(paths),
     });
     tree.map_err(|error| sealstone_store::Error::corrupt(format!("image {image}"), error.to_string()).into())
 }

@@ -7,16 +7,17 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
 };
 
-use sealstone_boot::{BootPair, Kernel};
+use sealstone_boot::{BootPair, Kernel, KernelSizes};
 use sealstone_import::{DiffId, layer_tree::LayerTree};
-use sealstone_store::{Repository, tree::Tree};
+use sealstone_store::{Map, Repository, tree::Tree};
 
 use crate::{
     DeployError, ImageId,
-    etc::carve,
-    image_tree::{image_tree, own_folders},
+    etc::{FOLDERS, carve},
+    image_tree::{boot_files, decode, image_bytes},
 };
 
 /// Image trees by their images. Clones share them; they take some 150 bytes for each file of an image, as long as one lives.
@@ -25,11 +26,16 @@ pub struct ImageTrees(Arc<Mutex<Known>>);
 
 #[derive(Default)]
 struct Known {
+    /// The bytes of images that were checked and may be read soon, mapped.
+    bytes: BTreeMap<ImageId, Arc<Map>>,
     trees: BTreeMap<ImageId, Arc<Tree>>,
     /// Those that were read for `/etc` and `/var` alone.
     own_folders: BTreeMap<ImageId, Arc<Tree>>,
-    /// Kernels with their initramfs, by the images that have them.
-    pairs: BTreeMap<ImageId, BootPair>,
+    /// Those that were read for what boots them alone.
+    boot_files: BTreeMap<ImageId, Arc<Tree>>,
+    /// Sizes and digests of kernels with their initramfs, by the images that have them. No handle of a repository is kept in
+    /// here, since that would hold its lock for as long as a plan lives.
+    kernels: BTreeMap<ImageId, KernelSizes>,
     /// Layers that were measured and not stored.
     layers: BTreeMap<DiffId, Arc<LayerTree>>,
 }
@@ -38,12 +44,12 @@ impl ImageTrees {
     /// The tree of an image, read if it was not before.
     ///
     /// # Errors
-    /// As [`image_tree`].
+    /// As [`image_bytes`] and [`decode`].
     pub(crate) fn tree(&self, repository: &Repository, image: &ImageId) -> Result<Arc<Tree>, DeployError> {
         if let Some(tree) = self.known().trees.get(image) {
             return Ok(Arc::clone(tree));
         }
-        let tree = Arc::new(image_tree(repository, image)?);
+        let tree = Arc::new(decode(&self.bytes(repository, image)?, image, None)?);
         self.known().trees.insert(*image, Arc::clone(&tree));
         Ok(tree)
     }
@@ -51,7 +57,7 @@ impl ImageTrees {
     /// What an image has of `/etc` and `/var`; no more is read of it.
     ///
     /// # Errors
-    /// As [`image_tree`].
+    /// As [`image_bytes`] and [`decode`].
     pub(crate) fn own_folders(
         &self,
         repository: &Repository,
@@ -65,30 +71,88 @@ impl ImageTrees {
         drop(known);
         let folders = Arc::new(match whole {
             Some(whole) => carve(&whole)?,
-            None => own_folders(repository, image)?,
+            None => decode(&self.bytes(repository, image)?, image, Some(&FOLDERS))?,
         });
         self.known().own_folders.insert(*image, Arc::clone(&folders));
         Ok(folders)
     }
 
+    /// What an image has of the folders where kernels and unified kernel images are, or more; no more is read of it.
+    ///
+    /// # Errors
+    /// As [`image_bytes`] and [`decode`].
+    pub(crate) fn boot_files(
+        &self,
+        repository: &Repository,
+        image: &ImageId,
+    ) -> Result<Arc<Tree>, DeployError> {
+        let known = self.known();
+        if let Some(files) = known.trees.get(image).or_else(|| known.boot_files.get(image)) {
+            return Ok(Arc::clone(files));
+        }
+        drop(known);
+        self.boot_files_of(&self.bytes(repository, image)?, image)
+    }
+
+    fn boot_files_of(&self, bytes: &[u8], image: &ImageId) -> Result<Arc<Tree>, DeployError> {
+        let files = Arc::new(boot_files(bytes, image)?);
+        self.known().boot_files.insert(*image, Arc::clone(&files));
+        Ok(files)
+    }
+
     /// The kernel of an image with its initramfs, read and measured if they were not before; `None` when it has none.
     ///
     /// # Errors
-    /// As [`image_tree`], [`Kernel::find`] and [`Kernel::pair`].
+    /// As [`image_bytes`], [`decode`], [`Kernel::find`] and [`Kernel::pair`].
     pub(crate) fn boot_pair(
         &self,
         repository: &Repository,
         image: &ImageId,
     ) -> Result<Option<BootPair>, DeployError> {
-        if let Some(pair) = self.known().pairs.get(image) {
-            // What is asked for through this handle is read through it.
-            return Ok(Some(pair.through(repository)));
-        }
-        let tree = self.tree(repository, image)?;
+        let tree = self.boot_files(repository, image)?;
         let Some(kernel) = Kernel::find(&tree)? else { return Ok(None) };
+        let known = self.known().kernels.get(image).copied();
+        if let Some(sizes) = known {
+            return Ok(Some(kernel.pair_again(&tree, repository, sizes)?));
+        }
         let pair = kernel.pair(&tree, repository)?;
-        self.known().pairs.insert(*image, pair.clone());
+        self.known().kernels.insert(*image, *pair.sizes());
         Ok(Some(pair))
+    }
+
+    /// Reads side by side what a deployment of an image needs: its tree and its kernel, what `also` (the image as it came) has
+    /// to boot it, and what is in the `/etc` of the image `from` before it. What fails fails again, and is told, when it is
+    /// asked for.
+    pub(crate) fn read_ahead(
+        &self,
+        repository: &Repository,
+        image: &ImageId,
+        (also, from): (Option<&ImageId>, Option<&ImageId>),
+    ) {
+        let is_known = self.known().trees.contains_key(image);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let _ = from.map(|from| self.own_folders(repository, from));
+                also.map(|also| self.boot_files(repository, also))
+            });
+            if !is_known {
+                let _ = self.read_whole(repository, image);
+            }
+        });
+    }
+
+    /// Reads an image's tree, and its kernel beside it.
+    fn read_whole(&self, repository: &Repository, image: &ImageId) -> Result<(), DeployError> {
+        let bytes = self.bytes(repository, image)?;
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let files = self.boot_files_of(&bytes, image);
+                files.and_then(|_| self.boot_pair(repository, image))
+            });
+            let tree = decode(&bytes, image, None)?;
+            self.known().trees.insert(*image, Arc::new(tree));
+            Ok(())
+        })
     }
 
     /// Remembers a layer that is not stored.
@@ -99,6 +163,18 @@ impl ImageTrees {
     /// A layer that is not stored.
     pub(crate) fn layer(&self, diff_id: &DiffId) -> Option<Arc<LayerTree>> {
         self.known().layers.get(diff_id).cloned()
+    }
+
+    /// Remembers the bytes of an image, which were checked.
+    pub(crate) fn know_bytes(&self, image: ImageId, bytes: Map) {
+        self.known().bytes.insert(image, Arc::new(bytes));
+    }
+
+    fn bytes(&self, repository: &Repository, image: &ImageId) -> Result<Arc<Map>, DeployError> {
+        if let Some(bytes) = self.known().bytes.get(image) {
+            return Ok(Arc::clone(bytes));
+        }
+        Ok(Arc::new(image_bytes(repository, image)?))
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

@@ -3,7 +3,11 @@
 //! What lives here: the joint of `import` and the merge, and when the merge can be left out. What does not: either of them.
 //! Invariant: name, documents, layers and images become visible together, or not at all.
 
-use std::time::{Duration, Instant};
+use std::{
+    panic::resume_unwind,
+    thread,
+    time::{Duration, Instant},
+};
 
 use sealstone_import::source::Source;
 use sealstone_import::streams::bootable_image;
@@ -18,7 +22,7 @@ use sealstone_store::{
 };
 
 use crate::image::wants_to_boot;
-use crate::{DeployError, ImageId, MadeImages, Profile, make_images};
+use crate::{DeployError, ImageId, ImageTrees, MadeImages, Profile, make_images};
 
 /// What importing an image brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +44,8 @@ pub struct ImportedImage {
     pub commit_time: Duration,
     /// What happened to the layers.
     pub report: ImportReport,
+    /// What was read of the images on the way, which a deployment need not read again.
+    pub trees: ImageTrees,
 }
 
 /// Imports an image from `source` under `name`, and makes its images: the plain one, and with a kernel the bootable one.
@@ -57,7 +63,8 @@ pub fn import_image(
     let transaction = repository.transaction()?.verify_existing(options.verify_existing);
     let imported = import_layers(&transaction, source, options, control)?;
     let start = Instant::now();
-    let (images, is_merged_before) = images(&transaction, &imported, options, control)?;
+    let trees = ImageTrees::default();
+    let (images, is_merged_before) = images(&transaction, &imported, &trees, options, control)?;
     let merge_time = start.elapsed();
     let plain = (ImageKind::Plain, *images.image.object());
     let kind = match images.bootable_version {
@@ -78,6 +85,7 @@ pub fn import_image(
         merge_time,
         commit_time: Duration::ZERO,
         report: imported.report().clone(),
+        trees,
     };
     let task = control.start(Work::Sync, "", None, Unit::Items);
     let start = Instant::now();
@@ -111,11 +119,12 @@ fn check_image(
 fn images(
     transaction: &Transaction,
     imported: &Imported,
+    trees: &ImageTrees,
     options: &ImportOptions,
     control: &Control,
 ) -> Result<(MadeImages, bool), DeployError> {
     if !options.verify_existing
-        && let Some(images) = made_before(transaction, imported)?
+        && let Some(images) = made_before(transaction, imported, trees)?
     {
         control.skip(Work::MergeImage, images.image.to_string());
         return Ok((images, true));
@@ -127,18 +136,31 @@ fn images(
 }
 
 /// What an earlier import of the same configuration made, if all of it is there and whole.
-fn made_before(transaction: &Transaction, imported: &Imported) -> Result<Option<MadeImages>, DeployError> {
+fn made_before(
+    transaction: &Transaction,
+    imported: &Imported,
+    trees: &ImageTrees,
+) -> Result<Option<MadeImages>, DeployError> {
     let repository = transaction.repository();
     let linked = |kind| imported.linked_images().iter().find(|(linked, _)| *linked == kind).map(|(_, id)| id);
     let Some(plain) = linked(ImageKind::Plain) else { return Ok(None) };
-    let Some(bytes) = whole_image(repository, plain)? else { return Ok(None) };
+    let bootable = bootable_image(imported.linked_images());
+    let (bytes, bootable_bytes) = thread::scope(|scope| {
+        let bootable = bootable.map(|id| scope.spawn(move || whole_image(repository, &id)));
+        let plain = whole_image(repository, plain);
+        // A panic goes on here.
+        (plain, bootable.map(|bytes| bytes.join().unwrap_or_else(|panic| resume_unwind(panic))))
+    });
+    let Some(bytes) = bytes? else { return Ok(None) };
     let mut bootable_version = Version::V1;
-    let (profile, bootable) = if let Some(bootable) = bootable_image(imported.linked_images()) {
+    let (profile, bootable) = if let (Some(bootable), Some(bootable_bytes)) = (bootable, bootable_bytes) {
         let is_v2 = linked(ImageKind::BootableV2).is_some();
         // Which of two that somebody else made is meant, the image says.
-        if (is_v2 && linked(ImageKind::Bootable).is_some()) || whole_image(repository, &bootable)?.is_none() {
+        if is_v2 && linked(ImageKind::Bootable).is_some() {
             return Ok(None);
         }
+        let Some(bootable_bytes) = bootable_bytes? else { return Ok(None) };
+        trees.know_bytes(ImageId::new(bootable), bootable_bytes);
         if is_v2 {
             bootable_version = Version::V2;
         }
@@ -150,6 +172,7 @@ fn made_before(transaction: &Transaction, imported: &Imported) -> Result<Option<
         let Err(why) = wants_to_boot(&tree) else { return Ok(None) };
         (Profile::of(&tree), Err(why))
     };
+    trees.know_bytes(ImageId::new(*plain), bytes);
     transaction.name_image(*plain);
     if let Ok(bootable) = &bootable {
         transaction.name_image(*bootable.object());

@@ -12,7 +12,7 @@ use std::fmt::Write;
 
 pub(crate) use bootc::BootcBoots;
 pub(crate) use faults::{Failure, changes, cut_at_every_point, fail_at_every_call};
-pub(crate) use left::{bootable, end_state};
+pub(crate) use left::{LARGE, bootable, end_state};
 pub(crate) use machine::{Machine, System, deploy_on};
 pub(crate) use published::Published;
 pub(crate) use sealed::Sealed;

@@ -61,6 +61,7 @@ pub fn update_request(
     request.resolved = Some(imported.named.to_string());
     request.running = running;
     request.finalise = finalise;
+    request.trees = imported.trees.clone();
     let fetched = imported.report.layers.iter().filter(|layer| layer.fetched_bytes > 0);
     request.fetch = Fetch { bytes: imported.report.fetched_bytes(), layers: fetched.count() };
     Ok(request)
@@ -102,7 +103,7 @@ pub fn plan_update(target: &Target, request: &DeployRequest) -> Result<Plan, Dep
         return plan_deploy(target, request);
     };
     // The same files may have come with another unified kernel image, one that was signed anew.
-    if !boots_by_the_same(&target.repository, &request.config, &next.kernel)? {
+    if !boots_by_the_same(&target.repository, request, &next.kernel)? {
         return plan_deploy(target, request);
     }
     let image = DeployedImage {

@@ -16,7 +16,7 @@ use crate::{
     DiffId, ImportOptions, ManifestDigest,
     error::Result,
     oci::{Platform, Resolved, resolve},
-    record::{self, StoredLayer},
+    record,
     source::StoredImage,
     streams::layer_stream,
 };
@@ -64,7 +64,7 @@ pub fn plan_copy(
     let image = open(from, manifest, options)?;
     let (mut layers, mut lacking) = (Vec::new(), HashSet::new());
     for diff_id in layers_of(&image) {
-        let is_present = !matches!(record::find(to, &diff_id, options)?, StoredLayer::Absent);
+        let is_present = record::is_present(to, &diff_id, options)?;
         let map = from.map_stream(&layer_stream(&diff_id)?)?;
         let reader = SplitStreamReader::new(&map, from.algorithm())?;
         if !is_present && from.algorithm() == to.algorithm() {
@@ -100,7 +100,7 @@ pub fn share_objects(
     let transaction = to.transaction()?.verify_existing(options.verify_existing);
     let mut shared = 0;
     for diff_id in layers_of(&image) {
-        if !matches!(record::find(to, &diff_id, options)?, StoredLayer::Absent) {
+        if record::is_present(to, &diff_id, options)? {
             continue;
         }
         let Some(map) = from.map_stream(&layer_stream(&diff_id)?).optional()? else { continue };

@@ -5,7 +5,7 @@ use sealstone_store::Repository;
 use crate::{
     BlobDigest, DiffId, ImportOptions, ManifestDigest, Result,
     oci::{Resolved, resolve},
-    record::{self, StoredLayer},
+    record,
     source::Source,
     zstd_chunked,
 };
@@ -93,7 +93,7 @@ pub(crate) fn plan_layers(
             continue;
         }
         let is_stored = match repository {
-            Some(repository) => !matches!(record::find(repository, diff_id, options)?, StoredLayer::Absent),
+            Some(repository) => record::is_present(repository, diff_id, options)?,
             None => false,
         };
         let mut layer = PlannedLayer {

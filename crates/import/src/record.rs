@@ -43,8 +43,7 @@ pub(crate) fn find(
     if !repository.has_object(&stream)? {
         return Ok(StoredLayer::Absent);
     }
-    let path = format!("{}/{}/{diff_id}", layout::OWN, layout::LAYERS);
-    let Some(file) = repository.dir().open_file(path).optional()? else {
+    let Some(file) = repository.dir().open_file(path_of(diff_id)).optional()? else {
         return Ok(StoredLayer::Stream(stream));
     };
     let limits = &options.limits;
@@ -63,6 +62,33 @@ pub(crate) fn find(
         Some((_, tree)) => StoredLayer::Whole(stream, tree),
         None => StoredLayer::Stream(stream),
     })
+}
+
+/// Whether an import with these options would use what the store has of a layer: [`find`] without reading the tree.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) fn is_present(repository: &Repository, diff_id: &DiffId, options: &ImportOptions) -> Result<bool> {
+    let Some(stream) = repository.stream(&layer_stream(diff_id)?).optional()? else { return Ok(false) };
+    if !repository.has_object(&stream)? {
+        return Ok(false);
+    }
+    let Some(file) = repository.dir().open_file(path_of(diff_id)).optional()? else { return Ok(true) };
+    let mut head = [0; HEAD];
+    let is_whole = file.read_at(0, &mut head)? == HEAD;
+    let (id, code) = head.split_at(ID);
+    let strictest = code.first().and_then(|code| decode_strictness(*code));
+    if !is_whole || id != padded(&stream) || strictest.is_none_or(|strictest| strictest >= options.strictness)
+    {
+        // A record that does not count, or one that does: the stream is there in either case.
+        return Ok(true);
+    }
+    // Refused for its strictness, if the rest of it is whole.
+    Ok(!matches!(find(repository, diff_id, options)?, StoredLayer::Absent))
+}
+
+fn path_of(diff_id: &DiffId) -> String {
+    format!("{}/{}/{diff_id}", layout::OWN, layout::LAYERS)
 }
 
 /// Stores a layer's record, to be found after the commit.

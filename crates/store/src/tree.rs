@@ -41,6 +41,19 @@ impl InodeId {
     pub const fn index(self) -> usize {
         self.0 as usize
     }
+
+    /// The number that [`of_number`](Self::of_number) takes: never 0, so that zeros stand for none.
+    pub(crate) const fn number(self) -> u32 {
+        self.0 + 1
+    }
+
+    /// The file of a number, which is from the same tree; of 0 there is none.
+    pub(crate) const fn of_number(number: u32) -> Option<Self> {
+        match number.checked_sub(1) {
+            Some(index) => Some(Self(index)),
+            None => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! Bound images for the verbs: how a unit's reference is opened, with this machine's settings for registries.
 
 use sealstone::deploy::bound::{BoundImage, BoundReference, PreparedBound, prepare_bound};
-use sealstone::deploy::{DeployRequest, ImageId, Target};
+use sealstone::deploy::{DeployRequest, ImageId, ImageTrees, Target};
 use sealstone::import::source::{Reference, Source};
 use sealstone::import::{ImportError, ImportOptions, ManifestDigest};
 use sealstone::store::{Error as StoreError, Repository};
@@ -25,7 +25,7 @@ pub fn opener<'a>(
 
 /// The images that an image binds, fetched unless `is_dry`: what a deployment of it needs.
 pub fn prepare(
-    repository: &Repository,
+    (repository, trees): (&Repository, &ImageTrees),
     image: (&ImageId, &ManifestDigest),
     known: &[BoundImage],
     (args, options): (&RegistryArgs, &ImportOptions),
@@ -33,7 +33,7 @@ pub fn prepare(
     context: &Context,
 ) -> anyhow::Result<PreparedBound> {
     let opener = opener(args, options, repository, context);
-    Ok(prepare_bound(repository, image, known, &opener, options, is_dry, context.control()?)?)
+    Ok(prepare_bound((repository, trees), image, known, &opener, options, is_dry, context.control()?)?)
 }
 
 /// Adds the images that are bound to the one that shall be deployed, fetched unless `is_dry`. What is returned keeps gc
@@ -48,9 +48,9 @@ pub fn bind(
     let (records, _) = target.sysroot.records()?;
     let known: Vec<_> = records.into_iter().flat_map(|record| record.bound).collect();
     let image = (&request.image, &request.manifest);
-    let bound = prepare(&target.repository, image, &known, settings, is_dry, context)?;
+    request.read_ahead(target);
+    let bound = prepare((&target.repository, &request.trees), image, &known, settings, is_dry, context)?;
     request.bound.clone_from(&bound.images);
-    request.trees = bound.trees.clone();
     request.fetch.bytes += bound.fetch_bytes;
     Ok(bound)
 }

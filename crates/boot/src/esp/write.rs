@@ -5,13 +5,15 @@
 //! syncing the file makes its size so; syncfs sends no cache flush. So a file is made under its final name, synced, and
 //! its directory after it. Only what has one name that firmware looks for is replaced by a rename, in its own order.
 
+use std::{panic::resume_unwind, thread};
+
 use sealstone_store::{
     Optional,
     disk::{Dir, File, Rename},
 };
 use sha2::{Digest, Sha256};
 
-use crate::{Blob, BootError, blob::read_file};
+use crate::{Blob, BootError, SIDE_BY_SIDE, blob::read_file};
 
 /// Opens a folder, made first if it is missing.
 pub(super) fn ensure_dir(parent: &Dir, name: &str) -> Result<Dir, BootError> {
@@ -27,51 +29,77 @@ pub(super) fn ensure_dir(parent: &Dir, name: &str) -> Result<Dir, BootError> {
 /// Puts a file with this content in a folder, durably. A whole copy is kept; anything else of that name is half a write of an
 /// earlier run, and makes way.
 pub(super) fn put_file(folder: &Dir, name: &str, blob: &Blob) -> Result<(), BootError> {
-    put(folder, name, blob, false)
+    let file = place(folder, name, blob)?;
+    confirm(folder, name, file.as_ref(), blob)
 }
 
-/// The same of what was checked against its id by this process, and is not hashed again.
-pub(super) fn put_checked_file(folder: &Dir, name: &str, blob: &Blob) -> Result<(), BootError> {
-    put(folder, name, blob, true)
+/// The same of two files. A large one is read back while the other is written.
+pub(super) fn put_files(folder: &Dir, files: [(&str, &Blob); 2]) -> Result<(), BootError> {
+    let [(name, blob), (next_name, next)] = files;
+    let first = place(folder, name, blob)?;
+    let confirm_first = || confirm(folder, name, first.as_ref(), blob);
+    let second = if blob.size() < SIDE_BY_SIDE {
+        confirm_first()?;
+        place(folder, next_name, next)?
+    } else {
+        let (confirmed, second) = thread::scope(|scope| {
+            let confirmed = scope.spawn(confirm_first);
+            let second = place(folder, next_name, next);
+            // A panic goes on here.
+            (confirmed.join().unwrap_or_else(|panic| resume_unwind(panic)), second)
+        });
+        confirmed?;
+        second?
+    };
+    confirm(folder, next_name, second.as_ref(), next)
 }
 
-fn put(folder: &Dir, name: &str, blob: &Blob, is_checked: bool) -> Result<(), BootError> {
+/// Writes a file, unless a whole copy is there; what was written is still to be [confirmed](confirm).
+fn place(folder: &Dir, name: &str, blob: &Blob) -> Result<Option<File>, BootError> {
     if let Some(file) = folder.open_file(name).optional()? {
         if blob.is_copy(&file)? {
-            if !is_checked {
-                blob.check()?;
-            }
-            return settle(folder, &file);
+            settle(folder, &file)?;
+            return Ok(None);
         }
         folder.remove_file(name)?;
         folder.sync()?;
     }
-    let written = write_new(folder, name, blob, is_checked);
+    let written = write_new(folder, name, blob);
     if written.is_err() {
         // What is half written (no space) is only in the way of the next try, so whether this works does not matter.
         let _ = folder.remove_file(name);
     }
-    written
+    written.map(Some)
 }
 
-/// D9 (1): a new name, exclusive; write; sync the file; sync the directory; read back and compare.
-fn write_new(folder: &Dir, name: &str, blob: &Blob, is_checked: bool) -> Result<(), BootError> {
+/// D9 (1): a new name, exclusive; write; sync the file; sync the directory.
+fn write_new(folder: &Dir, name: &str, blob: &Blob) -> Result<File, BootError> {
     let file = folder.create_new(name, 0o644)?;
-    if is_checked {
-        blob.copy_unchecked(&file)?;
-    } else {
-        blob.read(|offset, piece| file.write_all_at(offset, piece))?;
-    }
+    blob.copy_to(&file)?;
     settle(folder, &file)?;
-    read_back(&file, blob)
+    Ok(file)
+}
+
+/// D9 (1): read back and compare what was written, if anything was.
+fn confirm(folder: &Dir, name: &str, written: Option<&File>, blob: &Blob) -> Result<(), BootError> {
+    let Some(file) = written else { return Ok(()) };
+    let same = read_back(file, blob);
+    if same.is_err() {
+        // As above.
+        let _ = folder.remove_file(name);
+    }
+    same
 }
 
 fn read_back(file: &File, blob: &Blob) -> Result<(), BootError> {
     // The cache lets go of what is clean, so that the comparison reads the medium where it can.
     file.start_writeback(0, blob.size())?;
+    file.start_reading(0, blob.size())?;
     if blob.is_copy(file)? {
         return Ok(());
     }
+    // Whose fault it is: what is damaged in the store is told by its own name.
+    blob.read(|_, _| Ok(()))?;
     let reason = "it does not read back as it was written".into();
     Err(BootError::Corrupt { what: file.label().display().to_string(), reason })
 }
@@ -92,7 +120,6 @@ pub(super) fn replace_file(folder: &Dir, name: &str, blob: &Blob) -> Result<(), 
         return put_file(folder, name, blob);
     };
     if blob.is_copy(&old)? {
-        blob.check()?;
         return settle(folder, &old);
     }
     if old.metadata()?.size == 0 {

@@ -13,10 +13,10 @@ use sealstone_store::{
 use crate::kernel::MODULES;
 
 /// Where an image keeps unified kernel images (type 2 of the Boot Loader Specification).
-const UKIS: &str = "/boot/EFI/Linux";
+pub(crate) const UKIS: &str = "/boot/EFI/Linux";
 
 /// Where it keeps addons for all of them.
-const GLOBAL_ADDONS: &str = "/boot/loader/addons";
+pub(crate) const GLOBAL_ADDONS: &str = "/boot/loader/addons";
 
 /// How the name of an addon's file ends.
 const ADDON_SUFFIX: &str = ".addon.efi";

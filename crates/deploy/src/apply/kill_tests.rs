@@ -5,13 +5,16 @@
 
 use std::path::Path;
 
-use sealstone_boot::FoundEntry;
+use sealstone_boot::{FoundEntry, SIDE_BY_SIDE};
 use sealstone_store::{Control, GcOptions, disk::RealDisk};
 
 use crate::{
     DeployError, DeployRequest, DeploymentId, Finalise, Plan, Retention, StagedWish, Target, apply,
     plan_deploy, plan_finalize, plan_pin, plan_prune, plan_reconcile, plan_remove, plan_rollback,
-    testing::{Failure, Machine, System, bootable, cut_at_every_point, end_state, fail_at_every_call},
+    testing::{
+        Entry, Failure, LARGE, Machine, System, bootable, cut_at_every_point, end_state, fail_at_every_call,
+        file,
+    },
 };
 
 /// A machine with three systems, the newest of which runs; a fourth that is imported; perhaps one that is staged.
@@ -22,8 +25,20 @@ struct Case {
 
 impl Case {
     fn new(is_staged: bool) -> Self {
+        Self::of(is_staged, Vec::new())
+    }
+
+    /// The fourth system has an initramfs that is written beside its state.
+    fn large() -> Self {
+        let initramfs = "initramfs 4 ".repeat(LARGE);
+        assert!(initramfs.len() as u64 > SIDE_BY_SIDE);
+        Self::of(false, vec![file("usr/lib/modules/6.12/initramfs.img", &initramfs)])
+    }
+
+    fn of(is_staged: bool, more: Vec<Entry>) -> Self {
         let machine = Machine::new();
-        let systems = ["1", "2", "3", "4"].map(|version| machine.import(&System::new(version)));
+        let [one, two, three] = ["1", "2", "3"].map(|version| machine.import(&System::new(version)));
+        let systems = [one, two, three, machine.import(&System { more, ..System::new("4") })];
         for system in &systems[..3] {
             machine.deploy(system);
         }
@@ -100,21 +115,24 @@ fn lost(case: &Case, root: &Path) -> Option<String> {
 
 /// Fails a verb at each call in turn; the system that ran boots, and a rerun comes to the end of an undisturbed run.
 fn fail_everywhere(name: &str, is_staged: bool, verb: Verb) {
-    let case = Case::new(is_staged);
+    fail_everywhere_in(name, &Case::new(is_staged), verb);
+}
+
+fn fail_everywhere_in(name: &str, case: &Case, verb: Verb) {
     let expected = {
         let whole = case.machine.copy();
-        verb(&case, &whole.target()).unwrap();
+        verb(case, &whole.target()).unwrap();
         end_state(whole.root())
     };
     for failure in Failure::ALL {
         let points = fail_at_every_call(
             &case.machine,
             failure,
-            |target| verb(&case, target),
+            |target| verb(case, target),
             |machine, place| {
                 let place = format!("{name}, {place}");
-                assert_eq!(lost(&case, machine.root()), None, "{place}");
-                verb(&case, &machine.target()).unwrap_or_else(|error| panic!("a rerun of {place}: {error}"));
+                assert_eq!(lost(case, machine.root()), None, "{place}");
+                verb(case, &machine.target()).unwrap_or_else(|error| panic!("a rerun of {place}: {error}"));
                 let end = end_state(machine.root());
                 let differs = expected.iter().find(|(path, text)| end.get(*path) != Some(*text));
                 assert!(differs.is_none() && end.len() == expected.len(), "a rerun of {place}: {differs:?}");
@@ -127,21 +145,24 @@ fn fail_everywhere(name: &str, is_staged: bool, verb: Verb) {
 
 /// Cuts the power at each point of a verb's writes: the system that ran boots, a rerun succeeds, all comes to rest.
 fn cut_everywhere(name: &str, is_staged: bool, verb: Verb) {
-    let case = Case::new(is_staged);
+    cut_everywhere_in(name, &Case::new(is_staged), verb);
+}
+
+fn cut_everywhere_in(name: &str, case: &Case, verb: Verb) {
     let whole = case.machine.copy();
-    verb(&case, &whole.target()).unwrap();
+    verb(case, &whole.target()).unwrap();
     let states = cut_at_every_point(
         &case.machine,
-        |target| verb(&case, target),
+        |target| verb(case, target),
         |root, cut| {
             let place = format!("{name}, {cut}");
-            assert_eq!(lost(&case, root), None, "{place}");
+            assert_eq!(lost(case, root), None, "{place}");
             if cut.is_after {
                 assert_eq!(bootable(root), bootable(whole.root()), "what was acknowledged is lost: {place}");
             }
             let target = Machine::target_on(&RealDisk::shared(), root).unwrap();
-            verb(&case, &target).unwrap_or_else(|error| panic!("a rerun of {place}: {error}"));
-            assert_eq!(lost(&case, root), None, "a rerun of {place}");
+            verb(case, &target).unwrap_or_else(|error| panic!("a rerun of {place}: {error}"));
+            assert_eq!(lost(case, root), None, "a rerun of {place}");
             assert!(plan_reconcile(&target, Some(&case.id(2))).unwrap().is_empty(), "{place}");
         },
     );
@@ -152,6 +173,16 @@ fn cut_everywhere(name: &str, is_staged: bool, verb: Verb) {
 #[test]
 fn a_deploy_that_prunes_fails_at_any_call_and_the_old_system_boots_and_a_rerun_converges() {
     fail_everywhere("deploy", false, Case::deploy);
+}
+
+#[test]
+fn a_deploy_that_writes_a_kernel_beside_a_state_fails_at_any_call_and_the_old_system_boots() {
+    fail_everywhere_in("deploy, large kernel", &Case::large(), Case::deploy);
+}
+
+#[test]
+fn a_deploy_that_writes_a_kernel_beside_a_state_loses_power_at_any_point_and_the_old_system_boots() {
+    cut_everywhere_in("deploy, large kernel", &Case::large(), Case::deploy);
 }
 
 #[test]

@@ -20,17 +20,15 @@ pub struct PreparedBound {
     pub warnings: Vec<String>,
     /// Keeps gc away until the deployment refers to them; none after a dry run.
     pub held: Option<HeldBound>,
-    /// The image's tree, which was read for its units.
-    pub trees: ImageTrees,
 }
 
 /// Finds the images that an imported image binds, and makes sure that the repository has them; with `is_dry`, only says
-/// what would be fetched.
+/// what would be fetched. The image's tree, which is read for its units, is in `trees` from then on.
 ///
 /// # Errors
 /// [`DeployError::BoundUnit`] for a unit that is wrong, [`DeployError::Import`] with a registry's answer.
 pub fn prepare_bound(
-    repository: &Repository,
+    (repository, trees): (&Repository, &ImageTrees),
     (image, manifest): (&ImageId, &ManifestDigest),
     known: &[BoundImage],
     opener: &BoundOpener<'_>,
@@ -39,7 +37,7 @@ pub fn prepare_bound(
     control: &Control,
 ) -> Result<PreparedBound, DeployError> {
     let mut prepared = PreparedBound::default();
-    let tree = prepared.trees.tree(repository, image)?;
+    let tree = trees.tree(repository, image)?;
     let refs = bound_refs(repository, &tree)?;
     if refs.is_empty() {
         return Ok(prepared);

@@ -75,7 +75,7 @@ fn request(
     let architecture = architecture(&target.repository, &request.manifest);
     let image = ImageKargs::read(&target.repository, &tree, architecture.as_ref())?;
     // What is sealed finds its root by itself; what the caller asks for beyond that is refused with the plan.
-    let (mut kargs, source_kargs, warning) = if is_sealed(&target.repository, &request.config, &tree)? {
+    let (mut kargs, source_kargs, warning) = if is_sealed(&target.repository, &request)? {
         (install.mounts.asked()?, Vec::new(), None)
     } else {
         let (kargs, warning) = install.mounts.kargs(&image.install)?;

@@ -3,8 +3,6 @@
 //! What lives here: which record the request makes, or that it is there already; what of it has to be made. What does not:
 //! what a record says (`draft.rs`), the order of steps (`planner.rs`).
 
-use std::thread;
-
 use sealstone_boot::Esp;
 use sealstone_store::{Control, tree::Tree};
 
@@ -39,10 +37,10 @@ const BLESSERS: [&str; 4] = [
 pub fn plan_deploy(target: &Target, request: &DeployRequest) -> Result<Plan, DeployError> {
     let mut planner = Planner::new(target, request.running.as_ref())?;
     planner.plan.trees = request.trees.clone();
-    let tree = planner.plan.trees.tree(&target.repository, &request.image)?;
     let predecessor = predecessor(&planner, request)?;
     let kargs_of = kargs_of(&planner, request, predecessor.as_ref());
-    read_ahead(target, request, predecessor.as_ref());
+    request.read_ahead_from(&target.repository, predecessor.as_ref());
+    let tree = planner.plan.trees.tree(&target.repository, &request.image)?;
     let draft = Draft::of(&target.repository, &tree, request, (predecessor.as_ref(), kargs_of.as_ref()))?;
     planner.plan.warnings.extend(draft.warnings.iter().cloned());
     let kept = kargs_of.as_ref().or(predecessor.as_ref()).and_then(|record| record.boot_loader);
@@ -79,16 +77,6 @@ pub fn plan_deploy(target: &Target, request: &DeployRequest) -> Result<Plan, Dep
     }
     planner.prune(&request.retention, request.time)?;
     planner.finish()
-}
-
-/// Reads what will be needed, side by side. What fails fails again, and is told, when it is needed.
-fn read_ahead(target: &Target, request: &DeployRequest, predecessor: Option<&Record>) {
-    thread::scope(|scope| {
-        if let Some(from) = predecessor {
-            scope.spawn(|| request.trees.own_folders(&target.repository, &from.image.id));
-        }
-        let _ = request.trees.boot_pair(&target.repository, &request.image);
-    });
 }
 
 /// How often the boot loader shall try the new deployment, if at all. What nothing calls good would be given up after some

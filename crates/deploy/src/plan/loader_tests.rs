@@ -193,13 +193,17 @@ fn one_that_fails_on_the_way_gets_no_more_and_the_other_gets_all() {
     let both = target(&machine, &RealDisk::shared(), &roles);
     deploy_on(&both, &machine.import(&system("1", "256"))).unwrap();
     let request = machine.import(&system("2", "257"));
-    for nth in [0, 3, 9, 20] {
+    for nth in [0, 3, 9, 14] {
         let machine = machine.copy();
         let failing = FailingDisk::new(RealDisk::shared(), nth, true, Errno::IO, |call| {
             let path = call.path();
             let writes = matches!(
                 call,
-                Call::CreateNew { .. } | Call::Write { .. } | Call::Rename { .. } | Call::SyncFile { .. }
+                Call::CreateNew { .. }
+                    | Call::Write { .. }
+                    | Call::CopyRange { .. }
+                    | Call::Rename { .. }
+                    | Call::SyncFile { .. }
             );
             writes && path.to_string_lossy().contains("/esp/")
         });

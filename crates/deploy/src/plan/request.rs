@@ -5,10 +5,15 @@
 use sealstone_boot::Karg;
 use sealstone_import::{ConfigDigest, ManifestDigest, catalogue::NamedImage};
 
-use super::{sections::Fetch, uki::AddonChanges};
+use sealstone_store::Repository;
+
+use super::{
+    sections::Fetch,
+    uki::{AddonChanges, plain_image},
+};
 use crate::{
-    BoundImage, DeployError, DeploymentId, EtcPolicy, ImageId, ImageTrees, OverlayChanges, RecordedKarg,
-    Retention, kargs::Bootloader,
+    BoundImage, DeployError, DeploymentId, EtcPolicy, ImageId, ImageTrees, OverlayChanges, Record,
+    RecordedKarg, Retention, Target, entries::menu, kargs::Bootloader,
 };
 
 /// The deployment from which a new one takes over what is this machine's: kernel arguments, overlays, `/etc`.
@@ -98,6 +103,28 @@ impl DeployRequest {
         let resolved = named.origin.as_ref().map(|origin| origin.named.to_string());
         let request = Self::new(reference.clone(), named.manifest, content.config, image, time);
         Ok(Self { resolved, kargs, ..request })
+    }
+
+    /// Reads side by side what planning it will need, where the caller needs the image's tree before it plans. What fails
+    /// fails again, and is told, when it is needed.
+    pub fn read_ahead(&self, target: &Target) {
+        let Ok((records, _)) = target.sysroot.records() else { return };
+        let of = |id: &DeploymentId| records.iter().find(|record| record.id == *id);
+        let from = match &self.predecessor {
+            Predecessor::None => None,
+            Predecessor::Deployment(id) => of(id),
+            Predecessor::Current => {
+                self.running.as_ref().and_then(of).or_else(|| menu(&records).first().copied())
+            }
+        };
+        self.read_ahead_from(&target.repository, from);
+    }
+
+    /// The same, where the predecessor is known.
+    pub(super) fn read_ahead_from(&self, repository: &Repository, from: Option<&Record>) {
+        let plain = plain_image(repository, &self.config).ok().flatten();
+        let from = from.map(|from| &from.image.id);
+        self.trees.read_ahead(repository, &self.image, (plain.as_ref(), from));
     }
 
     /// A request for an image, with nothing else asked for.

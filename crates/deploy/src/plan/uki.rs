@@ -10,10 +10,7 @@ use sealstone_import::{ConfigDigest, ImageKind, streams::linked_images};
 use sealstone_store::{Repository, Verity, tree::Tree};
 
 use super::{DeployRequest, wrong_image::explained};
-use crate::{
-    DeployError, DeployedAddon, DeployedKernel, DeployedUki, ImageId, Record, image_tree::image_tree,
-    record::VerityNeed,
-};
+use crate::{DeployError, DeployedAddon, DeployedKernel, DeployedUki, ImageId, Record, record::VerityNeed};
 
 /// Addons to a unified kernel image that the caller wants, by the names that the image has for them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,7 +45,7 @@ pub(super) fn sealed_kernel(
     request: &DeployRequest,
     predecessor: Option<&Record>,
 ) -> Result<Option<SealedKernel>, DeployError> {
-    let found = ukis(repository, &request.config, tree)?;
+    let found = ukis(repository, request)?;
     let Some((first, others)) = found.split_first() else { return Ok(None) };
     let mut notes: Vec<String> = others
         .iter()
@@ -96,11 +93,11 @@ pub(super) fn sealed_kernel(
 /// bootc deployed only the size is known.
 pub(crate) fn boots_by_the_same(
     repository: &Repository,
-    config: &ConfigDigest,
+    request: &DeployRequest,
     kernel: &DeployedKernel,
 ) -> Result<bool, DeployError> {
-    let found = match plain_image(repository, config)? {
-        Some(plain) => find_ukis(&image_tree(repository, &plain)?),
+    let found = match plain_image(repository, &request.config)? {
+        Some(plain) => find_ukis(&*request.trees.boot_files(repository, &plain)?),
         None => Vec::new(),
     };
     let first = found.first();
@@ -111,25 +108,22 @@ pub(crate) fn boots_by_the_same(
     })
 }
 
-/// Whether an image boots by a unified kernel image, in which its kernel arguments are sealed. `tree` is the image that boots.
-pub(crate) fn is_sealed(
-    repository: &Repository,
-    config: &ConfigDigest,
-    tree: &Tree,
-) -> Result<bool, DeployError> {
-    Ok(!ukis(repository, config, tree)?.is_empty())
+/// Whether the request's image boots by a unified kernel image, in which its kernel arguments are sealed.
+pub(crate) fn is_sealed(repository: &Repository, request: &DeployRequest) -> Result<bool, DeployError> {
+    Ok(!ukis(repository, request)?.is_empty())
 }
 
-/// The unified kernel images of an image, whose tree that boots is `tree`.
-fn ukis(repository: &Repository, config: &ConfigDigest, tree: &Tree) -> Result<Vec<FoundUki>, DeployError> {
-    Ok(match plain_image(repository, config)? {
-        Some(plain) => find_ukis(&image_tree(repository, &plain)?),
-        None => find_ukis(tree),
-    })
+/// The unified kernel images of the request's image.
+fn ukis(repository: &Repository, request: &DeployRequest) -> Result<Vec<FoundUki>, DeployError> {
+    let image = plain_image(repository, &request.config)?.unwrap_or(request.image);
+    Ok(find_ukis(&*request.trees.boot_files(repository, &image)?))
 }
 
 /// The image whose `/boot` is not emptied.
-fn plain_image(repository: &Repository, config: &ConfigDigest) -> Result<Option<ImageId>, DeployError> {
+pub(super) fn plain_image(
+    repository: &Repository,
+    config: &ConfigDigest,
+) -> Result<Option<ImageId>, DeployError> {
     let linked = linked_images(repository, config)?;
     Ok(linked.iter().find(|(kind, _)| *kind == ImageKind::Plain).map(|(_, id)| ImageId::new(*id)))
 }

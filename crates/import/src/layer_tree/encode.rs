@@ -2,23 +2,23 @@
 //!
 //! All numbers are little-endian. A header of 32 bytes: `SEALTREE`, version (u16), algorithm (u8: 1 SHA-256, 2 SHA-512), a
 //! zero byte, the counts of nodes, inodes and digests (u32 each), the length of the heap (u32), four zero bytes. Then the
-//! nodes (16 bytes each), the inodes (40), the digests, the heap; at the end the SHA-256 of all before, against
-//! accidents: a tree is a cache that its splitstream can rebuild.
+//! nodes (16 bytes each), the inodes (40), the digests, the heap; at the end XXH3-128 of all before, against accidents: a
+//! tree is a cache that its splitstream can rebuild, and each lookup of a layer reads it.
 
 use std::io::{self, Write};
 
 use sealstone_store::Algorithm;
-use sha2::{Digest as _, Sha256};
+use twox_hash::XxHash3_128;
 
 use super::heap::Inode;
 use super::{LayerTree, Node};
 
 pub(super) const MAGIC: &[u8; 8] = b"SEALTREE";
-pub(super) const VERSION: u16 = 1;
+pub(super) const VERSION: u16 = 2;
 pub(super) const HEADER_LEN: usize = 32;
 pub(super) const NODE_LEN: usize = 16;
 pub(super) const INODE_LEN: usize = 40;
-pub(super) const CHECKSUM_LEN: usize = 32;
+pub(super) const CHECKSUM_LEN: usize = 16;
 
 /// Nodes or inodes encoded at a time, so that no second copy of the tree is held.
 const BATCH: usize = 512;
@@ -40,7 +40,7 @@ impl LayerTree {
     /// # Errors
     /// The writer's.
     pub fn encode_to(&self, writer: impl Write) -> io::Result<()> {
-        let mut writer = Hashing { writer, hasher: Sha256::new() };
+        let mut writer = Hashing { writer, hasher: XxHash3_128::new() };
         writer.write_all(&self.encode_header())?;
         let mut buffer = Vec::with_capacity(BATCH * INODE_LEN);
         for nodes in self.nodes.chunks(BATCH) {
@@ -55,8 +55,8 @@ impl LayerTree {
         }
         writer.write_all(&self.heap.digests)?;
         writer.write_all(&self.heap.bytes)?;
-        let checksum = writer.hasher.finalize();
-        writer.writer.write_all(&checksum)
+        let checksum = writer.hasher.finish_128();
+        writer.writer.write_all(&checksum.to_le_bytes())
     }
 
     /// The encoding in memory.
@@ -113,12 +113,12 @@ fn encode_inode(inode: &Inode) -> [u8; INODE_LEN] {
 
 struct Hashing<W> {
     writer: W,
-    hasher: Sha256,
+    hasher: XxHash3_128,
 }
 
 impl<W: Write> Hashing<W> {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.hasher.update(bytes);
+        self.hasher.write(bytes);
         self.writer.write_all(bytes)
     }
 }

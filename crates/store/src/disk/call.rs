@@ -88,6 +88,8 @@ pub enum Call<'a> {
     IsImmutable { file: &'a File },
     /// Asks the kernel to begin writing these bytes to the device and to keep no copy of them; promises nothing.
     StartWriteback { file: &'a File, offset: u64, len: u64 },
+    /// Asks the kernel to begin reading these bytes from the device; promises nothing.
+    StartReading { file: &'a File, offset: u64, len: u64 },
     /// Makes bytes zeros without their being written where that is possible: a hole, or the device's own command.
     ZeroRange { file: &'a File, offset: u64, len: u64 },
     /// Shares all the blocks of a file (`FICLONE`).
@@ -166,6 +168,7 @@ impl Call<'_> {
             Self::SetImmutable { .. } => "SetImmutable",
             Self::IsImmutable { .. } => "IsImmutable",
             Self::StartWriteback { .. } => "StartWriteback",
+            Self::StartReading { .. } => "StartReading",
             Self::ZeroRange { .. } => "ZeroRange",
             Self::Reflink { .. } => "Reflink",
             Self::CopyRange { .. } => "CopyRange",
@@ -211,6 +214,7 @@ impl Call<'_> {
             Self::SetImmutable { .. } => "set the flags of",
             Self::IsImmutable { .. } => "read the flags of",
             Self::StartWriteback { .. } => "begin writing back",
+            Self::StartReading { .. } => "begin reading",
             Self::ZeroRange { .. } => "write zeros to",
             Self::Reflink { .. } => "reflink to",
             Self::CopyRange { .. } => "copy to",
@@ -265,6 +269,7 @@ impl Call<'_> {
             | Self::SetImmutable { file, .. }
             | Self::IsImmutable { file }
             | Self::StartWriteback { file, .. }
+            | Self::StartReading { file, .. }
             | Self::ZeroRange { file, .. }
             | Self::SyncFile { file }
             | Self::LockFile { file, .. }

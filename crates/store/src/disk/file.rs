@@ -187,6 +187,15 @@ impl File {
         self.perform(Call::StartWriteback { file: self, offset, len }).map(drop)
     }
 
+    /// Asks the kernel to begin reading these bytes from the device, so that they are there when they are read. Promises
+    /// nothing.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn start_reading(&self, offset: u64, len: u64) -> Result<()> {
+        self.perform(Call::StartReading { file: self, offset, len }).map(drop)
+    }
+
     /// Makes bytes of a file or a block device zeros, within its size: by a hole or the device's own command where there is
     /// one, else as the kernel can.
     ///

@@ -74,6 +74,9 @@ impl Disk for RealDisk {
                 // Begins the write-back of the range and lets go of its clean pages; sync_file_range(2) is not needed.
                 fs::fadvise(*file, *offset, NonZeroU64::new(*len), fs::Advice::DontNeed).map(done)
             }
+            Call::StartReading { file, offset, len } => {
+                fs::fadvise(*file, *offset, NonZeroU64::new(*len), fs::Advice::WillNeed).map(done)
+            }
             Call::ZeroRange { file, offset, len } => zero_range(file, *offset, *len).map(done),
             Call::SetImmutable { file, immutable } => set_immutable(file, *immutable).map(done),
             Call::IsImmutable { file } => match fs::ioctl_getflags(*file) {

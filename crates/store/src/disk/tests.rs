@@ -151,6 +151,7 @@ fn a_copy_is_equal_and_the_space_adds_up() {
     let to = dir.create_temp(0o644).unwrap();
     assert_eq!(to.copy_from(&from).unwrap(), 1_000_003);
     to.start_writeback(0, 1_000_003).unwrap();
+    to.start_reading(0, 1_000_003).unwrap();
     assert_eq!(to.reopen_read_only().unwrap().read_all(u64::MAX).unwrap(), content);
     let space = dir.space().unwrap();
     assert!(space.available <= space.free && space.free <= space.total);

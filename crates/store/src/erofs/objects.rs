@@ -108,13 +108,16 @@ fn object_of_path(path: &[u8]) -> Option<ObjectId> {
         126 => Algorithm::Sha512,
         _ => return None,
     };
-    let mut digest = [0; 64];
-    let (start, end) = digest.get_mut(..algorithm.digest_len())?.split_at_mut_checked(1)?;
-    let is_hex = hex::decode(first, start) && hex::decode(rest, end);
-    if !is_hex {
+    // All digits in one place, so that they are read in whole vectors.
+    let (mut digits, mut digest) = ([0; 128], [0; 64]);
+    let (digits, digest) = (digits.get_mut(..2 + rest.len())?, digest.get_mut(..algorithm.digest_len())?);
+    let (start, end) = digits.split_at_mut_checked(2)?;
+    start.copy_from_slice(first);
+    end.copy_from_slice(rest);
+    if !hex::decode(digits, digest) {
         return None;
     }
-    ObjectId::from_digest(algorithm, digest.get(..algorithm.digest_len())?).ok()
+    ObjectId::from_digest(algorithm, digest).ok()
 }
 
 /// Whether overlayfs' `struct ovl_metacopy` (version, length, flags, algorithm, digest) is of this object.

@@ -3,7 +3,10 @@
 //! What lives here: undoing what the writer does to a tree: stubs, escaped attributes, whiteouts, the attributes that
 //! name objects. What does not: decoding.
 
-use std::{borrow::Cow, collections::VecDeque};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, VecDeque},
+};
 
 use super::{
     dirents,
@@ -42,16 +45,17 @@ impl Image<'_> {
         self.read_tree(None)
     }
 
-    /// The tree of the image without what else its root has: these names, with all that is below them. Of the rest nothing
-    /// is read, and no error found. A file that has names inside and outside of them keeps those inside.
+    /// The tree of the image without what else it has: these paths, relative to its root, with the folders that lead to
+    /// them and all that is below them. Of the rest nothing is read, and no error found. A file that has names inside and
+    /// outside of them keeps those inside; a symlink on the way is taken, and not followed.
     ///
     /// # Errors
     /// As [`to_tree`](Self::to_tree).
-    pub fn to_tree_of(&self, names: &[&[u8]]) -> Result<Tree, ImageError> {
-        self.read_tree(Some(names))
+    pub fn to_tree_of(&self, paths: &[&[u8]]) -> Result<Tree, ImageError> {
+        self.read_tree(Some(paths))
     }
 
-    fn read_tree(&self, only: Option<&[&[u8]]>) -> Result<Tree, ImageError> {
+    fn read_tree<'a>(&'a self, only: Option<&[&'a [u8]]>) -> Result<Tree, ImageError> {
         if self.format() == Format::V0 {
             return Err(ImageError::Unsupported(format!("a tree of format {:?}", self.format())));
         }
@@ -64,15 +68,62 @@ struct Directory<'a> {
     stored: Inode<'a>,
     inode: InodeId,
     depth: usize,
+    wanted: Wanted<'a>,
+}
+
+/// What is read below a folder.
+enum Wanted<'a> {
+    /// Everything.
+    All,
+    /// These paths, which are relative to it.
+    Paths(Vec<&'a [u8]>),
+}
+
+impl Wanted<'_> {
+    /// What is wanted below the entry of this name; `None` when the entry itself is not.
+    fn below(&self, name: &[u8]) -> Option<Self> {
+        let Self::Paths(paths) = self else { return Some(Self::All) };
+        let rests = paths.iter().filter_map(|path| path.strip_prefix(name));
+        if rests.clone().any(<[u8]>::is_empty) {
+            return Some(Self::All);
+        }
+        let rests: Vec<&[u8]> = rests.filter_map(|rest| rest.strip_prefix(b"/")).collect();
+        (!rests.is_empty()).then_some(Self::Paths(rests))
+    }
+}
+
+/// What nids became.
+enum Known {
+    /// By nid, the number of the file: for a whole image. Zeros are memory that is not touched yet.
+    All(Vec<u32>),
+    /// For a part of one.
+    Some(HashMap<u64, InodeId>),
+}
+
+impl Known {
+    fn get(&self, nid: u64) -> Option<InodeId> {
+        match self {
+            Self::All(numbers) => InodeId::of_number(*numbers.get(usize::try_from(nid).ok()?)?),
+            Self::Some(known) => known.get(&nid).copied(),
+        }
+    }
+
+    fn insert(&mut self, nid: u64, inode: InodeId) {
+        match self {
+            Self::All(numbers) => {
+                if let Some(number) = usize::try_from(nid).ok().and_then(|nid| numbers.get_mut(nid)) {
+                    *number = inode.number();
+                }
+            }
+            Self::Some(known) => drop(known.insert(nid, inode)),
+        }
+    }
 }
 
 struct TreeReader<'a> {
     image: &'a Image<'a>,
-    /// The names of the root that are read, if not all.
-    only: Option<&'a [&'a [u8]]>,
     tree: Tree,
-    /// What each nid became.
-    known: Vec<Option<InodeId>>,
+    known: Known,
     queue: VecDeque<Directory<'a>>,
     budget: Budget,
     /// Of the inode being read.
@@ -80,7 +131,7 @@ struct TreeReader<'a> {
 }
 
 impl<'a> TreeReader<'a> {
-    fn new(image: &'a Image<'a>, only: Option<&'a [&'a [u8]]>) -> Result<Self, ImageError> {
+    fn new(image: &'a Image<'a>, only: Option<&[&'a [u8]]>) -> Result<Self, ImageError> {
         let stored = Inode::read(image, image.root_nid)?;
         let slots = image.slots();
         let inodes = match only {
@@ -88,14 +139,12 @@ impl<'a> TreeReader<'a> {
             Some(_) => 0,
         };
         let tree = Tree::with_capacity(stored.metadata()?, inodes);
-        let root = Directory { stored, inode: tree.root(), depth: 0 };
-        let mut known = vec![None; slots];
-        if let Some(known) = usize::try_from(image.root_nid).ok().and_then(|nid| known.get_mut(nid)) {
-            *known = Some(root.inode);
-        }
+        let wanted = only.map_or(Wanted::All, |only| Wanted::Paths(only.to_vec()));
+        let root = Directory { stored, inode: tree.root(), depth: 0, wanted };
+        let mut known = if only.is_none() { Known::All(vec![0; slots]) } else { Known::Some(HashMap::new()) };
+        known.insert(image.root_nid, root.inode);
         let mut reader = Self {
             image,
-            only,
             tree,
             known,
             queue: VecDeque::new(),
@@ -142,11 +191,8 @@ impl<'a> TreeReader<'a> {
 
     /// Takes an entry into the tree; tells whether it is a whiteout.
     fn entry(&mut self, directory: &Directory<'a>, name: &[u8], nid: u64) -> Result<bool, ImageError> {
-        if directory.depth == 0 && self.only.is_some_and(|only| !only.contains(&name)) {
-            return Ok(false);
-        }
-        let slot = usize::try_from(nid).unwrap_or(usize::MAX);
-        if let Some(inode) = self.known.get(slot).copied().flatten() {
+        let Some(wanted) = directory.wanted.below(name) else { return Ok(false) };
+        if let Some(inode) = self.known.get(nid) {
             self.tree.link(directory.inode, name, inode)?;
             return Ok(false);
         }
@@ -156,9 +202,7 @@ impl<'a> TreeReader<'a> {
             return Ok(false);
         }
         let inode = self.add(&stored)?;
-        if let Some(known) = self.known.get_mut(slot) {
-            *known = Some(inode);
-        }
+        self.known.insert(nid, inode);
         self.tree.link(directory.inode, name, inode)?;
         if stored.file_type == FileType::Directory {
             let depth = directory.depth + 1;
@@ -167,7 +211,7 @@ impl<'a> TreeReader<'a> {
                     TreeError::TooBig { what: "folders in each other", limit: DEPTH_MAX as u64 }.into()
                 );
             }
-            self.queue.push_back(Directory { stored, inode, depth });
+            self.queue.push_back(Directory { stored, inode, depth, wanted });
         }
         Ok(self.marks_whiteouts() && self.tree.is_whiteout(inode))
     }

@@ -1,8 +1,8 @@
 //! `store bound annotate IMAGE TARGET`: writes into an image's manifest what the image binds.
 
 use anyhow::bail;
-use sealstone::deploy::ImageId;
 use sealstone::deploy::bound::{BOUND_ANNOTATION, annotation_of};
+use sealstone::deploy::{ImageId, ImageTrees};
 use sealstone::import::export::annotate;
 use sealstone::import::source::Reference;
 use sealstone::import::{ImportOptions, Limits, ManifestDigest};
@@ -63,7 +63,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     };
     let image = ImageId::new(image);
     let prepared = bound::prepare(
-        &repository,
+        (&repository, &ImageTrees::default()),
         (&image, &stored.manifest),
         &[],
         (&args.registry, &ImportOptions::default()),

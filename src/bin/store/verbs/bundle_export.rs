@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use sealstone::deploy::bound::{BoundImage, BoundReference};
-use sealstone::deploy::{ImageId, bundle_index, export_bundle};
+use sealstone::deploy::{ImageId, ImageTrees, bundle_index, export_bundle};
 use sealstone::import::ImportOptions;
 use sealstone::import::export::{ExportOptions, ExportReport, ExportedBundle};
 use sealstone::import::source::Reference;
@@ -74,7 +74,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let start = Instant::now();
     let image = ImageId::new(image);
     let prepared = bound::prepare(
-        &repository,
+        (&repository, &ImageTrees::default()),
         (&image, &stored.manifest),
         &[],
         (&args.registry, &ImportOptions::default()),

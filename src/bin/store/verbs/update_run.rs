@@ -118,8 +118,11 @@ pub fn run(following: &Following, options: &Options, context: &Context) -> anyho
     let what = || format!("update from {}", escape(name.as_bytes()));
     let source = source::open(place, &options.registry, &import, &target.repository, context)?;
     let mut check = check_update(target, standing, name, &*source, &import).with_context(what)?;
-    let opener = bound::opener(&options.registry, &import, &target.repository, context);
-    check_bound(target, standing, &mut check, &opener, &import, context.control()?)?;
+    // An update that is made now finds out itself what its image binds.
+    if options.check || options.dry_run || check.verdict != Verdict::Available {
+        let opener = bound::opener(&options.registry, &import, &target.repository, context);
+        check_bound(target, standing, &mut check, &opener, &import, context.control()?)?;
+    }
     let run = Run { target, running: running.as_ref(), options, context, start };
     run.tell_faults(standing);
     if options.check {
