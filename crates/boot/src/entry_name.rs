@@ -94,6 +94,20 @@ impl EntryName {
         &self.0
     }
 
+    /// Whether it is a name of this scheme for a system with this id: ours or bootc's.
+    #[must_use]
+    pub fn is_of_system(&self, os_id: &str) -> bool {
+        let id = os_id.replace('-', "_");
+        let stem = self.0.strip_suffix(".conf").unwrap_or_default();
+        let rest = ["bootc_", "archived_"].iter().find_map(|prefix| stem.strip_prefix(prefix));
+        let rest =
+            rest.and_then(|rest| rest.strip_prefix(id.as_str())).and_then(|rest| rest.strip_prefix('-'));
+        rest.and_then(|rest| rest.rsplit_once('-')).is_some_and(|(version, number)| {
+            let number = number.split_once('+').map_or(number, |(number, _)| number);
+            !version.is_empty() && number.parse::<u64>().is_ok()
+        })
+    }
+
     /// Whether bootc made this name, or we did in its scheme: not foreign, even without our key.
     #[must_use]
     pub fn is_of_bootc(&self) -> bool {

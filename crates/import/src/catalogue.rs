@@ -4,6 +4,8 @@
 //! were made of them. What does not: layers' content, deployments, writing. Invariant: a damaged image is listed with its
 //! problem and hides no other.
 
+use std::collections::BTreeSet;
+
 use sealstone_store::{
     ObjectId, Place, RefName, RefTarget, Repository, StreamName, splitstream::SplitStreamReader,
 };
@@ -14,6 +16,9 @@ use crate::{ConfigDigest, DiffId, ImageKind, ImageOrigin, ImportError, ManifestD
 const MANIFEST_STREAM: &str = "oci-manifest-";
 /// In a manifest's stream, what the reference to the configuration begins with.
 const CONFIG_REFERENCE: &str = "config:";
+
+/// What the name begins with by which a deployment keeps its image; the manifest's digest follows. Source: bootc.
+pub const DEPLOYMENT_TAG: &str = "localhost/bootc-";
 
 /// The fewest digits of a digest or an id that name an image.
 const SHORTEST_PREFIX: usize = 4;
@@ -85,11 +90,12 @@ impl Catalogue {
             let origin = ImageOrigin::of(repository, &name, &manifest)?;
             images.push(NamedImage { name: text, manifest, content, origin });
         }
-        images.sort_by(|a, b| a.name.cmp(&b.name));
+        // What the user calls an image goes first: of several names of one, the first is taken.
+        images.sort_by(|a, b| a.rank().cmp(&b.rank()));
         Ok(Self { images, ids: repository.images()?, place: repository.dir().label().display().to_string() })
     }
 
-    /// The images, sorted by name.
+    /// The images, sorted by name, those that only deployments keep last.
     #[must_use]
     pub fn images(&self) -> &[NamedImage] {
         &self.images
@@ -108,7 +114,8 @@ impl Catalogue {
     }
 
     /// The image that a text names: a name, or at least four digits of a manifest digest or an image id, whose algorithm
-    /// (`sha256:`) may be left out.
+    /// (`sha256:`) may be left out. Of several names of one image it is the first that is known to come from somewhere, and one
+    /// of the user's before that of a deployment.
     ///
     /// # Errors
     /// [`ImportError::UnknownImage`] when it names nothing, [`ImportError::Ambiguous`] when it fits several images,
@@ -122,17 +129,20 @@ impl Catalogue {
             return Err(self.missing(text));
         }
         let mut candidates: Vec<(String, Result<FoundImage>)> = Vec::new();
-        for stored in &self.images {
+        let mut by_origin: Vec<&NamedImage> = self.images.iter().collect();
+        by_origin.sort_by_key(|stored| (stored.is_kept_by_deployment(), stored.origin.is_none()));
+        for stored in &by_origin {
             if stored.manifest.digest().to_hex().starts_with(digits) {
                 candidates.push((stored.manifest.to_string(), found(stored, None)));
             }
         }
         for id in self.ids.iter().filter(|id| id.to_hex().starts_with(digits)) {
-            let owner = self.images.iter().find(|stored| stored.has(id));
-            let image = FoundImage { image: *id, stored: owner.cloned() };
+            let owner = by_origin.iter().find(|stored| stored.has(id));
+            let image = FoundImage { image: *id, stored: owner.map(|stored| (*stored).clone()) };
             candidates.push((id.to_hex(), Ok(image)));
         }
-        candidates.dedup_by(|a, b| a.0 == b.0);
+        let mut seen = BTreeSet::new();
+        candidates.retain(|(id, _)| seen.insert(id.clone()));
         if candidates.len() > 1 {
             let choices = candidates.into_iter().map(|(id, _)| id).collect();
             return Err(ImportError::Ambiguous { place: format!("{text:?}"), choices });
@@ -149,7 +159,12 @@ impl NamedImage {
     /// Whether this is no name of a user's, but the one by which a deployment keeps its image (bootc's convention).
     #[must_use]
     pub fn is_kept_by_deployment(&self) -> bool {
-        self.name == format!("localhost/bootc-{}", self.manifest)
+        self.name == format!("{DEPLOYMENT_TAG}{}", self.manifest)
+    }
+
+    /// By which names are sorted.
+    fn rank(&self) -> (bool, &str) {
+        (self.is_kept_by_deployment(), &self.name)
     }
 
     fn has(&self, id: &ObjectId) -> bool {
@@ -247,6 +262,32 @@ mod tests {
         assert_eq!(image("1111"), id(0x11));
         assert_eq!(image("1212"), id(0x12), "the bootable image, by its own id");
         assert_eq!(catalogue().find("9999").unwrap().stored, None, "kept by a deployment alone");
+    }
+
+    #[test]
+    fn of_the_names_of_an_image_one_that_knows_where_it_came_from_is_taken_and_a_deployments_last() {
+        let mut catalogue = catalogue();
+        let of_deployment = NamedImage {
+            name: format!("{DEPLOYMENT_TAG}sha256:{}", "30".repeat(32)),
+            origin: None,
+            ..stored("", 0x30)
+        };
+        let origin = ImageOrigin {
+            reference: "docker://quay.io/os:1".into(),
+            named: of_deployment.manifest.to_string().parse().unwrap(),
+        };
+        let known = NamedImage { origin: Some(origin), ..stored("z", 0x30) };
+        catalogue.images = vec![of_deployment, stored("system:1", 0x30), known];
+        catalogue.ids = vec![id(0x31), id(0x32)];
+        for text in ["3030", "3131", "3232"] {
+            assert_eq!(catalogue.find(text).unwrap().stored.unwrap().name, "z", "{text}");
+        }
+        catalogue.images.pop();
+        for text in ["3030", "3131", "3232"] {
+            assert_eq!(catalogue.find(text).unwrap().stored.unwrap().name, "system:1", "{text}");
+        }
+        catalogue.images.sort_by(|a, b| a.rank().cmp(&b.rank()));
+        assert_eq!(catalogue.images()[0].name, "system:1");
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod id_table;
 mod init;
 pub mod layout;
 mod lock;
+mod lost;
 mod mark;
 pub mod meta;
 pub mod mount;

@@ -40,6 +40,21 @@ impl Esp {
         format!("{path}{EXTRA}/{name}{ADDON}")
     }
 
+    /// The names of the addons beside an image at `path`, sorted.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn addons_beside(&self, path: &str) -> Result<Vec<String>, BootError> {
+        let extra = format!("{}{EXTRA}", path.trim_start_matches('/'));
+        let Some(extra) = self.root.open_dir(extra).optional()? else { return Ok(Vec::new()) };
+        let name = |file: sealstone_store::disk::DirEntry| {
+            Some(file.name.to_str()?.strip_suffix(ADDON)?.to_owned()).filter(|name| !name.is_empty())
+        };
+        let mut names: Vec<String> = extra.read_dir()?.into_iter().filter_map(name).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
     /// The bytes that writing these files and one entry would take, in whole clusters: 0 for what is there by its size.
     ///
     /// # Errors
