@@ -58,6 +58,7 @@ fn arguments_come_in_bootcs_order_with_deletions_and_filters() {
     assert_eq!(listed["deleted"], json!(["rhgb", "console=tty1", "ro"]));
 }
 
+// bootc#2304, #570, #163, #1229: arguments of image and machine over updates.
 #[test]
 fn an_update_replaces_the_images_arguments_and_keeps_all_others() {
     let more = [(&*format!("{INSTALL}/00-base.toml"), "[install]\nkargs = ['audit=0']\n")];

@@ -1,6 +1,8 @@
 //! Bugs of other tools for bootable containers that their users reported, as promises of ours. Each test names the report;
-//! numbers without a repository are of bootc-dev/bootc. What a report says of formats or arguments that we do not have (UKI
-//! addons at install, the ostree backend) has no test.
+//! numbers without a repository are of bootc-dev/bootc. What a report says of what we do not have (the ostree backend) has no
+//! test. Reports of boot partitions, kernel arguments, the merge of `/etc`, sealed digests and bound images name their tests
+//! where those are: `plan/loader_tests.rs`, `kargs/law/tests.rs`, `etc/tests.rs` and `plan/uki_format_tests.rs` of
+//! `crates/deploy`, `kernel_arguments.rs`, `etc_merge.rs`, `updating.rs` and `bound_images.rs` here.
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
@@ -30,9 +32,9 @@ fn with_kernel(version: &str) -> Image {
 }
 
 fn request(system: &System, name: &str, running: Option<DeploymentId>) -> DeployRequest {
-    let catalogue = Catalogue::read(&system.target().repository).unwrap();
-    let stored = catalogue.find(name).unwrap().stored.unwrap();
-    DeployRequest { running, ..DeployRequest::of(&stored, Vec::new(), 1_700_000_000).unwrap() }
+    let repository = system.target().repository;
+    let stored = Catalogue::read(&repository).unwrap().find(name).unwrap().stored.unwrap();
+    DeployRequest { running, ..DeployRequest::of(&repository, &stored, Vec::new(), 1_700_000_000).unwrap() }
 }
 
 /// A system with these versions deployed, one after the other; their ids, the oldest first.
@@ -157,7 +159,8 @@ fn a_rebuild_with_the_same_content_is_deployed_beside_the_first() {
     assert_eq!(system.menu().len(), 2);
 }
 
-// UKI addons were dropped on upgrade (read in bootc's code): what is beside an image of bootc's is not ours to touch.
+// UKI addons were dropped on upgrade (read in bootc's code): what is beside an image of bootc's is not ours to touch. That an
+// update takes them over, `plan/uki_tests.rs` of `crates/deploy` has.
 #[test]
 fn addons_beside_a_unified_kernel_image_stay_over_updates() {
     let system = System::new();

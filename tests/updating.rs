@@ -101,6 +101,7 @@ fn a_check_reads_documents_alone_and_changes_nothing_even_when_the_image_is_ther
 }
 
 // bootc's `upgrade --check` staged an update whose image was in the repository, and removed what was staged (read in its code).
+// `bootc upgrade --check` staged what was in the repository already, and discarded what was staged (read in bootc's code).
 #[test]
 fn a_check_stages_nothing_and_removes_nothing_that_is_staged() {
     let (machine, registry) = installed();
@@ -122,6 +123,7 @@ fn a_check_stages_nothing_and_removes_nothing_that_is_staged() {
     assert_eq!(staged.map(|one| &one["os"]["version"]).collect::<Vec<_>>(), ["2"]);
 }
 
+// bcvk#307: the digest in status was not the registry's.
 #[test]
 fn an_update_fetches_what_is_missing_and_keeps_what_is_this_machines() {
     let (machine, registry) = installed();
@@ -132,6 +134,7 @@ fn an_update_fetches_what_is_missing_and_keeps_what_is_this_machines() {
     assert_eq!(done["reboots"], false);
     assert_eq!(titles(&machine), ["Example 2", "Example 1"]);
     let status = machine.store(["status", "--json"]).json();
+    assert_eq!(status["deployments"][0]["image"]["manifest"], manifest.as_str());
     for deployment in status["deployments"].as_array().unwrap() {
         assert_eq!(deployment["health"]["is"], "good");
         assert!(deployment["kargs"].to_string().contains("console=ttyS0"), "{}", deployment["kargs"]);

@@ -18,6 +18,7 @@ use sealstone_store::{Optional, Repository, Verity, tree::Tree};
 use crate::{
     DeployError, DeploymentId, ImageId, Profile, RECORD_VERSION, Record, State, Target,
     documents::documents,
+    entries::STATE_KARG,
     image_tree::{image_tree, read_text},
     kargs::{Architecture, ImageKargs},
     origin::ReadOrigin,
@@ -110,8 +111,33 @@ pub(crate) fn adopt(target: &Target, world: &World) -> Result<Adoption, DeployEr
     Ok(adoption)
 }
 
+/// The record of a deployment that an entry of ours boots, as far as what is left of it tells. `None` when the entry does not
+/// say how it boots.
+pub(crate) fn record_of_entry(
+    target: &Target,
+    id: DeploymentId,
+    (entry, esp): (&BlsEntry, &Esp),
+) -> Result<Option<Record>, DeployError> {
+    let file = ["uki", "efi"].into_iter().find_map(|key| Some((key.to_owned(), entry.get(key)?.to_owned())));
+    let boots = match file {
+        Some((key, file)) => Some(Boots::Uki { file, key }),
+        None => boots(entry).map(|(_, boots)| boots),
+    };
+    let Some(mut boots) = boots else { return Ok(None) };
+    if let Boots::Kernel { kargs, .. } = &mut boots {
+        kargs.retain(|karg| karg.key() != STATE_KARG);
+    }
+    let mut record = Found { id, entry, boots, esp }.record(target)?;
+    // Where ours are is not said.
+    let (linux, initrd) = Esp::kernel_paths(&record.kernel.sizes.digest);
+    if record.kernel.of_bootc == Some(BootcKernel::Files { linux, initrd }) {
+        record.kernel.of_bootc = None;
+    }
+    Ok(Some(record))
+}
+
 /// Whether the disk failed, which says nothing about the deployment.
-fn is_of_the_disk(error: &DeployError) -> bool {
+pub(crate) fn is_of_the_disk(error: &DeployError) -> bool {
     use sealstone_store::Error;
     matches!(
         error,

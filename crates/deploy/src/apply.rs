@@ -25,7 +25,7 @@ use sealstone_store::{Control, Durable, Error, tree::Tree};
 
 use crate::{
     DeployError, DeployedAddon, DeploymentId, ImageId, Plan, Populated, Record, Room, State, Step, Target,
-    keep::{Kept, keep, release, release_manifest},
+    keep::{Kept, forget, keep, release, release_manifest},
     target::World,
 };
 
@@ -197,6 +197,7 @@ impl<'a> Run<'a> {
             Step::RemoveRecord { id } => sysroot.remove_record(id)?,
             Step::RemoveState { id } => self.remove_state(id)?,
             Step::Release { deployment, is_shared } => release(repository, deployment, *is_shared)?,
+            Step::Forget { id } => forget(repository, id)?,
             Step::WriteOrigin { id } => self.write_origin(id)?,
             Step::ReleaseManifest { manifest } => release_manifest(repository, manifest)?,
             Step::RemoveBootcFiles { esp, path } => self.esp(*esp)?.remove_bootc_files(path)?,

@@ -29,13 +29,14 @@ mod unit_file;
 mod units;
 
 pub use annotation::{BOUND_ANNOTATION, annotation_of, read_annotation};
-pub use condition::{BoundCondition, bound_condition};
-pub use fetch::{FetchedBound, fetch_bound};
+pub use condition::{BoundCondition, bound_condition, checked_bound_condition};
+pub use fetch::{FetchedBound, fetch_bound, heal_bound};
 pub use hold::HeldBound;
 pub use image::BoundImage;
+pub(crate) use image::{layer_objects, stream_objects};
 pub use lint::{BoundFinding, BoundFindingKind, lint_bound};
 pub use offer::{BoundOffer, OfferSource, OfferedBound, offered_bound};
-pub use prepare::{PreparedBound, prepare_bound};
+pub use prepare::{KnownBound, PreparedBound, prepare_bound};
 pub use reference::BoundReference;
 pub use resolve::{BoundOpener, ResolvedBound, moved_bound, resolve_bound};
 pub use unit_file::UnitFile;

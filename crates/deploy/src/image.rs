@@ -92,6 +92,9 @@ pub struct MadeImages {
     pub bootable_version: Version,
 }
 
+/// What is said of an image that has no kernel.
+pub(crate) const NO_KERNEL: &str = "it has no kernel in /usr/lib/modules";
+
 /// Why there is no bootable image of some layers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

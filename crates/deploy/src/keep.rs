@@ -8,14 +8,12 @@ use std::collections::BTreeSet;
 
 use sealstone_import::{
     DiffId, ManifestDigest,
+    catalogue::DEPLOYMENT_TAG as TAG,
     streams::{layer_stream, manifest_stream},
 };
 use sealstone_store::{Durable, Optional, Place, RefName, RefTarget, Repository, StreamName};
 
 use crate::{DeployError, DeploymentId, Record};
-
-/// What bootc's tag of a deployment begins with; the manifest's digest follows.
-const TAG: &str = "localhost/bootc-";
 
 /// A deployment with all that it needs kept: what refs are set for.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -129,6 +127,48 @@ pub fn release(repository: &Repository, deployment: &Keeping, is_shared: bool) -
 /// When the disk fails.
 pub fn release_manifest(repository: &Repository, manifest: &ManifestDigest) -> Result<(), DeployError> {
     let _ = repository.remove_ref(Place::Streams, &manifest_ref(manifest)?)?;
+    Ok(())
+}
+
+/// What the numbered refs of a deployment lead to, in their order.
+pub(crate) struct NumberedRefs {
+    pub bound: Vec<RefTarget>,
+    pub overlays: Vec<RefTarget>,
+}
+
+/// What keeps the bound images and overlays of a deployment, whose record may be lost.
+///
+/// # Errors
+/// When the refs cannot be read.
+pub(crate) fn numbered_targets(
+    repository: &Repository,
+    id: &DeploymentId,
+) -> Result<NumberedRefs, DeployError> {
+    let of_kind = |kind: &str| {
+        let mut targets = Vec::new();
+        while let Some(target) =
+            repository.read_ref(Place::Streams, &numbered_ref(kind, id, targets.len())?).optional()?
+        {
+            targets.push(target);
+        }
+        Ok::<_, DeployError>(targets)
+    };
+    Ok(NumberedRefs { bound: of_kind("bound")?, overlays: of_kind("overlays")? })
+}
+
+/// Takes away every ref that is a deployment's own, whatever its record said: all but that of its manifest.
+///
+/// # Errors
+/// When the disk fails.
+pub fn forget(repository: &Repository, id: &DeploymentId) -> Result<(), DeployError> {
+    let _ = repository.remove_ref(Place::Images, &image_ref(id)?)?;
+    let NumberedRefs { bound, overlays } = numbered_targets(repository, id)?;
+    // The highest first, so that a rerun finds those that are left.
+    for (kind, count) in [("bound", bound.len()), ("overlays", overlays.len())] {
+        for number in (0..count).rev() {
+            let _ = repository.remove_ref(Place::Streams, &numbered_ref(kind, id, number)?)?;
+        }
+    }
     Ok(())
 }
 

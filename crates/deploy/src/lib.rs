@@ -17,7 +17,7 @@
 //!     let esps = vec![Esp::new(Dir::open(&disk, esp)?)];
 //!     let target = Target { sysroot: Sysroot::open(&disk, sysroot)?, repository, esps };
 //!     let named = catalogue.images().iter().find(|image| image.name == name).ok_or("no such image")?;
-//!     let request = DeployRequest::of(named, vec!["quiet".parse()?], time)?;
+//!     let request = DeployRequest::of(&target.repository, named, vec!["quiet".parse()?], time)?;
 //!     let plan = plan_deploy(&target, &request)?;
 //!     println!("{} steps", plan.steps.len());
 //!     apply(&target, &plan, &Control::new())?;
@@ -59,6 +59,7 @@ mod overlay;
 mod plan;
 mod populate;
 mod profile;
+mod rebuild;
 mod recipe;
 mod record;
 mod retention;
@@ -103,9 +104,9 @@ pub use overlay::{
 };
 pub use plan::{
     AddonChanges, DeployRequest, DeploymentsSection, EntriesSection, Fetch, Finalise, KargsSection,
-    LoaderSection, LoaderWrite, Plan, Predecessor, Pruned, Room, StagedWish, Step, plan_bless, plan_deploy,
-    plan_finalize, plan_kargs, plan_note_unfinalised, plan_pin, plan_prune, plan_reconcile, plan_relabel,
-    plan_remove, plan_restage, plan_rollback, plan_sync_bound,
+    LoaderSection, LoaderWrite, Plan, Predecessor, Pruned, Room, StagedWish, Step, keep_place, plan_bless,
+    plan_choose, plan_deploy, plan_finalize, plan_kargs, plan_note_unfinalised, plan_pin, plan_prune,
+    plan_reconcile, plan_relabel, plan_remove, plan_restage, plan_rollback, plan_sync_bound,
 };
 pub use populate::Populated;
 pub use profile::Profile;
@@ -119,7 +120,7 @@ pub use seal::{SealOptions, SealParts};
 pub use sealstone_boot::{MountKind, RootConf, RootKind};
 pub use status::{
     BootLoader, BootcHost, DeploymentStatus, DiskUse, EntryStatus, EspStatus, Fallback, Health, NextBoot,
-    NextBootHow, Place, StagedByBootc, Status, measure_disk, status,
+    NextBootHow, Place, StagedByBootc, Status, add_losses, measure_disk, status,
 };
 pub use sysroot::{BrokenRecord, REPOSITORY, Sysroot, SysrootLock};
 pub use target::Target;

@@ -11,6 +11,8 @@ mod bless_tests;
 mod boot_steps;
 mod bound;
 #[cfg(test)]
+mod choose_tests;
+#[cfg(test)]
 mod damage_tests;
 mod deploy;
 mod draft;
@@ -21,8 +23,13 @@ mod loader;
 mod loader_tests;
 mod order;
 mod pin;
+mod place;
+#[cfg(test)]
+mod place_tests;
 mod planner;
 mod prune;
+#[cfg(test)]
+mod rebuild_tests;
 mod reconcile;
 mod relabel;
 mod remove;
@@ -55,12 +62,13 @@ pub use deploy::plan_deploy;
 pub use finalize::plan_finalize;
 pub use kargs::plan_kargs;
 pub use pin::plan_pin;
+pub use place::keep_place;
 pub use prune::plan_prune;
 pub use reconcile::plan_reconcile;
 pub use relabel::plan_relabel;
 pub use remove::plan_remove;
 pub use request::{DeployRequest, Finalise, Predecessor};
-pub use rollback::plan_rollback;
+pub use rollback::{plan_choose, plan_rollback};
 pub use sections::{
     DeploymentsSection, EntriesSection, Fetch, KargsSection, LoaderSection, LoaderWrite, Pruned, Room,
 };

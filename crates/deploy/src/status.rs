@@ -9,6 +9,7 @@ mod boot_partition;
 mod bootc_host;
 mod disk_use;
 mod health;
+mod losses;
 mod next_boot;
 mod staged_by_bootc;
 
@@ -17,6 +18,8 @@ pub use boot_partition::{EntryStatus, EspStatus};
 pub use bootc_host::BootcHost;
 pub use disk_use::{DiskUse, measure_disk};
 pub use health::Health;
+pub use losses::add_losses;
+pub(crate) use losses::find_lost;
 pub use next_boot::{Fallback, NextBoot, NextBootHow};
 pub(crate) use next_boot::{fallback_of, next_boot};
 pub use staged_by_bootc::StagedByBootc;

@@ -46,6 +46,16 @@ pub struct BrokenRecord {
     pub file: String,
     /// Why it cannot be read.
     pub reason: String,
+    /// Whether a newer version wrote it: then it is whole, and not to be replaced.
+    #[serde(skip)]
+    pub is_newer: bool,
+}
+
+impl BrokenRecord {
+    /// Whether it has the name of this deployment's record.
+    pub(crate) fn is_of(&self, id: &DeploymentId) -> bool {
+        self.file.strip_suffix(".json") == Some(&id.to_string())
+    }
 }
 
 /// The lock of a sysroot: one plan or apply at a time.
@@ -100,12 +110,12 @@ impl Sysroot {
         for entry in folder.read_dir()? {
             let file = entry.name.to_string_lossy().into_owned();
             let Some(stem) = file.strip_suffix(".json").filter(|_| entry.kind == FileType::File) else {
-                broken.push(BrokenRecord { file, reason: "it is no record".into() });
+                broken.push(BrokenRecord { file, reason: "it is no record".into(), is_newer: false });
                 continue;
             };
             match read_record(&folder, &file, stem) {
                 Ok(record) => records.push(record),
-                Err(reason) => broken.push(BrokenRecord { file, reason }),
+                Err((reason, is_newer)) => broken.push(BrokenRecord { file, reason, is_newer }),
             }
         }
         records.sort_by_key(|record| std::cmp::Reverse((record.order, record.serial)));
@@ -217,16 +227,19 @@ pub(crate) fn remove_tree(parent: &Dir, name: &str) -> Result<(), DeployError> {
     Ok(parent.remove_dir_all(name).optional().map(drop)?)
 }
 
-fn read_record(folder: &Dir, file: &str, stem: &str) -> Result<Record, String> {
+/// The record in a file, or why there is none, and whether that is since a newer version wrote it.
+fn read_record(folder: &Dir, file: &str, stem: &str) -> Result<Record, (String, bool)> {
     let text = folder.open_file(file).and_then(|file| file.read_all(RECORD_MAX));
-    let text = text.map_err(|error| error.to_string())?;
-    let version: VersionOnly = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    let text = text.map_err(|error| (error.to_string(), false))?;
+    let no_json = |error: serde_json::Error| (error.to_string(), false);
+    let version: VersionOnly = serde_json::from_slice(&text).map_err(no_json)?;
     if version.version > RECORD_VERSION {
-        return Err(format!("it has version {}, and this engine reads {RECORD_VERSION}", version.version));
+        let reason = format!("it has version {}, and this engine reads {RECORD_VERSION}", version.version);
+        return Err((reason, true));
     }
-    let record: Record = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    let record: Record = serde_json::from_slice(&text).map_err(no_json)?;
     if record.id.to_string() != stem {
-        return Err(format!("it is about the deployment {}", record.id));
+        return Err((format!("it is about the deployment {}", record.id), false));
     }
     Ok(record)
 }

@@ -133,6 +133,33 @@ impl World {
         Ok(world)
     }
 
+    /// Takes in the record of a deployment that had lost its own, as if it had been taken over: it is to be written.
+    pub(crate) fn add_rebuilt(&mut self, target: &Target, record: Record) -> Result<(), DeployError> {
+        if let Some(loss) = loss(&target.repository, &record)? {
+            self.losses.insert(record.id, loss);
+        }
+        self.broken.retain(|broken| !broken.is_of(&record.id));
+        self.adopted.insert(record.id);
+        self.records.push(record);
+        self.records.sort_by_key(|record| std::cmp::Reverse((record.order, record.serial)));
+        Ok(())
+    }
+
+    /// The deployments of which there is something, and no record that can be read: a file among the records, an entry, a
+    /// folder of state.
+    pub(crate) fn remains(&self) -> BTreeSet<DeploymentId> {
+        let files = self.broken.iter().filter_map(|broken| broken.file.strip_suffix(".json"));
+        let entries = self.esps.iter().flat_map(|boot| boot.ours.values().filter_map(BlsEntry::sealstone_id));
+        let named = files.chain(entries).chain(self.states.iter().map(String::as_str));
+        let mut ids: BTreeSet<DeploymentId> = named.filter_map(|id| id.parse().ok()).collect();
+        let is_known = |id: &DeploymentId| {
+            let has_it = |record: &Record| record.id == *id || record.state_id() == *id;
+            self.records.iter().any(has_it) || self.unadopted.iter().any(|refused| refused.id == *id)
+        };
+        ids.retain(|id| !is_known(id));
+        ids
+    }
+
     /// A deployment is not counted any more if somebody took the counter off its entry, as `systemd-bless-boot` does.
     fn note_blessed(&mut self) {
         let is_blessed = |record: &Record| self.esps.iter().any(|boot| boot.has_uncounted(&record.id));

@@ -22,8 +22,8 @@ use sealstone_import::{
 
 use crate::{
     BoundImage, DeployError, DeployRequest, DeployedImage, DeploymentId, Fetch, Finalise, ImageId,
-    ImportedImage, NotBootable, Plan, Record, Target, plan::boots_by_the_same, plan_deploy, plan_reconcile,
-    plan_relabel,
+    ImportedImage, NotBootable, Plan, Record, Target, image::NO_KERNEL, plan::boots_by_the_same, plan_deploy,
+    plan_reconcile, plan_relabel,
 };
 
 /// The place from which a deployment gets its updates: the reference that it was made of.
@@ -52,7 +52,7 @@ pub fn update_request(
 ) -> Result<DeployRequest, DeployError> {
     let unfit = |why: &NotBootable| match why {
         NotBootable::Unfit(reason) => reason.clone(),
-        NotBootable::NoKernel => "it has no kernel in /usr/lib/modules".to_owned(),
+        NotBootable::NoKernel => NO_KERNEL.to_owned(),
     };
     let image = imported.images.bootable.as_ref();
     let image = image.map_err(|why| DeployError::Unfit { profile: "bootable", reason: unfit(why) })?;

@@ -1,6 +1,7 @@
 //! Which objects are not there, of many that should be.
 //!
-//! What lives here: the look for names and sizes alone. What does not: whether what is there is whole, which [`Repository::fsck`] reads.
+//! What lives here: the look for names and sizes alone. What does not: whether what is there is whole, which
+//! [`Repository::fsck`] reads.
 //! A folder of which many objects are wanted is listed once, which costs a third of asking for each.
 
 use std::collections::HashSet;

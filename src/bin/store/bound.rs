@@ -1,6 +1,6 @@
 //! Bound images for the verbs: how a unit's reference is opened, with this machine's settings for registries.
 
-use sealstone::deploy::bound::{BoundImage, BoundReference, PreparedBound, prepare_bound};
+use sealstone::deploy::bound::{BoundReference, KnownBound, PreparedBound, prepare_bound};
 use sealstone::deploy::{DeployRequest, ImageId, ImageTrees, Target};
 use sealstone::import::source::{Reference, Source};
 use sealstone::import::{ImportError, ImportOptions, ManifestDigest};
@@ -27,7 +27,7 @@ pub fn opener<'a>(
 pub fn prepare(
     (repository, trees): (&Repository, &ImageTrees),
     image: (&ImageId, &ManifestDigest),
-    known: &[BoundImage],
+    known: KnownBound<'_>,
     (args, options): (&RegistryArgs, &ImportOptions),
     is_dry: bool,
     context: &Context,
@@ -45,11 +45,23 @@ pub fn bind(
     is_dry: bool,
     context: &Context,
 ) -> anyhow::Result<PreparedBound> {
+    bind_known(request, target, settings, (is_dry, false), context)
+}
+
+/// The same; if `is_enough`, what another deployment here binds is taken as it has it, without asking where its tag leads.
+pub fn bind_known(
+    request: &mut DeployRequest,
+    target: &Target,
+    settings: (&RegistryArgs, &ImportOptions),
+    (is_dry, is_enough): (bool, bool),
+    context: &Context,
+) -> anyhow::Result<PreparedBound> {
     let (records, _) = target.sysroot.records()?;
     let known: Vec<_> = records.into_iter().flat_map(|record| record.bound).collect();
     let image = (&request.image, &request.manifest);
+    let known = KnownBound { images: &known, is_enough };
     request.read_ahead(target);
-    let bound = prepare((&target.repository, &request.trees), image, &known, settings, is_dry, context)?;
+    let bound = prepare((&target.repository, &request.trees), image, known, settings, is_dry, context)?;
     request.bound.clone_from(&bound.images);
     request.fetch.bytes += bound.fetch_bytes;
     Ok(bound)

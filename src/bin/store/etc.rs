@@ -30,7 +30,16 @@ pub fn show(plan: &Plan, out: &mut dyn Write, terminal: Terminal) -> io::Result<
         }
     }
     conflicts(plan, out, terminal)?;
-    let changes = &plan.etc.merge.changes;
+    let conflicts = &plan.etc.merge.conflicts;
+    // Where the image wins, nothing of the change is left.
+    let is_overruled = |path: &str| {
+        conflicts.iter().filter(|conflict| conflict.resolved == EtcStrategy::TakeImage).any(|conflict| {
+            path.strip_prefix(conflict.path.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    };
+    let changes: Vec<_> =
+        plan.etc.merge.changes.iter().filter(|change| !is_overruled(&change.path)).collect();
     if changes.is_empty() {
         return Ok(());
     }

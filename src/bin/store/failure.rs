@@ -94,6 +94,9 @@ fn of_store(error: &StoreError) -> (Exit, Option<&'static str>) {
         StoreError::Missing { what } if what.starts_with("mount") => {
             (Exit::NotFound, Some("`findmnt` lists what is mounted"))
         }
+        StoreError::Missing { what } if what.starts_with("deployment") || what.starts_with("overlay") => {
+            (Exit::NotFound, Some("`store status -v` lists the deployments, with their overlays"))
+        }
         StoreError::Missing { .. } => (Exit::NotFound, Some("`store images` lists what is there")),
         StoreError::Foreign { .. } => {
             (Exit::Failed, Some("`--repo DIR` names another folder; `store init` fills an empty one"))

@@ -1,6 +1,6 @@
 //! Whether the bound images of a deployment are there.
 
-use sealstone_store::{Optional, Repository};
+use sealstone_store::{Control, Optional, Repository};
 
 use super::{BoundImage, image_store};
 use crate::{DeployError, Record, Sysroot};
@@ -48,6 +48,33 @@ pub fn bound_condition(
             missing.extend(absent.iter().map(|image: &&BoundImage| {
                 format!("{} ({}) is not in the image store", image.reference, image.manifest)
             }));
+        }
+    }
+    Ok(Some(if missing.is_empty() { BoundCondition::Complete } else { BoundCondition::Missing(missing) }))
+}
+
+/// The same, with a look for every file of the images in the repository.
+///
+/// # Errors
+/// When the disk fails.
+pub fn checked_bound_condition(
+    sysroot: &Sysroot,
+    repository: &Repository,
+    record: &Record,
+    control: &Control,
+) -> Result<Option<BoundCondition>, DeployError> {
+    let Some(condition) = bound_condition(sysroot, repository, record)? else { return Ok(None) };
+    let mut missing = match condition {
+        BoundCondition::Complete => Vec::new(),
+        BoundCondition::Missing(missing) => missing,
+    };
+    for image in &record.bound {
+        let lost = image.lost_objects(repository, control)?;
+        if lost > 0 {
+            missing.push(format!(
+                "{} ({}) lost files in the repository: {lost}",
+                image.reference, image.manifest
+            ));
         }
     }
     Ok(Some(if missing.is_empty() { BoundCondition::Complete } else { BoundCondition::Missing(missing) }))

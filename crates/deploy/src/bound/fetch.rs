@@ -20,6 +20,15 @@ pub struct FetchedBound {
     pub held: HeldBound,
 }
 
+/// How a missing image is told from one that is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// By its documents and the streams of its layers.
+    Streams,
+    /// By each of its files too.
+    Files,
+}
+
 /// Makes sure that the repository has these images.
 ///
 /// # Errors
@@ -32,18 +41,49 @@ pub fn fetch_bound(
     options: &ImportOptions,
     control: &Control,
 ) -> Result<FetchedBound, DeployError> {
+    fetch(repository, images, opener, options, Look::Streams, control)
+}
+
+/// The same, with a look for every file of what is there: an image that lost any is read again, whole.
+///
+/// # Errors
+/// As [`fetch_bound`].
+pub fn heal_bound(
+    repository: &Repository,
+    images: Vec<BoundImage>,
+    opener: &BoundOpener<'_>,
+    options: &ImportOptions,
+    control: &Control,
+) -> Result<FetchedBound, DeployError> {
+    fetch(repository, images, opener, options, Look::Files, control)
+}
+
+fn fetch(
+    repository: &Repository,
+    images: Vec<BoundImage>,
+    opener: &BoundOpener<'_>,
+    options: &ImportOptions,
+    look: Look,
+    control: &Control,
+) -> Result<FetchedBound, DeployError> {
     // D12: from the first look at what is there, until the refs are durable.
     let held = HeldBound::take(repository)?;
-    let mut missing: Vec<&BoundImage> = Vec::new();
+    let mut missing: Vec<(&BoundImage, bool)> = Vec::new();
     for image in &images {
-        let is_known = missing.iter().any(|other| other.manifest == image.manifest);
-        if !is_known && !is_stored(repository, &image.manifest)? {
-            missing.push(image);
+        if missing.iter().any(|(other, _)| other.manifest == image.manifest) {
+            continue;
+        }
+        let is_stored = is_stored(repository, &image.manifest)?;
+        let has_holes = is_stored && look == Look::Files && image.lost_objects(repository, control)? > 0;
+        if !is_stored || has_holes {
+            missing.push((image, has_holes));
         }
     }
-    let reports = side_by_side(&missing, control, |image| {
+    let reports = side_by_side(&missing, control, |(image, has_holes)| {
         let source = opener(&pinned(image)?)?;
         let mut options = options.clone();
+        // What is there is not believed then.
+        options.verify_existing |= has_holes;
         options.require_digest = Some(*image.manifest.digest());
         let report = import(repository, &*source, None, &options, control)?;
         Ok((image.manifest, report.into_inner()))

@@ -3,7 +3,7 @@
 use sealstone_import::{
     ConfigDigest, Digest, ManifestDigest, Result as ImportResult, oci::Resolved, streams::layer_stream,
 };
-use sealstone_store::Repository;
+use sealstone_store::{Control, ObjectId, Repository, StreamName, splitstream::SplitStreamReader};
 use serde::{Deserialize, Serialize};
 
 use crate::{documents::documents, record::text};
@@ -45,6 +45,39 @@ impl BoundImage {
     pub fn is_stored(&self, repository: &Repository) -> ImportResult<bool> {
         is_stored(repository, &self.manifest)
     }
+
+    /// Of what the repository has of it, how many files lost their content: looks for the name of each object.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn lost_objects(&self, repository: &Repository, control: &Control) -> ImportResult<usize> {
+        let objects = layer_objects(repository, &self.manifest).unwrap_or_default();
+        Ok(repository.lost_objects(objects, control)?.len())
+    }
+}
+
+/// The objects of all layers of an image in the repository: the content of files that are not in the layers' streams.
+///
+/// # Errors
+/// When a document or a stream is not there, or damaged.
+pub(crate) fn layer_objects(
+    repository: &Repository,
+    manifest: &ManifestDigest,
+) -> ImportResult<Vec<ObjectId>> {
+    let mut objects = Vec::new();
+    for diff_id in &documents(repository, manifest)?.config.diff_ids {
+        objects.extend(stream_objects(repository, &layer_stream(diff_id)?)?);
+    }
+    Ok(objects)
+}
+
+/// The objects that a stream names beside what it holds itself.
+///
+/// # Errors
+/// When it is not there, or damaged.
+pub(crate) fn stream_objects(repository: &Repository, stream: &StreamName) -> ImportResult<Vec<ObjectId>> {
+    let bytes = repository.map_stream(stream)?;
+    Ok(SplitStreamReader::new(&bytes, repository.algorithm())?.object_refs().collect())
 }
 
 /// Whether manifest, configuration and the streams of all layers are there.

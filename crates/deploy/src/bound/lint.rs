@@ -82,9 +82,10 @@ fn lint_one(
     let mut findings = Vec::new();
     if reference.is_floating() {
         let name = reference.storage_name();
+        let place = bound.through.as_ref().map(|unit| format!(" in {unit}")).unwrap_or_default();
         let message = match &looked {
-            Ok(image) => format!("{name} may change; write {name}@{}", image.named),
-            Err(_) => format!("{name} may change; write a digest behind it"),
+            Ok(image) => format!("{name} may change; write {name}@{}{place}", image.named),
+            Err(_) => format!("{name} may change; write a digest behind it{place}"),
         };
         findings.push(finding(BoundFindingKind::FloatingTag, message));
     }

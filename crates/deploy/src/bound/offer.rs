@@ -55,8 +55,11 @@ impl BoundOffer {
     #[must_use]
     pub fn refs(&self) -> Option<Vec<BoundRef>> {
         let Self::Known(_, images) = self else { return None };
-        let one =
-            |image: &OfferedBound| BoundRef { unit: image.unit.clone(), reference: image.reference.clone() };
+        let one = |image: &OfferedBound| BoundRef {
+            unit: image.unit.clone(),
+            reference: image.reference.clone(),
+            through: None,
+        };
         Some(images.iter().map(one).collect())
     }
 }
@@ -86,7 +89,8 @@ pub fn offered_bound(
 }
 
 fn known(how: OfferSource, refs: Vec<BoundRef>) -> BoundOffer {
-    let one = |BoundRef { unit, reference }| OfferedBound { unit, reference, manifest: None, bytes: None };
+    let one =
+        |BoundRef { unit, reference, .. }| OfferedBound { unit, reference, manifest: None, bytes: None };
     BoundOffer::Known(how, refs.into_iter().map(one).collect())
 }
 

@@ -6,7 +6,7 @@
 use sealstone_import::{ImportOptions, ManifestDigest};
 use sealstone_store::{Control, Repository};
 
-use super::{BoundImage, BoundOpener, HeldBound, bound_refs, fetch_bound, resolve_bound};
+use super::{BoundImage, BoundOpener, BoundRef, HeldBound, bound_refs, fetch_bound, resolve_bound};
 use crate::{DeployError, ImageId, ImageTrees, bundle::bundled_images};
 
 /// The bound images of an image that shall be deployed.
@@ -22,6 +22,27 @@ pub struct PreparedBound {
     pub held: Option<HeldBound>,
 }
 
+/// Images that were resolved before.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KnownBound<'a> {
+    /// The images, as records have them.
+    pub images: &'a [BoundImage],
+    /// Whether one of them that the repository still has is taken as it is, without asking where its tag leads today.
+    pub is_enough: bool,
+}
+
+impl KnownBound<'_> {
+    /// What a unit's reference led to before, if that is enough.
+    fn enough(&self, repository: &Repository, one: &BoundRef) -> Result<Option<BoundImage>, DeployError> {
+        for image in self.images.iter().filter(|image| self.is_enough && image.reference == one.reference) {
+            if image.is_stored(repository)? {
+                return Ok(Some(BoundImage { unit: one.unit.clone(), ..image.clone() }));
+            }
+        }
+        Ok(None)
+    }
+}
+
 /// Finds the images that an imported image binds, and makes sure that the repository has them; with `is_dry`, only says
 /// what would be fetched. The image's tree, which is read for its units, is in `trees` from then on.
 ///
@@ -30,7 +51,7 @@ pub struct PreparedBound {
 pub fn prepare_bound(
     (repository, trees): (&Repository, &ImageTrees),
     (image, manifest): (&ImageId, &ManifestDigest),
-    known: &[BoundImage],
+    known: KnownBound<'_>,
     opener: &BoundOpener<'_>,
     options: &ImportOptions,
     is_dry: bool,
@@ -46,8 +67,14 @@ pub fn prepare_bound(
     let held = HeldBound::take(repository)?;
     let bundled = bundled_images(repository, manifest, &refs)?;
     let is_bundled = |unit: &str| bundled.iter().any(|image| image.unit == unit);
-    let to_ask: Vec<_> = refs.iter().filter(|one| !is_bundled(&one.unit)).cloned().collect();
-    let resolved = resolve_bound(repository, &to_ask, known, opener, options, control)?;
+    let mut to_ask = Vec::new();
+    for one in refs.iter().filter(|one| !is_bundled(&one.unit)) {
+        match known.enough(repository, one)? {
+            Some(image) => prepared.images.push(image),
+            None => to_ask.push(one.clone()),
+        }
+    }
+    let resolved = resolve_bound(repository, &to_ask, known.images, opener, options, control)?;
     let mut counted = Vec::new();
     for one in resolved {
         if !counted.contains(&one.image.manifest) {

@@ -79,7 +79,11 @@ pub(super) fn fetched(
 ) -> Vec<BoundImage> {
     let refs: Vec<_> = references
         .iter()
-        .map(|reference| super::BoundRef { unit: "a.image".into(), reference: (*reference).to_owned() })
+        .map(|reference| super::BoundRef {
+            unit: "a.image".into(),
+            reference: (*reference).to_owned(),
+            through: None,
+        })
         .collect();
     let (options, control) = (sealstone_import::ImportOptions::default(), sealstone_store::Control::new());
     let open = |reference: &BoundReference| shelf.open(reference);

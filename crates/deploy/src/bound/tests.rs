@@ -15,6 +15,7 @@ fn refs(references: &[&str]) -> Vec<BoundRef> {
     let one = |(number, reference): (usize, &&str)| BoundRef {
         unit: format!("{number}.image"),
         reference: (*reference).to_owned(),
+        through: None,
     };
     references.iter().enumerate().map(one).collect()
 }
@@ -108,13 +109,42 @@ fn what_was_fetched_is_safe_from_gc_while_it_is_held_and_goes_afterwards() {
 }
 
 #[test]
+fn a_bound_image_that_lost_a_file_is_told_and_read_again() {
+    let (machine, mut shelf) = (Machine::new(), Shelf::new());
+    shelf.put("q.io/a:1", &[vec![file("a", &"content ".repeat(50)), file("b", &"other ".repeat(50))]]);
+    let repository = machine.target().repository;
+    let images = fetched(&repository, &shelf, &["q.io/a:1"]);
+    let (options, control) = (ImportOptions::default(), Control::new());
+    assert_eq!(images[0].lost_objects(&repository, &control).unwrap(), 0);
+    let object = layer_objects(&repository, &images[0].manifest).unwrap()[0].to_hex();
+    let (head, tail) = object.split_at(2);
+    std::fs::remove_file(machine.path(&format!("sysroot/composefs/objects/{head}/{tail}"))).unwrap();
+    assert_eq!(images[0].lost_objects(&repository, &control).unwrap(), 1);
+    let record = crate::Record { bound: images.clone(), ..crate::testing::record() };
+    let condition =
+        checked_bound_condition(&machine.target().sysroot, &repository, &record, &control).unwrap();
+    let Some(BoundCondition::Missing(reasons)) = condition else { panic!("{condition:?}") };
+    assert!(reasons.iter().any(|reason| reason.contains("lost files in the repository: 1")), "{reasons:?}");
+    let open = |reference: &BoundReference| shelf.open(reference);
+    let healed = heal_bound(&repository, images.clone(), &open, &options, &control).unwrap();
+    assert_eq!(healed.reports.len(), 1);
+    assert_eq!(images[0].lost_objects(&repository, &control).unwrap(), 0);
+    let again = heal_bound(&repository, images, &open, &options, &control).unwrap();
+    assert!(again.reports.is_empty(), "what is whole is not read");
+}
+
+#[test]
 fn a_lint_tells_of_every_unit() {
     use BoundFindingKind::{FloatingTag, Unit, Unresolvable};
     let (machine, mut shelf) = (Machine::new(), Shelf::new());
     let digest = shelf.put("q.io/a:1", &[vec![file("a", "a")]]);
     let mut units: Vec<_> = refs(&["q.io/a:1", "q.io/gone:1", "short"]).into_iter().map(Ok).collect();
     units.push(Err(UnitFault { unit: "x.kube".into(), reason: "no".into() }));
-    units.push(Ok(BoundRef { unit: "ok.image".into(), reference: format!("q.io/a:1@{digest}") }));
+    units.push(Ok(BoundRef {
+        unit: "ok.image".into(),
+        reference: format!("q.io/a:1@{digest}"),
+        through: None,
+    }));
     let open = |reference: &BoundReference| shelf.open(reference);
     let (options, control) = (ImportOptions::default(), Control::new());
     let found = lint_bound(&machine.target().repository, &units, &open, &options, &control).unwrap();
@@ -130,6 +160,10 @@ fn a_lint_tells_of_every_unit() {
         ]
     );
     assert!(found[0].message.contains(&format!("write q.io/a:1@{digest}")), "{}", found[0].message);
+    let through = Some("app.image".to_owned());
+    let unit = Ok(BoundRef { unit: "app.container".into(), reference: "q.io/a:1".into(), through });
+    let found = lint_bound(&machine.target().repository, &[unit], &open, &options, &control).unwrap();
+    assert!(found[0].message.ends_with("in app.image"), "where it is written: {}", found[0].message);
 }
 
 #[test]

@@ -25,12 +25,14 @@ const LINKS_MAX: usize = 40;
 const UNITS_MAX: usize = 1024;
 
 /// An image that a unit names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BoundRef {
     /// The link's name: `app.container`.
     pub unit: String,
     /// What the unit names, as it is written there, with `%%` as `%`.
     pub reference: String,
+    /// The unit where it is written, if the link's one only names that: `Image=app.image`.
+    pub through: Option<String>,
 }
 
 impl BoundRef {
@@ -92,7 +94,7 @@ pub fn bound_units(
         .map(|(name, inode)| {
             let unit = String::from_utf8_lossy(name).into_owned();
             match reader.link(name, inode)? {
-                Ok(reference) => Ok(Ok(BoundRef { unit, reference })),
+                Ok((reference, through)) => Ok(Ok(BoundRef { unit, reference, through })),
                 Err(reason) => Ok(Err(UnitFault { unit, reason })),
             }
         })
@@ -133,8 +135,8 @@ struct Reader<'a> {
 type Outcome<T> = Result<Result<T, String>, DeployError>;
 
 impl Reader<'_> {
-    /// The reference that a link of the folder leads to.
-    fn link(&self, name: &[u8], inode: InodeId) -> Outcome<String> {
+    /// The reference that a link of the folder leads to, and through which other unit.
+    fn link(&self, name: &[u8], inode: InodeId) -> Outcome<(String, Option<String>)> {
         let Ok(name) = std::str::from_utf8(name) else { return Ok(Err("its name is not UTF-8".to_owned())) };
         if self.tree.file_type(inode) != FileType::Symlink {
             return Ok(Err("it is not a symlink".to_owned()));
@@ -152,9 +154,10 @@ impl Reader<'_> {
             Err(reason) => return Ok(Err(reason)),
         };
         if kind == Kind::Container && Kind::of(&value) == Some(Kind::Image) && !value.contains('/') {
-            return self.indirect(&value, &path);
+            let reference = self.indirect(&value, &path)?;
+            return Ok(reference.map(|reference| (reference, Some(value))));
         }
-        Ok(Ok(value))
+        Ok(Ok((value, None)))
     }
 
     /// The path of the file that a path leads to, the last link followed by hand so that its folder is known.

@@ -249,12 +249,9 @@ impl<'a> Merge<'a> {
         if is_as_before(sides.image) {
             return self.whole_of(Winner::Local, sides, path);
         }
-        let reason = if sides.local.is_some_and(File::is_folder) {
-            "a folder on the machine, none in the image"
-        } else {
-            "a folder in the image, none on the machine"
-        };
-        let strategy = self.resolve(ConflictKind::Type, reason, path);
+        let (local, image) = (kind_of(sides.local), kind_of(sides.image));
+        let reason = format!("{local} on the machine, {image} in the image");
+        let strategy = self.resolve(ConflictKind::Type, &reason, path);
         self.whole_of(winner(strategy), sides, path)
     }
 
@@ -354,6 +351,17 @@ impl<'a> Merge<'a> {
         let tree = &mut self.merged.tree;
         let set = tree.intern_xattrs(&pairs)?;
         Ok(tree.add(metadata, file.tree.content(file.inode), set)?)
+    }
+}
+
+/// What is at a path, with its article.
+fn kind_of(side: Option<File<'_>>) -> &'static str {
+    match side.map(|file| file.tree.content(file.inode)) {
+        None => "nothing",
+        Some(Content::Directory) => "a folder",
+        Some(Content::Symlink(_)) => "a symlink",
+        Some(Content::Inline(_) | Content::External { .. }) => "a file",
+        Some(_) => "a special file",
     }
 }
 

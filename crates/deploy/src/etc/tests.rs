@@ -108,6 +108,7 @@ fn a_capability_goes_with_its_content() {
     assert_eq!(report.conflicts[0].reason, "both changed: content");
 }
 
+// composefs-rs#335: what the merge of /etc takes for a change.
 #[test]
 fn a_missing_label_is_no_local_change_and_a_changed_one_is() {
     let label = "security.selinux";
@@ -160,6 +161,7 @@ fn what_the_image_adds_to_a_folder_removed_here_comes_with_the_folder() {
     assert_eq!(report.conflicts, []);
 }
 
+// bootc#2285, #2286: a conflict of types stopped the update, and nobody could say who wins.
 #[test]
 fn a_folder_that_meets_a_file_fails_and_each_side_can_be_chosen_whole() {
     let local = with(&base(), &[("net", dir()), ("net/eth0", file("dhcp"))]);

@@ -71,6 +71,32 @@ impl KargsEdit {
     }
 }
 
+impl KargsEdit {
+    /// What of it finds nothing to take away, and why not, as sentences.
+    #[must_use]
+    pub fn misses(&self, owner: &KargsOwner, before: &Derived) -> Vec<String> {
+        let Self::Unset(unset) = self else { return Vec::new() };
+        let origin = owner.origin();
+        let may_take = |recorded: &RecordedKarg| {
+            recorded.origin == origin || (*owner == KargsOwner::Caller && is_of_image(recorded))
+        };
+        let miss = |delete: &&Karg| {
+            let mut named = before.kargs.iter().filter(|recorded| names(delete, &recorded.karg)).peekable();
+            let is_known = named.peek().is_some();
+            let is_deleted = *owner == KargsOwner::Caller && before.deletes.contains(delete);
+            if is_deleted || named.any(may_take) {
+                return None;
+            }
+            Some(if is_known {
+                format!("{delete} stays: another owner wants it, as `store kargs` lists")
+            } else {
+                format!("there is no argument {delete}")
+            })
+        };
+        unset.iter().filter_map(|delete| miss(&delete)).collect()
+    }
+}
+
 fn set(kargs: &[Karg], origin: &KargOrigin, list: &mut Vec<RecordedKarg>) {
     let replaced = |recorded: &RecordedKarg| {
         recorded.origin == *origin && kargs.iter().any(|karg| karg.has_key(recorded.karg.key()))
@@ -142,6 +168,18 @@ mod tests {
         assert_eq!(line(&after), "");
         assert_eq!(after.deletes, kargs(&["quiet", "console"]));
         assert_eq!(unset.edit(&KargsOwner::Caller, &after).unwrap(), after);
+    }
+
+    #[test]
+    fn what_an_unset_finds_nothing_of_is_told() {
+        let unset = KargsEdit::Unset(kargs(&["quiet", "console=ttyS0", "unknown"]));
+        let told = unset.misses(&tuned(), &start());
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told[0].contains("quiet stays: another owner"), "{told:?}");
+        assert_eq!(unset.misses(&KargsOwner::Caller, &start()), ["there is no argument unknown"]);
+        let after = unset.edit(&KargsOwner::Caller, &start()).unwrap();
+        let again = unset.misses(&KargsOwner::Caller, &after);
+        assert!(!again.iter().any(|text| text.contains("quiet")), "it is deleted already: {again:?}");
     }
 
     #[test]

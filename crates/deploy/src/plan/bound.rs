@@ -1,6 +1,8 @@
 //! Planning a deployment's image store: for a new deployment, and for one whose store lost something.
 
-use sealstone_store::{Control, Optional};
+use std::collections::BTreeSet;
+
+use sealstone_store::{Control, Optional, Repository};
 
 use super::{Plan, Step, planner::Planner};
 use crate::{
@@ -37,11 +39,29 @@ pub(super) fn make_image_store(
         planner.needed.1 += plan.files;
         planner.plan.image_store = Some(plan);
     } else {
-        let warning = "what the image store takes is known once the bound images are fetched";
-        planner.plan.warnings.push(warning.to_owned());
+        let bytes = bytes_to_come(repository, bound)?;
+        // Once as objects, and once more in the store, where the file system shares no blocks.
+        planner.needed.0 += bytes.saturating_mul(2);
+        let warning = format!(
+            "what the image store takes is known once the bound images are fetched: their {bytes} bytes to fetch, which may \
+             be compressed, are counted twice until then"
+        );
+        planner.plan.warnings.push(warning);
     }
     planner.make.push(Step::MakeImageStore { id: *id });
     Ok(())
+}
+
+/// The bytes of the blobs of images that the repository does not have, each once, as far as their manifests told.
+fn bytes_to_come(repository: &Repository, bound: &[BoundImage]) -> Result<u64, DeployError> {
+    let mut counted = BTreeSet::new();
+    let mut bytes = 0_u64;
+    for image in bound {
+        if counted.insert(image.manifest.to_string()) && !image.is_stored(repository)? {
+            bytes = bytes.saturating_add(image.bytes.unwrap_or_default());
+        }
+    }
+    Ok(bytes)
 }
 
 /// The steps that make a deployment's image store whole again; the images have to be in the repository.

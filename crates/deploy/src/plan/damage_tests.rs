@@ -3,11 +3,13 @@
 use std::{fs, path::PathBuf};
 
 use sealstone_boot::{BlsEntry, FoundEntry};
-use sealstone_store::Control;
+use sealstone_store::{Control, tree::Content};
 
 use super::*;
 use crate::{
-    DeployError, DeploymentId, Health, Retention, Status, Target, apply, status,
+    DeployError, DeploymentId, Health, ImageTrees, Retention, Status, Target, add_losses, apply,
+    image_tree::image_tree,
+    status,
     testing::{Machine, System},
 };
 
@@ -29,6 +31,16 @@ impl Damaged<'_> {
         fs::write(self.machine.path(&format!("esp/loader/entries/{name}")), content).unwrap();
     }
 
+    /// Removes the object of a file that only the oldest has.
+    fn lose_file(&self, path: &str) {
+        let tree = image_tree(&self.machine.target().repository, self.oldest.image()).unwrap();
+        let inode = tree.resolve(path.as_bytes()).unwrap();
+        let Content::External { object, .. } = tree.content(inode) else { panic!("{path} has no object") };
+        let hex = object.to_hex();
+        let (head, tail) = hex.split_at(2);
+        fs::remove_file(self.machine.path(&format!("sysroot/composefs/objects/{head}/{tail}"))).unwrap();
+    }
+
     fn record(&self) -> PathBuf {
         self.machine.path(&format!("sysroot/state/sealstone/deployments/{}.json", self.oldest))
     }
@@ -36,7 +48,7 @@ impl Damaged<'_> {
 
 type Damage = (&'static str, fn(&Damaged<'_>));
 
-const DAMAGES: [Damage; 16] = [
+const DAMAGES: [Damage; 17] = [
     ("a foreign entry", |on| on.add_entry("windows.conf", b"title Windows\nefi /w.efi\n")),
     ("a foreign entry with a name that we want", |on| {
         on.add_entry("bootc_debian-4-1.conf", b"title Mine\nlinux /mine\n");
@@ -65,6 +77,7 @@ const DAMAGES: [Damage; 16] = [
         let (head, tail) = hex.split_at(2);
         fs::remove_file(on.machine.path(&format!("sysroot/composefs/objects/{head}/{tail}"))).unwrap();
     }),
+    ("a lost file of an image", |on| on.lose_file("usr/lib/modules/6.12/vmlinuz")),
     ("a lost manifest", |on| {
         let stream = format!("sysroot/composefs/streams/oci-manifest-{}", on.manifest);
         fs::remove_file(on.machine.path(&stream)).unwrap();
@@ -123,6 +136,13 @@ fn tells(status: &Status) -> bool {
         || esp.entries.iter().any(|entry| entry.wrong.is_some())
 }
 
+/// The report with what costs a look at every object, as `store status` gives it.
+fn whole_status(target: &Target) -> Status {
+    let mut report = status(target, None).unwrap();
+    add_losses(target, &mut report, &ImageTrees::default(), &Control::new()).unwrap();
+    report
+}
+
 /// The deployments whose entries a boot loader would boot.
 fn bootable(target: &Target) -> Vec<String> {
     let is_there = |entry: &BlsEntry| entry.is_bootable();
@@ -146,7 +166,7 @@ fn each_damage_is_reported_and_leaves_every_verb_working() {
     for (what, damage) in DAMAGES {
         let damaged = machine.copy();
         damage(&Damaged { machine: &damaged, oldest: of(0), manifest: requests[0].manifest.to_string() });
-        let report = status(&damaged.target(), None).unwrap();
+        let report = whole_status(&damaged.target());
         let needs_telling = what != "a lost manifest";
         assert!(tells(&report) || !needs_telling, "{what} is not reported: {report:#?}");
         for (name, verb) in VERBS {
@@ -203,4 +223,40 @@ fn where_all_images_are_lost_the_entries_stay_as_they_are() {
     let plan = plan_reconcile(&target, None).unwrap();
     apply(&target, &plan, &Control::new()).unwrap();
     assert_eq!(machine.names("esp/loader/entries"), before);
+}
+
+#[test]
+fn a_lost_file_is_told_by_name_with_the_way_to_mend_it_and_leaves_the_deployment_in_the_menu() {
+    let machine = Machine::new();
+    let requests = ["1", "2"].map(|version| machine.import(&System::new(version)));
+    for request in &requests {
+        machine.deploy(request);
+    }
+    let oldest = DeploymentId::new(requests[0].image, 0);
+    let damaged = Damaged { machine: &machine, oldest, manifest: String::new() };
+    damaged.lose_file("usr/lib/modules/6.12/vmlinuz");
+    let report = whole_status(&machine.target());
+    let of = |id: DeploymentId| report.deployments.iter().find(|one| one.record.id == id).unwrap();
+    let Health::Broken(reasons) = &of(oldest).health else { panic!("{report:#?}") };
+    assert!(reasons[0].contains("/usr/lib/modules/6.12/vmlinuz"), "{reasons:?}");
+    assert!(reasons[0].contains("--verify-existing"), "{reasons:?}");
+    assert!(of(DeploymentId::new(requests[1].image, 0)).health.is_good());
+    let plan = plan_reconcile(&machine.target(), None).unwrap();
+    assert!(plan.is_empty(), "{:?}", plan.steps);
+    assert!(plan.warnings.iter().any(|text| text.contains("lost files")), "{:?}", plan.warnings);
+    assert_eq!(bootable(&machine.target()).len(), 2);
+}
+
+#[test]
+fn an_empty_entry_with_a_name_of_ours_goes_with_reconcile_and_a_foreign_one_stays() {
+    let machine = Machine::new();
+    machine.deploy(&machine.import(&System::new("1")));
+    let entries = "esp/loader/entries";
+    for name in ["bootc_debian-9-1.conf", "archived_debian-8-3.conf", "bootc_other-1-1.conf", "mine.conf"] {
+        fs::write(machine.path(&format!("{entries}/{name}")), "").unwrap();
+    }
+    let target = machine.target();
+    apply(&target, &plan_reconcile(&target, None).unwrap(), &Control::new()).unwrap();
+    assert_eq!(machine.names(entries), ["bootc_debian-1-1.conf", "bootc_other-1-1.conf", "mine.conf"]);
+    assert!(plan_reconcile(&target, None).unwrap().is_empty());
 }

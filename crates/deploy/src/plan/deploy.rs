@@ -7,7 +7,8 @@ use sealstone_boot::Esp;
 use sealstone_store::{Control, tree::Tree};
 
 use super::{
-    DeployRequest, Finalise, Plan, Predecessor, Step, draft::Draft, loader::WantedLoader, planner::Planner,
+    DeployRequest, Finalise, Plan, Predecessor, Step, draft::Draft, loader::WantedLoader, place::place_of,
+    planner::Planner, uki::keep_addons_of_bootc,
 };
 use crate::{
     DeployError, DeploymentId, ImageId, RECORD_VERSION, Record, State, Target,
@@ -36,11 +37,16 @@ const BLESSERS: [&str; 4] = [
 /// [`DeployError::Unfit`] when the image cannot boot this way, and what reading the target brings.
 pub fn plan_deploy(target: &Target, request: &DeployRequest) -> Result<Plan, DeployError> {
     let mut planner = Planner::new(target, request.running.as_ref())?;
+    let (reference, resolved) = place_of(&planner.world.records, request);
+    let mut request = DeployRequest { reference, resolved, ..request.clone() };
     planner.plan.trees = request.trees.clone();
-    let predecessor = predecessor(&planner, request)?;
-    let kargs_of = kargs_of(&planner, request, predecessor.as_ref());
+    let predecessor = predecessor(&planner, &request)?;
+    let kargs_of = kargs_of(&planner, &request, predecessor.as_ref());
     request.read_ahead_from(&target.repository, predecessor.as_ref());
     let tree = planner.plan.trees.tree(&target.repository, &request.image)?;
+    let left = keep_addons_of_bootc(target, &mut request, kargs_of.as_ref().or(predecessor.as_ref()))?;
+    planner.plan.warnings.extend(left);
+    let request = &request;
     let draft = Draft::of(&target.repository, &tree, request, (predecessor.as_ref(), kargs_of.as_ref()))?;
     planner.plan.warnings.extend(draft.warnings.iter().cloned());
     let kept = kargs_of.as_ref().or(predecessor.as_ref()).and_then(|record| record.boot_loader);

@@ -27,6 +27,8 @@ pub fn plan_kargs(
     let locked = |record: &&Record| record.state == State::Staged && record.locked;
     let waiting: Vec<DeploymentId> = planner.after.iter().filter(locked).map(|record| record.id).collect();
     let next = next(&planner.after)?;
+    let misses = planner.record(&next).map(|record| edit.misses(owner, &derived(record))).unwrap_or_default();
+    planner.plan.warnings.extend(misses);
     for id in std::iter::once(next).chain(waiting) {
         change(planner.change(&id)?, owner, edit)?;
     }
@@ -38,13 +40,17 @@ fn change(record: &mut Record, owner: &KargsOwner, edit: &KargsEdit) -> Result<(
         let reason = "it boots by a unified kernel image, in which the kernel arguments are sealed".into();
         return Err(DeployError::Unfit { profile: "bootable with other kernel arguments", reason });
     }
-    let before = Derived { kargs: record.kargs.clone(), deletes: deletes_of(&record.karg_deletes) };
+    let before = derived(record);
     let after = edit.edit(owner, &before)?;
     record.kargs = after.kargs;
     if after.deletes != before.deletes {
         record.karg_deletes = after.deletes.iter().map(ToString::to_string).collect();
     }
     Ok(())
+}
+
+fn derived(record: &Record) -> Derived {
+    Derived { kargs: record.kargs.clone(), deletes: deletes_of(&record.karg_deletes) }
 }
 
 /// The deployment that boots next.

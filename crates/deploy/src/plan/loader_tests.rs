@@ -112,6 +112,7 @@ fn what_is_staged_brings_its_boot_loader_when_it_is_finalised() {
     assert_eq!(machine.read(&format!("esp/{OWN}")), program("257"));
 }
 
+// bootc#2399: a boot partition of its own was not seen.
 #[test]
 fn an_xbootldr_gets_the_entries_and_the_esp_the_boot_loader() {
     let machine = Machine::new();
@@ -128,6 +129,7 @@ fn an_xbootldr_gets_the_entries_and_the_esp_the_boot_loader() {
     assert!(plan_reconcile(&target, None).unwrap().is_empty());
 }
 
+// fedora-coreos-tracker#1465: boot partitions of one machine that do not have the same.
 #[test]
 fn a_boot_partition_that_drifted_is_told_and_mended() {
     let machine = Machine::new();
@@ -160,6 +162,7 @@ impl Disk for Failing {
     }
 }
 
+// bootc#2074: of several ESPs only one was kept up to date.
 #[test]
 fn a_boot_partition_that_fails_is_told_and_stops_nothing_while_another_works() {
     let machine = Machine::new();

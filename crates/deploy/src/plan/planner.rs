@@ -11,6 +11,7 @@ use crate::{
     DeployError, DeploymentId, Record, Retention, State, Target,
     adopt::is_on_all,
     entries::menu,
+    rebuild::{Rebuilt, rebuild},
     retention::{oldest, protected},
     target::{Loss, World},
 };
@@ -55,10 +56,42 @@ impl<'a> Planner<'a> {
     /// Looks at what is there: what is lost is noted, what is not whole goes.
     pub(super) fn new(target: &'a Target, running: Option<&DeploymentId>) -> Result<Self, DeployError> {
         let world = World::read(target)?;
+        let plan = Plan::new(&world);
+        Self::of(target, running, world, plan)
+    }
+
+    /// The same, with records of deployments that lost theirs: a plan of this one writes them again.
+    pub(super) fn rebuilding(
+        target: &'a Target,
+        running: Option<&DeploymentId>,
+    ) -> Result<Self, DeployError> {
+        let mut world = World::read(target)?;
         let mut plan = Plan::new(&world);
+        let Rebuilt { records, refused } = rebuild(target, &world)?;
+        for (id, reason) in refused {
+            let way_out = format!("`store prune {id}` removes what is left of it");
+            plan.warnings.push(format!("the record of {id} cannot be made again: {reason}; {way_out}"));
+        }
+        for record in records {
+            plan.warnings.push(format!(
+                "the record of {} was lost, and is made again of its entry and its origin: pins, the names of overlays and \
+                 of those who set kernel arguments are not known any more",
+                record.id
+            ));
+            world.add_rebuilt(target, record)?;
+        }
+        Self::of(target, running, world, plan)
+    }
+
+    fn of(
+        target: &'a Target,
+        running: Option<&DeploymentId>,
+        world: World,
+        mut plan: Plan,
+    ) -> Result<Self, DeployError> {
         let before: Vec<Record> = world.records.iter().map(|record| judged(&world, record)).collect();
         let after = placed(target, &world, &before)?;
-        plan.warnings = warnings(target, &world);
+        plan.warnings.extend(warnings(target, &world));
         let mut planner = Self {
             target,
             world,
@@ -159,6 +192,12 @@ impl<'a> Planner<'a> {
         let Some(wanted) = retention.esp_free else { return Ok(()) };
         while self.shortage(wanted, false)? > 0 {
             let Some(oldest) = oldest(&self.menu_after(), &self.protected()).map(|record| record.id) else {
+                let missed = self.shortage(wanted, false)?;
+                self.plan.missed_free = Some(missed);
+                self.plan.warnings.push(format!(
+                    "of the {wanted} bytes that shall stay free on each boot partition, {missed} are missing: every deployment \
+                     that is left is needed"
+                ));
                 break;
             };
             self.remove(&oldest, "the boot partition has too little room free");

@@ -3,8 +3,10 @@
 //! What lives here: the request as a value. What does not: what it comes to (`deploy.rs`).
 
 use sealstone_boot::Karg;
-use sealstone_import::{ConfigDigest, ManifestDigest, catalogue::NamedImage};
-
+use sealstone_import::{
+    ConfigDigest, ManifestDigest,
+    catalogue::{ImageContent, NamedImage},
+};
 use sealstone_store::Repository;
 
 use super::{
@@ -12,8 +14,12 @@ use super::{
     uki::{AddonChanges, plain_image},
 };
 use crate::{
-    BoundImage, DeployError, DeploymentId, EtcPolicy, ImageId, ImageTrees, OverlayChanges, Record,
-    RecordedKarg, Retention, Target, entries::menu, kargs::Bootloader,
+    BoundImage, DeployError, DeploymentId, EtcPolicy, ImageId, ImageTrees, NotBootable, OverlayChanges,
+    Record, RecordedKarg, Retention, Target,
+    entries::menu,
+    image::{NO_KERNEL, wants_to_boot},
+    image_tree::image_tree,
+    kargs::Bootloader,
 };
 
 /// The deployment from which a new one takes over what is this machine's: kernel arguments, overlays, `/etc`.
@@ -94,10 +100,15 @@ impl DeployRequest {
     ///
     /// # Errors
     /// [`DeployError::Unfit`] when it has no bootable image, or its documents are damaged.
-    pub fn of(named: &NamedImage, kargs: Vec<Karg>, time: i64) -> Result<Self, DeployError> {
+    pub fn of(
+        repository: &Repository,
+        named: &NamedImage,
+        kargs: Vec<Karg>,
+        time: i64,
+    ) -> Result<Self, DeployError> {
         let unfit = |reason: String| DeployError::Unfit { profile: "bootable", reason };
         let content = named.content.as_ref().map_err(|reason| unfit(reason.clone()))?;
-        let image = content.bootable.ok_or_else(|| unfit("it has no kernel in /usr/lib/modules".into()))?;
+        let image = content.bootable.ok_or_else(|| unfit(why_not_bootable(repository, content)))?;
         let image = ImageId::new(image);
         let reference = named.origin.as_ref().map_or(&named.name, |origin| &origin.reference);
         let resolved = named.origin.as_ref().map(|origin| origin.named.to_string());
@@ -159,5 +170,16 @@ impl DeployRequest {
             time,
             trees: ImageTrees::default(),
         }
+    }
+}
+
+/// Why no bootable image was made of one: what its plain one lacks.
+fn why_not_bootable(repository: &Repository, content: &ImageContent) -> String {
+    let plain = content.image.map(|plain| image_tree(repository, &ImageId::new(plain)));
+    match plain.map(|tree| tree.map(|tree| wants_to_boot(&tree))) {
+        Some(Ok(Err(NotBootable::Unfit(reason)))) => reason,
+        Some(Ok(Err(NotBootable::NoKernel))) => NO_KERNEL.to_owned(),
+        Some(Err(error)) => error.to_string(),
+        Some(Ok(Ok(()))) | None => "its import did not end: import it again".to_owned(),
     }
 }

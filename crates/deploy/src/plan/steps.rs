@@ -46,6 +46,9 @@ pub struct Plan {
     pub fetch: Fetch,
     /// What is needed where, and what is free: the sysroot first, then each boot partition.
     pub room: Vec<Room>,
+    /// How many bytes the fullest boot partition will lack of what retention wants free, if no more deployments may go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed_free: Option<u64>,
     /// What is worth telling and stops nothing: what is foreign, broken or missing.
     pub warnings: Vec<String>,
     /// The steps, in order.
@@ -178,6 +181,11 @@ pub enum Step {
         /// Whether another deployment has the same manifest, which stays then.
         is_shared: bool,
     },
+    /// Removes every ref of a deployment whose record is lost, but that of its manifest.
+    Forget {
+        /// The deployment.
+        id: DeploymentId,
+    },
     /// Writes a deployment's origin, which is for bootc, as the plan's record has it.
     WriteOrigin {
         /// The deployment.
@@ -244,6 +252,7 @@ impl Plan {
             image_store: None,
             fetch: Fetch::default(),
             room: Vec::new(),
+            missed_free: None,
             warnings: Vec::new(),
             steps: Vec::new(),
             world: world.fingerprint(),

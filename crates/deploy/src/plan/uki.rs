@@ -5,12 +5,17 @@
 //! Invariants: what is sealed names the image that is deployed, and the repository can give the fs-verity that it insists on;
 //! nobody believes that an argument is set which the image does not take.
 
+use std::collections::BTreeSet;
+
 use sealstone_boot::{Blob, BootError, Esp, FoundUki, Kernel, KernelSizes, Uki, find_ukis};
 use sealstone_import::{ConfigDigest, ImageKind, streams::linked_images};
 use sealstone_store::{Repository, Verity, tree::Tree};
 
 use super::{DeployRequest, wrong_image::explained};
-use crate::{DeployError, DeployedAddon, DeployedKernel, DeployedUki, ImageId, Record, record::VerityNeed};
+use crate::{
+    BootcKernel, DeployError, DeployedAddon, DeployedKernel, DeployedUki, ImageId, Record, Target,
+    record::VerityNeed,
+};
 
 /// Addons to a unified kernel image that the caller wants, by the names that the image has for them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,6 +92,32 @@ pub(super) fn sealed_kernel(
     };
     let verity = if arg.is_verity_optional() { VerityNeed::Optional } else { VerityNeed::Required };
     Ok(Some(SealedKernel { kernel, verity, notes }))
+}
+
+/// Takes over the addons beside a unified kernel image that bootc deployed, of which there are the files alone: those that the
+/// new image has too. Gives a word on the others.
+pub(super) fn keep_addons_of_bootc(
+    target: &Target,
+    request: &mut DeployRequest,
+    predecessor: Option<&Record>,
+) -> Result<Option<String>, DeployError> {
+    let Some(BootcKernel::Uki { file, .. }) = predecessor.and_then(|record| record.kernel.of_bootc.as_ref())
+    else {
+        return Ok(None);
+    };
+    let found = ukis(&target.repository, request)?;
+    let Some(first) = found.first() else { return Ok(None) };
+    let mut names = BTreeSet::new();
+    for esp in target.esps.iter().filter(|esp| esp.role().has_entries()) {
+        // Of one that cannot be read the others have the same.
+        names.extend(esp.addons_beside(file).unwrap_or_default());
+    }
+    let is_kept = |name: &String| first.addons.iter().any(|addon| addon.name == *name);
+    let (kept, left): (Vec<String>, Vec<String>) = names.into_iter().partition(is_kept);
+    request.addons.add.extend(kept);
+    let text =
+        "the addons beside the unified kernel image of bootc that the new image does not have end here";
+    Ok((!left.is_empty()).then(|| format!("{text}: {}", left.join(", "))))
 }
 
 /// Whether an image of the repository boots by the unified kernel image that a deployment has; without one, by none. Of one that

@@ -42,6 +42,7 @@ fn refusal(machine: &Machine, request: &DeployRequest) -> (Vec<String>, String) 
     (named.clone(), why.clone().unwrap())
 }
 
+// composefs-rs#197: two formats of one image have two digests.
 #[test]
 fn an_image_whose_command_line_names_its_v2_digest_is_made_deployed_and_kept_in_that_format() {
     let machine = Machine::new();
@@ -85,6 +86,7 @@ fn a_second_import_finds_what_the_first_made_in_format_v2_and_makes_it_again_whe
     assert!(image_tree(&repository, &mended.image).is_ok());
 }
 
+// bootc#1498: which of several digests an image is held against.
 #[test]
 fn a_command_line_with_digests_of_both_formats_boots_the_default_one() {
     let machine = Machine::new();
@@ -95,6 +97,7 @@ fn a_command_line_with_digests_of_both_formats_boots_the_default_one() {
     machine.deploy(&request);
 }
 
+// bootc#2194, #2334: a digest that was sealed is not that of the installed image, and nobody says why.
 #[test]
 fn a_digest_of_the_same_files_made_otherwise_is_refused_with_what_was_made_otherwise() {
     let machine = Machine::new();
@@ -110,6 +113,7 @@ fn a_digest_of_the_same_files_made_otherwise_is_refused_with_what_was_made_other
     assert!(machine.names("esp").is_empty());
 }
 
+// bootc#1940: /usr was touched after the digest was computed.
 #[test]
 fn a_digest_of_other_files_is_refused_as_that() {
     let machine = Machine::new();

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     DeployError, DeploymentId, Health, Record, Retention, State, apply,
     status::status,
-    testing::{Machine, Sealed, System, file},
+    testing::{BootcBoots, Machine, Sealed, System, file},
 };
 use sealstone_boot::{BootError, FoundEntry};
 use sealstone_store::Control;
@@ -111,6 +111,26 @@ fn addons_are_taken_by_name_and_stay_with_an_update() {
     assert!(refusal(&machine, &four).contains("no addon console in the image"));
     machine.deploy(&DeployRequest { predecessor: Predecessor::None, ..four.clone() });
     assert!(extra(&four).is_empty());
+}
+
+#[test]
+fn addons_beside_an_image_of_bootc_stay_with_the_first_update_as_far_as_the_new_image_has_them() {
+    let machine = Machine::new();
+    let of_bootc = machine.import_whole(&System::new("1"));
+    machine.deploy(&of_bootc);
+    machine.hand_to_bootc(&[&of_bootc], BootcBoots::Uki);
+    let extra = |request: &DeployRequest| format!("{}.extra.d", uki_file(request));
+    std::fs::create_dir(machine.path(&extra(&of_bootc))).unwrap();
+    for name in ["console", "local"] {
+        std::fs::write(machine.path(&format!("{}/{name}.addon.efi", extra(&of_bootc))), "an addon").unwrap();
+    }
+    let addons = [(OWN, "console"), (OWN, "unused")];
+    let (two, _) = machine.import_sealed(&Sealed { addons: &addons, ..Sealed::new("2") });
+    let plan = plan_deploy(&machine.target(), &two).unwrap();
+    assert!(plan.warnings.iter().any(|text| text.ends_with("end here: local")), "{:?}", plan.warnings);
+    apply(&machine.target(), &plan, &Control::new()).unwrap();
+    assert_eq!(machine.names(&extra(&two)), ["console.addon.efi"]);
+    assert!(plan_deploy(&machine.target(), &two).unwrap().is_empty());
 }
 
 #[test]

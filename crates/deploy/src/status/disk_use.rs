@@ -1,118 +1,110 @@
 //! How much disk each deployment takes: what is its own, and what it shares with others.
 //!
-//! What lives here: counting the files of images and of state folders. What does not: layers' tars without their file
-//! bodies, and images that are not deployed, which `du` counts. Invariant: the own bytes of a deployment are of objects
-//! that no other deployment's image names.
+//! What lives here: counting the objects of images, overlays and bound images, and the files of state folders. What does not:
+//! the tars of layers without their file bodies, and images that are not deployed, which `du` counts. Invariant: the own bytes
+//! of a deployment are of objects that no other deployment needs.
 
 use std::collections::HashMap;
 
 use sealstone_store::{
     ObjectId, Optional, Repository,
     disk::{Dir, FileType},
-    tree::Content,
 };
 
-use super::Status;
-use crate::{DeployError, DeploymentId, ImageId, Sysroot, Target, image_tree::image_tree, sysroot::DEPLOY};
+use super::{
+    Status,
+    losses::{objects_of, overlay_objects},
+};
+use crate::{
+    DeployError, ImageTrees, Record, Sysroot, Target,
+    bound::{image_store, layer_objects},
+    sysroot::DEPLOY,
+};
 
 /// What a deployment takes, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct DiskUse {
-    /// Of objects that only this deployment's image names, the image itself among them.
+    /// Of objects that only this deployment needs: the image itself, its files, its overlays and bound images.
     pub own_bytes: u64,
-    /// Of objects that images of other deployments name as well.
+    /// Of objects that other deployments need as well.
     pub shared_bytes: u64,
     /// Of the files in its state folder: its `/etc`.
     pub state_bytes: u64,
+    /// Of the files in its image store for podman, whose blocks are the repository's where the file system shares them.
+    pub image_store_bytes: u64,
 }
 
-/// Who names an object.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Owner {
-    One(ImageId),
-    Several,
-}
-
-/// Measures what each deployment of a status takes: reads all images.
+/// Measures what each deployment of a status takes: reads all images, each once with what `trees` has.
 ///
 /// # Errors
 /// When the state folders cannot be read.
-pub fn measure_disk(target: &Target, status: &mut Status) -> Result<(), DeployError> {
-    let ids: Vec<DeploymentId> = status.deployments.iter().map(|deployment| deployment.record.id).collect();
-    let uses = disk_use(&target.sysroot, &target.repository, &ids)?;
+pub fn measure_disk(target: &Target, status: &mut Status, trees: &ImageTrees) -> Result<(), DeployError> {
+    let records: Vec<&Record> = status.deployments.iter().map(|deployment| &deployment.record).collect();
+    let uses = disk_use(target, &records, trees)?;
     for (deployment, disk) in status.deployments.iter_mut().zip(uses) {
         deployment.disk = Some(disk);
     }
     Ok(())
 }
 
-/// What each of these deployments takes. One whose image cannot be read has only its state counted.
-///
-/// # Errors
-/// When the state folders cannot be read.
-fn disk_use(
-    sysroot: &Sysroot,
-    repository: &Repository,
-    deployments: &[DeploymentId],
-) -> Result<Vec<DiskUse>, DeployError> {
-    let mut images: Vec<ImageId> = deployments.iter().map(|id| *id.image()).collect();
-    images.sort_unstable();
-    images.dedup();
-    let mut owners: HashMap<ObjectId, (u64, Owner)> = HashMap::new();
-    for image in &images {
-        note(repository, image, &mut owners);
+/// What each of these deployments takes. One whose image cannot be read has only the rest counted.
+fn disk_use(target: &Target, records: &[&Record], trees: &ImageTrees) -> Result<Vec<DiskUse>, DeployError> {
+    let mut needed = Vec::new();
+    for record in records {
+        needed.push(objects(&target.repository, record, trees)?);
     }
-    let mut by_image: HashMap<ImageId, DiskUse> = HashMap::new();
-    let mut shared: HashMap<ImageId, u64> = HashMap::new();
-    for (size, owner) in owners.values() {
-        if let Owner::One(image) = owner {
-            by_image.entry(*image).or_default().own_bytes += size;
-        }
-    }
-    for image in &images {
-        let of_others = |(size, owner): &(u64, Owner)| if *owner == Owner::Several { *size } else { 0 };
-        let objects = objects(repository, image);
-        let bytes = objects.keys().filter_map(|id| owners.get(id)).map(of_others).sum();
-        shared.insert(*image, bytes);
+    let mut used_by: HashMap<ObjectId, usize> = HashMap::new();
+    for id in needed.iter().flat_map(HashMap::keys) {
+        *used_by.entry(*id).or_default() += 1;
     }
     let mut uses = Vec::new();
-    for id in deployments {
-        let image = id.image();
-        let counted = by_image.get(image).copied().unwrap_or_default();
-        let shared_bytes = shared.get(image).copied().unwrap_or_default();
-        // Two deployments of one image share all of it.
-        let is_single = deployments.iter().filter(|other| other.image() == image).count() < 2;
-        let (own_bytes, shared_bytes) =
-            if is_single { (counted.own_bytes, shared_bytes) } else { (0, counted.own_bytes + shared_bytes) };
-        let state = sysroot.dir().open_dir(format!("{DEPLOY}/{id}")).optional()?;
-        let state_bytes = state.map(|state| folder_bytes(&state)).transpose()?.unwrap_or_default();
-        uses.push(DiskUse { own_bytes, shared_bytes, state_bytes });
+    for (record, objects) in records.iter().zip(&needed) {
+        let mut disk = state_use(&target.sysroot, record)?;
+        for (id, size) in objects {
+            let is_own = used_by.get(id) == Some(&1);
+            let sum = if is_own { &mut disk.own_bytes } else { &mut disk.shared_bytes };
+            *sum += size;
+        }
+        uses.push(disk);
     }
     Ok(uses)
 }
 
-fn note(repository: &Repository, image: &ImageId, owners: &mut HashMap<ObjectId, (u64, Owner)>) {
-    for (id, size) in objects(repository, image) {
-        let owner = owners.entry(id).or_insert((size, Owner::One(*image)));
-        if owner.1 != Owner::One(*image) {
-            owner.1 = Owner::Several;
-        }
-    }
+/// The bytes of a deployment's state folder.
+fn state_use(sysroot: &Sysroot, record: &Record) -> Result<DiskUse, DeployError> {
+    let place = format!("{DEPLOY}/{}", record.state_id());
+    let Some(state) = sysroot.dir().open_dir(place).optional()? else { return Ok(DiskUse::default()) };
+    let store = state.open_dir(image_store::NAME).optional()?;
+    let image_store_bytes = store.map(|store| folder_bytes(&store)).transpose()?.unwrap_or_default();
+    let state_bytes = folder_bytes(&state)?.saturating_sub(image_store_bytes);
+    Ok(DiskUse { state_bytes, image_store_bytes, ..DiskUse::default() })
 }
 
-/// The objects of an image with their sizes, each once; none of an image that cannot be read.
-fn objects(repository: &Repository, image: &ImageId) -> HashMap<ObjectId, u64> {
+/// The objects that a deployment needs with their sizes, each once; none of an image that cannot be read.
+fn objects(
+    repository: &Repository,
+    record: &Record,
+    trees: &ImageTrees,
+) -> Result<HashMap<ObjectId, u64>, DeployError> {
     let mut objects = HashMap::new();
-    let Ok(tree) = image_tree(repository, image) else { return objects };
-    let mut walk = tree.walk();
-    while let Some((_, inode)) = walk.next_entry() {
-        if let Content::External { object, size } = tree.content(inode) {
-            objects.insert(object, size);
+    let image = &record.image.id;
+    if let Ok(tree) = trees.tree(repository, image) {
+        objects.extend(objects_of(&tree));
+    }
+    let mut others = vec![*image.object()];
+    others.extend(overlay_objects(repository, record));
+    for bound in &record.bound {
+        // What is not there takes nothing, and is told elsewhere.
+        others.extend(layer_objects(repository, &bound.manifest).unwrap_or_default());
+    }
+    for id in others {
+        if !objects.contains_key(&id)
+            && let Some(size) = repository.object_size(&id)?
+        {
+            objects.insert(id, size);
         }
     }
-    let own = repository.open_object(image.object()).and_then(|file| file.metadata());
-    objects.insert(*image.object(), own.map_or(0, |metadata| metadata.size));
-    objects
+    Ok(objects)
 }
 
 /// The content of all files in a folder, links not followed.
@@ -137,7 +129,10 @@ fn folder_bytes(top: &Dir) -> Result<u64, DeployError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Machine, System, file};
+    use crate::{
+        ImageId,
+        testing::{Machine, System, file, record},
+    };
 
     fn system(version: &str, own: usize) -> System<'_> {
         let more = vec![
@@ -147,39 +142,57 @@ mod tests {
         System { more, ..System::new(version) }
     }
 
+    fn uses(target: &Target, records: &[&Record]) -> Vec<DiskUse> {
+        disk_use(target, records, &ImageTrees::default()).unwrap()
+    }
+
     #[test]
-    fn what_only_one_image_names_is_its_own_and_the_rest_is_shared() {
+    fn what_only_one_deployment_needs_is_its_own_and_the_rest_is_shared() {
         let machine = Machine::new();
-        let requests = [machine.import(&system("1", 5000)), machine.import(&system("2", 7000))];
-        for request in &requests {
-            machine.deploy(request);
+        for request in [machine.import(&system("1", 5000)), machine.import(&system("2", 7000))] {
+            machine.deploy(&request);
         }
         let target = machine.target();
-        let ids: Vec<DeploymentId> =
-            requests.iter().map(|request| DeploymentId::new(request.image, 0)).collect();
-        let uses = disk_use(&target.sysroot, &target.repository, &ids).unwrap();
-        let [one, two] = uses.as_slice() else { panic!() };
-        assert_eq!(one.shared_bytes, two.shared_bytes);
-        assert!((16_000..40_000).contains(&one.shared_bytes), "{one:?}");
-        assert_eq!(two.own_bytes - one.own_bytes, 2000, "{uses:?}");
-        let origin = machine.read(&format!("sysroot/state/deploy/{0}/{0}.origin", ids[0])).len() as u64;
-        assert_eq!(one.state_bytes, "secret".len() as u64 + 2 * 20 * 20 + 1 + origin);
+        let (records, _) = target.sysroot.records().unwrap();
+        let [two, one] = records.as_slice() else { panic!() };
+        let [own, newer] = uses(&target, &[one, two])[..] else { panic!() };
+        assert_eq!(own.shared_bytes, newer.shared_bytes);
+        assert!((16_000..40_000).contains(&own.shared_bytes), "{own:?}");
+        assert_eq!(newer.own_bytes - own.own_bytes, 2000, "{own:?} {newer:?}");
+        let origin = machine.read(&format!("sysroot/state/deploy/{0}/{0}.origin", one.id)).len() as u64;
+        assert_eq!(own.state_bytes, "secret".len() as u64 + 2 * 20 * 20 + 1 + origin);
         // One alone shares nothing.
-        let alone = disk_use(&target.sysroot, &target.repository, &ids[..1]).unwrap();
-        assert_eq!(alone[0].shared_bytes, 0);
-        assert_eq!(alone[0].own_bytes, one.own_bytes + one.shared_bytes);
+        let alone = uses(&target, &[one])[0];
+        assert_eq!(alone.shared_bytes, 0);
+        assert_eq!(alone.own_bytes, own.own_bytes + own.shared_bytes);
     }
 
     #[test]
     fn two_deployments_of_one_image_share_it_and_a_lost_image_is_no_failure() {
         let machine = Machine::new();
-        let request = machine.import(&system("1", 5000));
+        machine.deploy(&machine.import(&system("1", 5000)));
         let target = machine.target();
-        let (one, two) = (DeploymentId::new(request.image, 0), DeploymentId::new(request.image, 1));
-        let uses = disk_use(&target.sysroot, &target.repository, &[one, two]).unwrap();
-        assert_eq!((uses[0].own_bytes, uses[1].own_bytes), (0, 0));
-        assert!(uses[0].shared_bytes > 0);
-        let lost = DeploymentId::new("ab".repeat(64).parse().unwrap(), 0);
-        assert_eq!(disk_use(&target.sysroot, &target.repository, &[lost]).unwrap(), [DiskUse::default()]);
+        let (records, _) = target.sysroot.records().unwrap();
+        let uses = |records: &[&Record]| uses(&target, records);
+        let both = uses(&[&records[0], &records[0]]);
+        assert_eq!((both[0].own_bytes, both[1].own_bytes), (0, 0));
+        assert!(both[0].shared_bytes > 0);
+        let mut lost = Record { id: "ab".repeat(64).parse().unwrap(), ..record() };
+        lost.image.id = ImageId::new("ab".repeat(64).parse().unwrap());
+        assert_eq!(uses(&[&lost]), [DiskUse::default()]);
+    }
+
+    #[test]
+    fn files_of_the_image_store_are_not_counted_as_etc() {
+        let machine = Machine::new();
+        machine.deploy(&machine.import(&system("1", 10)));
+        let target = machine.target();
+        let (records, _) = target.sysroot.records().unwrap();
+        let before = uses(&target, &[&records[0]])[0];
+        let store = machine.path(&format!("sysroot/{}", image_store::place(&records[0].id)));
+        std::fs::create_dir_all(store.join("overlay")).unwrap();
+        std::fs::write(store.join("overlay/file"), [0; 5000]).unwrap();
+        let after = uses(&target, &[&records[0]])[0];
+        assert_eq!(after, DiskUse { image_store_bytes: 5000, ..before });
     }
 }

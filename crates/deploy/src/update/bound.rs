@@ -59,7 +59,11 @@ fn tags(
     if moved.is_empty() {
         return Ok(());
     }
-    let one = |image: &&BoundImage| BoundRef { unit: image.unit.clone(), reference: image.reference.clone() };
+    let one = |image: &&BoundImage| BoundRef {
+        unit: image.unit.clone(),
+        reference: image.reference.clone(),
+        through: None,
+    };
     let refs: Vec<_> = moved.iter().map(one).collect();
     let found = resolve_bound(&target.repository, &refs, &[], opener, options, control)?;
     check.verdict = Verdict::Available;

@@ -4,6 +4,7 @@
 //! Invariant: everything goes to a writer that the caller passes, so a closed pipe ends the command quietly.
 
 pub mod bar;
+mod date;
 mod document;
 mod facts;
 pub mod file;
@@ -12,6 +13,7 @@ mod table;
 mod terminal;
 mod units;
 
+pub use date::Date;
 pub use document::write_document;
 pub use facts::Facts;
 pub use name::{escape, printable};

@@ -1,7 +1,7 @@
 //! `store bound annotate IMAGE TARGET`: writes into an image's manifest what the image binds.
 
 use anyhow::bail;
-use sealstone::deploy::bound::{BOUND_ANNOTATION, annotation_of};
+use sealstone::deploy::bound::{BOUND_ANNOTATION, KnownBound, annotation_of};
 use sealstone::deploy::{ImageId, ImageTrees};
 use sealstone::import::export::annotate;
 use sealstone::import::source::Reference;
@@ -65,7 +65,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let prepared = bound::prepare(
         (&repository, &ImageTrees::default()),
         (&image, &stored.manifest),
-        &[],
+        KnownBound::default(),
         (&args.registry, &ImportOptions::default()),
         true,
         context,

@@ -1,9 +1,9 @@
 //! `store bound list [IMAGE]`: the bound images of deployments, or of an image.
 
 use sealstone::deploy::ImageId;
-use sealstone::deploy::bound::{BoundCondition, BoundImage, bound_condition, bound_units};
+use sealstone::deploy::bound::{BoundCondition, BoundImage, bound_units, checked_bound_condition};
 use sealstone::import::catalogue::Catalogue;
-use sealstone::store::Repository;
+use sealstone::store::{Control, Repository};
 use serde::Serialize;
 
 use crate::args::Listing;
@@ -80,7 +80,7 @@ fn of_image(repository: &Repository, name: &str) -> anyhow::Result<List> {
     let found = Catalogue::read(repository)?.find(name)?;
     let tree = read_tree(repository, ImageId::new(found.image).object())?;
     let row = |unit| match unit {
-        Ok(sealstone::deploy::bound::BoundRef { unit, reference }) => {
+        Ok(sealstone::deploy::bound::BoundRef { unit, reference, .. }) => {
             Row { unit, reference: Some(reference), ..Row::empty() }
         }
         Err(sealstone::deploy::bound::UnitFault { unit, reason }) => {
@@ -93,28 +93,29 @@ fn of_image(repository: &Repository, name: &str) -> anyhow::Result<List> {
 
 fn of_deployments(args: &Args, context: &Context) -> anyhow::Result<Vec<List>> {
     let target = args.target.open(context)?;
+    let control = context.control()?;
     let (records, _) = target.sysroot.records()?;
     let mut lists = Vec::new();
     for record in records {
-        let images = record.bound.iter().map(|image| row(image, &target.repository));
+        let images = record.bound.iter().map(|image| row(image, &target.repository, control));
         lists.push(List {
             deployment: Some(record.id.to_string()),
             image: record.image.reference.clone(),
-            condition: bound_condition(&target.sysroot, &target.repository, &record)?,
+            condition: checked_bound_condition(&target.sysroot, &target.repository, &record, control)?,
             images: images.collect::<anyhow::Result<_>>()?,
         });
     }
     Ok(lists)
 }
 
-fn row(image: &BoundImage, repository: &Repository) -> anyhow::Result<Row> {
+fn row(image: &BoundImage, repository: &Repository, control: &Control) -> anyhow::Result<Row> {
     Ok(Row {
         unit: image.unit.clone(),
         reference: Some(image.reference.clone()),
         manifest: Some(image.manifest.to_string()),
         config: Some(image.config.to_string()),
         bytes: image.bytes,
-        stored: Some(image.is_stored(repository)?),
+        stored: Some(image.is_stored(repository)? && image.lost_objects(repository, control)? == 0),
         problem: None,
     })
 }

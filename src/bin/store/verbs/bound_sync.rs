@@ -1,7 +1,7 @@
 //! `store bound sync`: brings back what is missing of the bound images of a deployment.
 
 use anyhow::Context as _;
-use sealstone::deploy::bound::{BoundImage, fetch_bound};
+use sealstone::deploy::bound::{BoundImage, heal_bound};
 use sealstone::deploy::{DeploymentId, Plan, Record, Target, apply, find_deployment, plan_sync_bound};
 use sealstone::import::ImportOptions;
 use serde::Serialize;
@@ -17,7 +17,8 @@ use crate::target::TargetArgs;
 
 /// Fetch what is missing of a deployment's bound images, and make its image store whole
 ///
-/// Images are fetched by the digests in the deployment's record: what a tag leads to today does not matter.
+/// Images are fetched by the digests in the deployment's record: what a tag leads to today does not matter. One that lost any
+/// file in the repository is read again, whole.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -58,9 +59,10 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let target = args.target.open(context)?;
     let running = args.target.running();
     let record = choose(&target, args.deployment.as_deref(), running.as_ref())?;
+    let control = context.control()?;
     let mut missing: Vec<BoundImage> = Vec::new();
     for image in &record.bound {
-        if !image.is_stored(&target.repository)? {
+        if !image.is_stored(&target.repository)? || image.lost_objects(&target.repository, control)? > 0 {
             missing.push(image.clone());
         }
     }
@@ -79,8 +81,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     } else {
         let options = ImportOptions::default();
         let opener = bound::opener(&args.registry, &options, &target.repository, context);
-        let control = context.control()?;
-        let held = fetch_bound(&target.repository, record.bound.clone(), &opener, &options, control)?;
+        let held = heal_bound(&target.repository, record.bound.clone(), &opener, &options, control)?;
         let plan = plan_sync_bound(&target, &record.id, running.as_ref())?;
         let done = apply(&target, &plan, control)?.image_store;
         drop(held);

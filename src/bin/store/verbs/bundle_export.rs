@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
-use sealstone::deploy::bound::{BoundImage, BoundReference};
+use sealstone::deploy::bound::{BoundImage, BoundReference, KnownBound};
 use sealstone::deploy::{ImageId, ImageTrees, bundle_index, export_bundle};
 use sealstone::import::ImportOptions;
 use sealstone::import::export::{ExportOptions, ExportReport, ExportedBundle};
@@ -76,7 +76,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let prepared = bound::prepare(
         (&repository, &ImageTrees::default()),
         (&image, &stored.manifest),
-        &[],
+        KnownBound::default(),
         (&args.registry, &ImportOptions::default()),
         false,
         context,

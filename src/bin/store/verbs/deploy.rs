@@ -7,10 +7,10 @@ use anyhow::bail;
 use sealstone::boot::Karg;
 use sealstone::deploy::{
     Applied, DeployRequest, DeploymentStatus, EtcConflict, Finalise, Plan, Predecessor, Pruned, State,
-    Target, apply, plan_deploy, status,
+    Target, apply, keep_place, plan_deploy, status,
 };
 use sealstone::import::ImportOptions;
-use sealstone::import::catalogue::Catalogue;
+use sealstone::import::catalogue::{Catalogue, NamedImage};
 use serde::Serialize;
 
 use super::freed::{self, Freed};
@@ -21,6 +21,7 @@ use crate::bound;
 use crate::context::Context;
 use crate::etc;
 use crate::exit::Exit;
+use crate::image::short_id;
 use crate::journal::Event;
 use crate::machine::MachineArgs;
 use crate::output::{Bytes, Elapsed, Facts, Terminal, escape, plural, printable, write_document};
@@ -59,6 +60,9 @@ pub struct Args {
     /// A kernel argument to take away, the image's too, for good: KEY=VALUE that one, KEY all of the key
     #[arg(long, value_name = "KEY[=VALUE]")]
     karg_delete: Vec<Karg>,
+    /// Take bound images as a deployment here has them, without asking where their tags lead today
+    #[arg(long)]
+    bound_as_recorded: bool,
     #[command(flatten)]
     boot: BootFlags,
     #[command(flatten)]
@@ -96,11 +100,12 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let Some(stored) = Catalogue::read(&target.repository)?.find(&args.image)?.stored else {
         bail!("{} has no name any more: import it again", escape(args.image.as_bytes()));
     };
-    let mut request = request(args, DeployRequest::of(&stored, args.karg.clone(), now()?)?);
+    let mut request = request(args, &stored, &target)?;
     args.boot.add_to(&mut request);
     let settings = (&args.registry, &ImportOptions::default());
     // Held against gc until the plan was applied.
-    let held = bound::bind(&mut request, &target, settings, args.flags.dry_run, context)?;
+    let how = (args.flags.dry_run, args.bound_as_recorded);
+    let held = bound::bind_known(&mut request, &target, settings, how, context)?;
     args.machine.add_to(&mut request, &target, args.flags.dry_run, context)?;
     let plan = plan_deploy(&target, &request)?;
     if args.flags.dry_run {
@@ -125,7 +130,9 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
                 &document(deployment, &plan, (&done, freed), elapsed.as_secs_f64()),
             );
         }
-        let name = terminal.bold(&escape(stored.name.as_bytes()));
+        let called =
+            if stored.is_kept_by_deployment() { &deployment.record.image.reference } else { &stored.name };
+        let name = terminal.bold(&escape(called.as_bytes()));
         let summary = match done.steps as u64 {
             0 => "is deployed already, nothing to do".to_owned(),
             steps => {
@@ -157,15 +164,21 @@ fn others(count: u64, out: &mut dyn Write, terminal: Terminal) -> io::Result<()>
 }
 
 /// What the flags ask for.
-fn request(args: &Args, request: DeployRequest) -> DeployRequest {
-    DeployRequest {
+fn request(args: &Args, stored: &NamedImage, target: &Target) -> anyhow::Result<DeployRequest> {
+    let of_image = DeployRequest::of(&target.repository, stored, args.karg.clone(), now()?)?;
+    let mut request = DeployRequest {
         predecessor: if args.fresh { Predecessor::None } else { Predecessor::Current },
         running: args.target.running(),
         finalise: if args.stage { Finalise::AtShutdown { locked: false } } else { Finalise::Now },
         retention: args.retention.policy(),
         karg_deletes: args.karg_delete.iter().map(ToString::to_string).collect(),
-        ..request
+        ..of_image
+    };
+    // Who names an image by its content means no place: it goes on to follow the one that its deployment does.
+    if stored.name != args.image || stored.is_kept_by_deployment() {
+        keep_place(target, &mut request)?;
     }
+    Ok(request)
 }
 
 /// Tells the journal, if something was done.
@@ -192,6 +205,12 @@ fn facts(deployment: &DeploymentStatus, done: &Applied) -> Facts {
             ),
         )
         .add("state", format!("state/deploy/{}", record.id));
+    for bound in &record.bound {
+        facts.add(
+            "bound",
+            escape(format!("{} ({})", bound.reference, short_id(&bound.manifest, false)).as_bytes()),
+        );
+    }
     let populated = &done.populated;
     if populated.files > 0 {
         facts.add(

@@ -1,12 +1,13 @@
 //! `store du [IMAGE]`: whose bytes are whose.
 
-use sealstone::import::catalogue::{Catalogue, FoundImage};
+use sealstone::import::catalogue::{Catalogue, DEPLOYMENT_TAG, FoundImage};
 use sealstone::store::{GroupUsage, Place, RefName, RefTarget, Usage};
 use serde::Serialize;
 
 use crate::args::Reporting;
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::image::short_id;
 use crate::output::bar::bar;
 use crate::output::{Bytes, Table, Terminal, escape, plural, write_document};
 
@@ -148,12 +149,19 @@ fn document(usage: &GroupUsage) -> ImageDocument {
 fn is_of_deployment(place: Place, name: &RefName) -> bool {
     match place {
         Place::Images => name.as_str().starts_with("sealstone/deployments/"),
-        Place::Streams => name.to_oci().is_some_and(|name| name.starts_with("localhost/bootc-")),
+        Place::Streams => name.to_oci().is_some_and(|name| name.starts_with(DEPLOYMENT_TAG)),
     }
 }
 
-/// An image's name as the user gave it; that of any other ref with its folder.
+/// An image's name as the user gave it; what a deployment keeps beside its image by the deployment; any other ref with its
+/// folder.
 fn shown(place: Place, name: &RefName) -> String {
+    for (folder, what) in [("sealstone/bound/", "bound image"), ("sealstone/overlays/", "overlay")] {
+        let kept = name.as_str().strip_prefix(folder).filter(|_| place == Place::Streams);
+        if let Some((id, number)) = kept.and_then(|rest| rest.split_once('/')) {
+            return format!("{what} {number} of {}", short_id(&id, false));
+        }
+    }
     match name.to_oci() {
         Some(name) if place == Place::Streams => name,
         _ => format!("{}/refs/{name}", place.folder()),

@@ -7,7 +7,7 @@ use sealstone::deploy::{
 };
 use serde::Serialize;
 
-use super::planned::show as show_plan;
+use super::planned::{show as show_plan, tell_warnings};
 use crate::args::Reporting;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -79,6 +79,7 @@ struct Document<'a> {
     kargs: Vec<&'a RecordedKarg>,
     deleted: &'a [String],
     steps: usize,
+    warnings: &'a [String],
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
@@ -91,7 +92,9 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let running = args.target.running();
     let owner = args.source.clone().map_or(KargsOwner::Caller, KargsOwner::Source);
     let (edit, change) = match &args.action {
-        None | Some(Action::List) => return show(args, &status(&target, running.as_ref())?, 0, context),
+        None | Some(Action::List) => {
+            return show(args, &status(&target, running.as_ref())?, (0, &[]), context);
+        }
         Some(Action::Set { kargs, change }) => (KargsEdit::Set(kargs.clone()), change),
         Some(Action::Unset { all: true, change, .. }) => (KargsEdit::Clear, change),
         Some(Action::Unset { kargs, change, .. }) => (KargsEdit::Unset(kargs.clone()), change),
@@ -102,7 +105,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         return show_plan(&plan, args.reporting.json, context);
     }
     let done = apply(&target, &plan, context.control()?)?;
-    show(args, &status(&target, running.as_ref())?, done.steps, context)
+    show(args, &status(&target, running.as_ref())?, (done.steps, &plan.warnings), context)
 }
 
 /// The deployment that boots next: what a change was about.
@@ -113,7 +116,12 @@ fn next(status: &Status) -> Option<&DeploymentStatus> {
     status.deployments.iter().find(is_next)
 }
 
-fn show(args: &Args, status: &Status, steps: usize, context: &Context) -> anyhow::Result<Exit> {
+fn show(
+    args: &Args,
+    status: &Status,
+    (steps, warnings): (usize, &[String]),
+    context: &Context,
+) -> anyhow::Result<Exit> {
     let Some(deployment) = next(status) else { anyhow::bail!("nothing is deployed here") };
     let is_shown = |recorded: &&RecordedKarg| {
         let of = |source: &SourceName| recorded.origin == KargsOwner::Source(source.clone()).origin();
@@ -124,12 +132,13 @@ fn show(args: &Args, status: &Status, steps: usize, context: &Context) -> anyhow
     context.print(|out, terminal| {
         if args.reporting.json {
             let deployment = record.id.to_string();
-            let document = Document { deployment, kargs, deleted: &record.karg_deletes, steps };
+            let document = Document { deployment, kargs, deleted: &record.karg_deletes, steps, warnings };
             return write_document(out, "sealstone.kargs/1", &document);
         }
         table(&kargs, &record.karg_deletes, args.source.is_some(), terminal).write(out, terminal)?;
         let of = format!("of {}, {}", short_id(&record.id, false), what(deployment));
-        writeln!(out, "{}", terminal.dim(&of))
+        writeln!(out, "{}", terminal.dim(&of))?;
+        tell_warnings(warnings, out, terminal)
     })?;
     Ok(Exit::Done)
 }

@@ -47,6 +47,7 @@ pub fn describe(step: &Step) -> String {
         Step::Release { deployment, .. } => {
             format!("stop keeping the image of {}", short_id(&deployment.id, false))
         }
+        Step::Forget { id } => format!("stop keeping what is left of {}", short_id(id, false)),
         Step::RemoveRecord { id } => format!("remove the record of {}", short_id(id, false)),
         Step::RemoveBootcFiles { esp, path } => {
             format!("remove {} from boot partition {esp}", escape(path.as_bytes()))

@@ -335,6 +335,11 @@ fn room(plan: &Plan, terminal: Terminal) -> Table {
 
 /// What is worth telling and stops nothing.
 pub fn warnings(plan: &Plan, out: &mut dyn Write, terminal: Terminal) -> io::Result<()> {
-    let mut lines = plan.warnings.iter();
+    tell_warnings(&plan.warnings, out, terminal)
+}
+
+/// The same of a list.
+pub fn tell_warnings(warnings: &[String], out: &mut dyn Write, terminal: Terminal) -> io::Result<()> {
+    let mut lines = warnings.iter();
     lines.try_for_each(|text| writeln!(out, "{} {}", terminal.warning("warning:"), escape(text.as_bytes())))
 }

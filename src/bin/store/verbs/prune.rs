@@ -8,8 +8,10 @@ use crate::exit::Exit;
 
 /// Remove older deployments
 ///
-/// By number, age, versions and free space on the boot partitions, the oldest first; or one by its id. Never goes: what
-/// runs, what boots by default, what a rollback would boot, and what is pinned. What only they needed stays in the repository until a gc.
+/// By number, age, versions and free space on the boot partitions, the oldest first. By these never goes: what runs, what boots
+/// by default, what a rollback would boot, and what is pinned. Or one by its id, whatever its place: not what runs, what is
+/// pinned, or the only one that boots. That is also the way to remove what is left of one whose record is lost. What only they
+/// needed stays in the repository until a gc. Ends with 4 if --esp-free could not be had.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -36,7 +38,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     if !flags.dry_run {
         place.journal().tell_pruned(&plan);
     }
-    Ok(exit)
+    Ok(if plan.missed_free.is_some() { Exit::NoSpace } else { exit })
 }
 
 fn plan(args: &Args, target: &Target, running: Option<&DeploymentId>) -> anyhow::Result<Plan> {

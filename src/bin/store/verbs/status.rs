@@ -3,7 +3,8 @@
 use clap::ValueEnum;
 use sealstone::deploy::bound::BoundCondition;
 use sealstone::deploy::{
-    BootcHost, DeploymentStatus, Health, Place, State, Status, boot_once, measure_disk, status,
+    BootcHost, DeploymentStatus, Health, ImageTrees, KargOrigin, Os, Place, Record, RecordedKarg, State,
+    Status, add_losses, boot_once, measure_disk, status,
 };
 
 use super::status_remarks::remarks;
@@ -12,15 +13,15 @@ use crate::context::Context;
 use crate::efivars::EfivarsArgs;
 use crate::exit::Exit;
 use crate::image::short_id;
-use crate::output::{Bytes, Facts, Table, Terminal, escape, write_document};
+use crate::output::{Bytes, Date, Facts, Table, Terminal, escape, write_document};
 use crate::target::TargetArgs;
 
 /// Show the deployments
 ///
-/// In the order of the boot menu, with what each takes on the disk: OWN is what its image alone has, SHARED what other
-/// deployments have as well. A broken or foreign entry never stops this: it is shown for what it is. Without --esp, the
+/// In the order of the boot menu, with what each takes on the disk: OWN is what it alone needs, SHARED what other deployments
+/// need as well. A broken or foreign entry never stops this: it is shown for what it is. Without --esp, the
 /// boot partitions are those of the system that runs. What bootc deployed is shown too, and taken over by the first verb
-/// that changes something. Ends with 1 if a deployment cannot boot.
+/// that changes something. Ends with 1 if a deployment cannot boot, or lost files.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -67,7 +68,9 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         })?;
         return Ok(Exit::Done);
     }
-    measure_disk(&target, &mut status)?;
+    let trees = ImageTrees::default();
+    measure_disk(&target, &mut status, &trees)?;
+    add_losses(&target, &mut status, &trees, context.control()?)?;
     context.print(|out, terminal| {
         if args.reporting.json || args.format == Format::Json {
             return write_document(out, "sealstone.status/1", &status);
@@ -98,6 +101,7 @@ fn deployments(status: &Status, terminal: Terminal) -> Table {
         .left("IMAGE")
         .left("BOOTS")
         .elastic()
+        .left("DEPLOYED")
         .left("KERNEL")
         .right("OWN")
         .right("SHARED")
@@ -109,7 +113,8 @@ fn deployments(status: &Status, terminal: Terminal) -> Table {
         table.row([
             place(deployment),
             escape(record.image.reference.as_bytes()),
-            escape(record.os.title.as_bytes()),
+            title(record),
+            if record.time > 0 { Date(record.time).to_string() } else { String::new() },
             escape(record.kernel.version.as_bytes()),
             Bytes(disk.own_bytes).to_string(),
             Bytes(disk.shared_bytes).to_string(),
@@ -121,6 +126,14 @@ fn deployments(status: &Status, terminal: Terminal) -> Table {
         ]);
     }
     table
+}
+
+/// What boots, with its version where the title lacks it.
+fn title(record: &Record) -> String {
+    let Os { title, version, .. } = &record.os;
+    let version = version.as_deref().filter(|version| !title.contains(version));
+    let text = version.map_or_else(|| title.clone(), |version| format!("{title} {version}"));
+    escape(text.as_bytes())
 }
 
 fn place(deployment: &DeploymentStatus) -> String {
@@ -142,17 +155,18 @@ fn place(deployment: &DeploymentStatus) -> String {
 
 fn facts(deployment: &DeploymentStatus) -> Facts {
     let record = &deployment.record;
-    let kargs: Vec<&str> = record.kargs.iter().map(|recorded| recorded.karg.as_str()).collect();
     let overlays: Vec<&str> = record.overlays.iter().map(|overlay| overlay.name.as_str()).collect();
     let mut facts = Facts::new();
     facts
         .add("deployment", record.id)
         .add("image", escape(record.image.reference.as_bytes()))
+        .add_some("version", record.os.version.as_ref().map(|text| escape(text.as_bytes())))
+        .add_some("deployed", (record.time > 0).then_some(Date(record.time)))
         .add("manifest", record.image.manifest)
         .add_some("platform", deployment.architecture.as_ref().map(|text| escape(text.as_bytes())))
         .add_some("created", deployment.created.as_ref().map(|text| escape(text.as_bytes())))
         .add("kernel", escape(record.kernel.version.as_bytes()))
-        .add("arguments", escape(kargs.join(" ").as_bytes()))
+        .add("arguments", arguments(&record.kargs))
         .add_some("deleted", list(&record.karg_deletes))
         .add_some("overlays", list(&overlays));
     for bound in &record.bound {
@@ -164,9 +178,28 @@ fn facts(deployment: &DeploymentStatus) -> Facts {
     }
     if let Some(disk) = deployment.disk {
         let (own, shared, state) = (Bytes(disk.own_bytes), Bytes(disk.shared_bytes), Bytes(disk.state_bytes));
-        facts.add("disk", format!("{own} of its own, {shared} shared, {state} in /etc"));
+        let store = match disk.image_store_bytes {
+            0 => String::new(),
+            bytes => format!(", {} in its image store", Bytes(bytes)),
+        };
+        facts.add("disk", format!("{own} of its own, {shared} shared, {state} in /etc{store}"));
     }
     facts
+}
+
+/// The kernel arguments, each run of those from one place with that behind it.
+fn arguments(kargs: &[RecordedKarg]) -> String {
+    let runs = kargs.chunk_by(|one, next| one.origin == next.origin).map(|run| {
+        let words: Vec<&str> = run.iter().map(|recorded| recorded.karg.as_str()).collect();
+        let origin = match run.first().map(|recorded| &recorded.origin) {
+            Some(KargOrigin::Image { file }) => format!(" (image, {file})"),
+            Some(KargOrigin::Install { file }) => format!(" (installed by {file})"),
+            Some(KargOrigin::Source { name }) => format!(" (set by {name})"),
+            _ => " (given)".to_owned(),
+        };
+        words.join(" ") + &origin
+    });
+    escape(runs.collect::<Vec<_>>().join(", ").as_bytes())
 }
 
 fn list(words: &[impl AsRef<str>]) -> Option<String> {

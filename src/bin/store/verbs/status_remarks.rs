@@ -106,11 +106,7 @@ fn esp_remarks(esp: &EspStatus, terminal: Terminal) -> Vec<String> {
     }));
     for entry in &esp.entries {
         if let Some(wrong) = entry.wrong {
-            lines.push(format!(
-                "{} entry {}: {wrong}",
-                terminal.warning("entry:"),
-                escape(entry.name.as_bytes())
-            ));
+            lines.push(format!("{} {}: {wrong}", terminal.warning("entry:"), escape(entry.name.as_bytes())));
         }
     }
     for (file, title) in &esp.foreign {

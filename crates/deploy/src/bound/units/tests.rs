@@ -24,7 +24,7 @@ fn bound(entries: &[Entry]) -> Vec<String> {
     let tree = merge(&[&layer(entries)]).unwrap();
     let units = bound_units(&repository, &tree).unwrap();
     let line = |unit| match unit {
-        Ok(BoundRef { unit, reference }) => format!("{unit} {reference}"),
+        Ok(BoundRef { unit, reference, .. }) => format!("{unit} {reference}"),
         Err(UnitFault { unit, reason }) => format!("{unit}! {reason}"),
     };
     units.into_iter().map(line).collect()

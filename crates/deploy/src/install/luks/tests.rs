@@ -66,14 +66,14 @@ impl Programs for Failing<'_> {
     fn run(&self, program: &str, arguments: &[&str]) -> Result<(), DeployError> {
         self.0.run(program, arguments)?;
         let reason = "it fails".to_owned();
-        match arguments.contains(&self.1) || program == self.1 {
-            true => Err(DeployError::Program { program: program.into(), reason }),
-            false => Ok(()),
+        if arguments.contains(&self.1) || program == self.1 {
+            return Err(DeployError::Program { program: program.into(), reason });
         }
+        Ok(())
     }
 }
 
-fn root_of<'a>(programs: &'a dyn Programs, unlock: LuksUnlock) -> Result<LuksRoot<'a>, DeployError> {
+fn root_of(programs: &dyn Programs, unlock: LuksUnlock) -> Result<LuksRoot<'_>, DeployError> {
     let request = LuksRequest::new(unlock, LuksKey::of(b"a very secret key")?, Some("7".into()))?;
     LuksRoot::make(programs, std::path::Path::new("/dev/vda2"), request, &Seed::new(b"luks"))
 }

@@ -81,6 +81,7 @@ fn what_was_deleted_of_an_image_stays_deleted_until_the_caller_sets_it() {
     assert_eq!(line(&update(&image(&["quiet"]), &third, &[], &[]).kargs), "quiet");
 }
 
+// bootc#2304, #1229: an update took away, or gave twice, what the machine had set.
 #[test]
 fn a_local_argument_survives_an_image_that_drops_an_equal_one() {
     let first = install(&image(&["quiet"]), &["quiet"], &[]);
