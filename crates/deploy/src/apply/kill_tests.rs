@@ -10,7 +10,8 @@ use sealstone_store::{Control, GcOptions, disk::RealDisk};
 
 use crate::{
     DeployError, DeployRequest, DeploymentId, Finalise, Plan, Retention, StagedWish, Target, apply,
-    plan_deploy, plan_finalize, plan_pin, plan_prune, plan_reconcile, plan_remove, plan_rollback,
+    kargs::{KargsEdit, KargsOwner},
+    plan_deploy, plan_finalize, plan_kargs, plan_pin, plan_prune, plan_reconcile, plan_remove, plan_rollback,
     testing::{
         Entry, Failure, LARGE, Machine, System, bootable, cut_at_every_point, end_state, fail_at_every_call,
         file,
@@ -79,6 +80,12 @@ impl Case {
             return run(target, &plan_reconcile(target, Some(&self.id(2)))?);
         }
         run(target, &plan_rollback(target, Some(&self.id(2)))?)
+    }
+
+    /// Other arguments for the system that boots next: its entry is rewritten.
+    fn kargs(&self, target: &Target) -> Result<(), DeployError> {
+        let edit = KargsEdit::Set(vec!["debug".parse().unwrap()]);
+        run(target, &plan_kargs(target, &KargsOwner::Caller, &edit, Some(&self.id(2)))?)
     }
 
     fn pin(&self, target: &Target) -> Result<(), DeployError> {
@@ -203,6 +210,16 @@ fn a_rollback_fails_at_any_call_and_the_old_system_boots_and_a_rerun_converges()
 #[test]
 fn a_pin_fails_at_any_call_and_the_old_system_boots_and_a_rerun_converges() {
     fail_everywhere("pin", false, Case::pin);
+}
+
+#[test]
+fn a_change_of_kernel_arguments_fails_at_any_call_and_the_old_system_boots_and_a_rerun_converges() {
+    fail_everywhere("kargs", false, Case::kargs);
+}
+
+#[test]
+fn a_change_of_kernel_arguments_loses_power_at_any_point_and_the_old_system_boots() {
+    cut_everywhere("kargs", false, Case::kargs);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Files whose content the repository lost: the part of a deployment's health that costs a look at every object.
 //!
 //! What lives here: finding them by names, of images, overlays and bound images. What does not: content, which fsck reads; any
-//! mending: only the place that an image came from has its files. Why no plan looks: for an image of 58,000 files it takes some
-//! 30 ms, a fifth of what a whole deploy may.
+//! mending: only the place that an image came from has its files. Why no plan looks: for an image of 58,000 files listing all
+//! objects takes tens of milliseconds, and a whole deploy may take 150.
 
 use std::collections::HashSet;
 
