@@ -1,7 +1,8 @@
 //! Partition tables as bytes: GPT by the UEFI specification (section 5.3), for sectors of 512 and of 4,096 bytes.
 //!
-//! What lives here: making one ([`Gpt`]), reading one ([`PartitionTable`]), and what has to change in one that is read when
-//! its disk is larger or gets one more partition. What does not: which partitions there are (`layout.rs`), the disk. Why not
+//! What lives here: making one ([`Gpt`]), what one says for people ([`PartitionTable`]), and what has to change in one that is
+//! read when its disk is larger or gets one more partition. What does not: reading a GPT's bytes (the boot crate's `gpt.rs`,
+//! the one reader that there is), which partitions there are (`layout.rs`), the disk. Why not
 //! a crate: those that there are want the whole disk as a file of theirs and write it themselves, where the order of writing
 //! is ours to keep. Invariant: checksums are held against the bytes that are read, and computed again over what is changed.
 
@@ -13,7 +14,8 @@ mod table;
 mod tests;
 
 use super::ids::Uuid;
-use bytes::{number, seal};
+use bytes::seal;
+use sealstone_boot::GptPartition;
 pub use table::{PartitionTable, TablePartition};
 
 /// What every header begins with.
@@ -61,20 +63,14 @@ impl Partition {
 
     /// What an entry says; nothing, if it is free.
     fn decode(entry: &[u8]) -> Option<Self> {
-        let (kind, rest) = entry.split_first_chunk::<16>()?;
-        let id = rest.first_chunk::<16>()?;
-        let number = |at| number::<8>(entry, at).ok();
-        let (units, _) = entry.get(56..ENTRY)?.as_chunks::<2>();
-        let units = units.iter().map(|unit| u16::from_le_bytes(*unit)).take_while(|unit| *unit != 0);
-        let letters = char::decode_utf16(units);
-        (*kind != [0; 16]).then_some(Self {
-            kind: Uuid::from_guid(*kind),
-            id: Uuid::from_guid(*id),
-            first: number(32)?,
-            last: number(40)?,
-            attributes: number(48)?,
-            name: letters.map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER)).collect(),
-        })
+        GptPartition::decode(entry).map(Self::from)
+    }
+}
+
+impl From<GptPartition> for Partition {
+    fn from(found: GptPartition) -> Self {
+        let GptPartition { kind, id, first, last, attributes, name } = found;
+        Self { kind: Uuid::from_guid(kind), id: Uuid::from_guid(id), first, last, attributes, name }
     }
 }
 

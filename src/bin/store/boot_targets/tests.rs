@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::symlink;
 
+use sealstone::deploy::install::{Gpt, Partition, Uuid};
 use sealstone::store::disk::RealDisk;
 
 use super::*;
@@ -56,25 +57,24 @@ impl Fake {
 }
 
 fn table(types: &[u8]) -> Vec<u8> {
-    let esp = [0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11, 0xba, 0x4b, 0, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b];
-    let xbootldr =
-        [0xff, 0xc2, 0x13, 0xbc, 0xe6, 0x59, 0x62, 0x42, 0xa3, 0x52, 0xb2, 0x75, 0xfd, 0x6f, 0x71, 0x72];
-    let mut bytes = vec![0; 1024 + 128 * 128];
-    bytes[512..520].copy_from_slice(b"EFI PART");
-    bytes[584] = 2;
-    bytes[592] = 128;
-    bytes[596] = 128;
-    for (number, kind) in types.iter().enumerate() {
-        let at = 1024 + 128 * number;
-        match kind {
-            1 => bytes[at..at + 16].copy_from_slice(&esp),
-            2 => bytes[at..at + 16].copy_from_slice(&xbootldr),
-            _ => bytes[at] = 1,
-        }
-        bytes[at + 32] = 8;
-        bytes[at + 40] = 16;
-    }
-    bytes
+    // The types as UEFI and the Discoverable Partitions Specification write them down.
+    let esp = Uuid::from_u128(0xc12a_7328_f81f_11d2_ba4b_00a0_c93e_c93b);
+    let xbootldr = Uuid::from_u128(0xbc13_c2ff_59e6_4262_a352_b275_fd6f_7172);
+    let partition = |(number, kind): (u64, &u8)| Partition {
+        kind: match kind {
+            1 => esp,
+            2 => xbootldr,
+            _ => Uuid([1; 16]),
+        },
+        id: Uuid([7; 16]),
+        first: 2048 * number,
+        last: 2048 * number + 2047,
+        attributes: 0,
+        name: String::new(),
+    };
+    let partitions = (1..).zip(types).map(partition).collect();
+    let [_, (_, head)] = Gpt { id: Uuid([9; 16]), sector: 512, sectors: 1 << 20, partitions }.encode();
+    head
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn the_disks_of_a_raid_under_a_volume_are_found_and_no_others() {
         found.iter().map(|(name, number, entry)| (name.as_str(), *number, entry.kind)).collect();
     let expected = [("sda1", (8, 1), PartitionKind::Esp), ("sda2", (8, 2), PartitionKind::Xbootldr)];
     assert_eq!(names, expected);
-    assert_eq!(machine.gpt_entry((9, 1)).unwrap().blocks, 9);
+    assert_eq!(machine.gpt_entry((9, 1)).unwrap().blocks, 2048);
     assert_eq!(machine.gpt_entry((8, 3)), None);
 }
 

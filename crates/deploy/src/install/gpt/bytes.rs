@@ -1,5 +1,7 @@
 //! Numbers and pieces of a table's bytes, wherever they may point.
 
+use sealstone_boot::header_checksum;
+
 /// The bytes at a place; the reason, where they are not all there.
 pub(super) fn slice(bytes: &[u8], at: usize, len: usize) -> Result<&[u8], String> {
     let end = at.checked_add(len);
@@ -20,19 +22,9 @@ pub(super) fn number<const N: usize>(bytes: &[u8], at: usize) -> Result<u64, Str
     Ok(u64::from_le_bytes(all))
 }
 
-/// The checksum of a header: that of its bytes, with zeros in the checksum's place.
-pub(super) fn checksum(header: &[u8]) -> u32 {
-    let (before, rest) = header.split_at_checked(16).unwrap_or((header, &[]));
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(before);
-    hasher.update(&[0; 4]);
-    hasher.update(rest.get(4..).unwrap_or_default());
-    hasher.finalize()
-}
-
 /// Computes a header's checksum anew.
 pub(super) fn seal(header: &mut [u8]) {
-    let sum = checksum(header).to_le_bytes();
+    let sum = header_checksum(header).to_le_bytes();
     if let Some(place) = header.get_mut(16..20) {
         place.copy_from_slice(&sum);
     }

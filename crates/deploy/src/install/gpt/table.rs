@@ -2,16 +2,10 @@
 //!
 //! Hostile input: what a table says of itself is bounded, and nothing holds whose checksums do not. An MBR is only listed.
 
-use super::{
-    ENTRY, HEADER, Partition, SECTORS, SIGNATURE,
-    bytes::{checksum, number, slice},
-    edit::Header,
-    mbr,
-};
-use crate::install::layout::{ALIGNMENT, LINUX};
+use sealstone_boot::{GptHeader, GptPartition};
 
-/// The most entries that we keep; the specification wants room for 128.
-const MOST_ENTRIES: u32 = 1024;
+use super::{ENTRY, Partition, SECTORS, bytes::slice, edit::Header, mbr};
+use crate::install::layout::{ALIGNMENT, LINUX};
 
 /// What partitions a disk has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +44,7 @@ impl PartitionTable {
             return Err("it has no partition table".to_owned());
         }
         for sector in SECTORS {
-            if head.get(sector as usize..sector as usize + 8) == Some(&SIGNATURE) {
+            if head.get(sector as usize..).is_some_and(GptHeader::is_there) {
                 return read_gpt(head, sector);
             }
         }
@@ -112,44 +106,29 @@ impl PartitionTable {
 
 fn read_gpt(head: &[u8], sector: u32) -> Result<PartitionTable, String> {
     let at = sector as usize;
-    let header_len = number::<4>(head, at + 12)?;
-    if !(u64::from(HEADER)..=u64::from(sector)).contains(&header_len) {
-        return Err(format!("its GPT has a header of {header_len} bytes"));
-    }
-    let header_len = usize::try_from(header_len).unwrap_or_default();
-    let header = slice(head, at, header_len)?;
-    if u64::from(checksum(header)) != number::<4>(head, at + 16)? {
-        return Err("its GPT is damaged: the checksum of the header".to_owned());
-    }
-    let count = number::<4>(head, at + 80)?;
-    if number::<4>(head, at + 84)? != ENTRY as u64 || count > u64::from(MOST_ENTRIES) || count == 0 {
+    let header = GptHeader::read(slice(head, at, at)?)?;
+    if header.entry_bytes as usize != ENTRY {
         return Err("its GPT has entries of an unusual size or number".to_owned());
     }
-    let entries_at = number::<8>(head, at + 72)?.checked_mul(u64::from(sector));
+    let entries_at = header.entries_at.checked_mul(u64::from(sector));
     let entries_at =
         entries_at.and_then(|at| usize::try_from(at).ok()).ok_or("its GPT's entries are far away")?;
-    let entries_len = usize::try_from(count).unwrap_or_default() * ENTRY;
-    let entries = slice(head, entries_at, entries_len)?;
-    if u64::from(crc32fast::hash(entries)) != number::<4>(head, at + 88)? {
-        return Err("its GPT is damaged: the checksum of the entries".to_owned());
-    }
-    let partitions = (1..)
-        .zip(entries.chunks_exact(ENTRY))
-        .filter_map(|(number, entry)| gpt_partition(number, entry, sector));
-    let partitions = partitions.collect();
-    let gpt = Header { sector, len: header_len, entries_at, entries_len };
+    let entries_len = header.entries_len();
+    let found = header.partitions(slice(head, entries_at, entries_len)?)?;
+    let partitions = found.into_iter().map(|(number, found)| gpt_partition(number, found, sector)).collect();
+    let gpt = Header { sector, len: header.len as usize, entries_at, entries_len };
     Ok(PartitionTable { sector_bytes: Some(sector), partitions, gpt: Some(gpt) })
 }
 
 /// What an entry says, in bytes.
-fn gpt_partition(number: u32, entry: &[u8], sector: u32) -> Option<TablePartition> {
-    let partition = Partition::decode(entry)?;
+fn gpt_partition(number: u32, found: GptPartition, sector: u32) -> TablePartition {
+    let partition = Partition::from(found);
     let (first, sector) = (partition.first, u64::from(sector));
-    Some(TablePartition {
+    TablePartition {
         number,
         offset: first.saturating_mul(sector),
         bytes: partition.last.saturating_add(1).saturating_sub(first).saturating_mul(sector),
         kind: partition.kind.to_string(),
         name: partition.name,
-    })
+    }
 }
