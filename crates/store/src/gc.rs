@@ -134,7 +134,7 @@ impl Repository {
         Ok(())
     }
 
-    /// Removes records of layers that are gone, and temporary files: whoever made them has no lock, so is no more.
+    /// Removes records of layers and kernels that are gone, and temporary files: whoever made them has no lock, so is no more.
     fn sweep_own(&self, live: &Live, report: &mut GcReport) -> Result<()> {
         let Some(own) = self.dir().open_dir(layout::OWN).optional()? else { return Ok(()) };
         let mut remove = |folder: &str, is_dead: &dyn Fn(&str) -> bool| {
@@ -150,6 +150,7 @@ impl Repository {
             Ok(())
         };
         remove(layout::LAYERS, &|name| !live.streams.contains(&format!("{}{name}", layout::LAYER_STREAM)))?;
+        remove(layout::KERNELS, &|name| !name.parse().is_ok_and(|id: ObjectId| live.images.contains(&id)))?;
         let refs = self.refs(Place::Streams)?;
         let named: HashSet<&str> = refs.iter().filter_map(|(name, _)| layout::origin_file(name)).collect();
         remove(layout::ORIGINS, &|name| !named.contains(name))?;

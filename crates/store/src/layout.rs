@@ -24,6 +24,8 @@ pub const OWN: &str = "sealstone";
 pub const TEMPORARY: &str = "tmp";
 /// Records of decoded layers, in [`OWN`]: a cache.
 pub const LAYERS: &str = "layers";
+/// What is known of the kernels of images that boot, in [`OWN`]: a cache, a file for each image.
+pub const KERNELS: &str = "kernels";
 /// Segments of the index of contents by SHA-256, in [`OWN`].
 pub const CONTENTS: &str = "contents";
 /// What the stream is called that a record of a decoded layer belongs to: this and the record's name.

@@ -25,6 +25,7 @@ pub(crate) struct Names {
     pub(crate) images: BTreeSet<ObjectId>,
     pub(crate) refs: BTreeMap<(Place, RefName), RefTarget>,
     pub(crate) records: BTreeMap<String, Temporary>,
+    pub(crate) kernels: BTreeMap<String, Temporary>,
     pub(crate) origins: BTreeMap<String, Temporary>,
     pub(crate) contents: Sealed,
 }
@@ -35,6 +36,7 @@ impl Names {
             && self.images.is_empty()
             && self.refs.is_empty()
             && self.records.is_empty()
+            && self.kernels.is_empty()
             && self.origins.is_empty()
             && self.contents.is_empty()
     }
@@ -52,6 +54,7 @@ impl Names {
         publisher.entries(Place::Images, images)?;
         publisher.refs(&self.refs)?;
         publisher.own_files(layout::LAYERS, self.records)?;
+        publisher.own_files(layout::KERNELS, self.kernels)?;
         publisher.own_files(layout::ORIGINS, self.origins)?;
         contents::publish(repository, self.contents)
     }

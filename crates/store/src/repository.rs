@@ -213,7 +213,9 @@ impl Repository {
     /// As [`Repository::read_object`].
     pub fn map_object(&self, id: &ObjectId) -> Result<Map> {
         let file = self.open_object(id)?;
-        let map = Map::of(&file, Access::Sequential).map_err(|error| {
+        // What has to be hashed is read whole.
+        let access = if self.verity() == Verity::Required { Access::Sequential } else { Access::Whole };
+        let map = Map::of(&file, access).map_err(|error| {
             Error::at("map", file.label(), Errno::from_io_error(&error).unwrap_or(Errno::INVAL))
         })?;
         if self.verity() != Verity::Required {

@@ -280,6 +280,19 @@ impl Transaction {
         })
     }
 
+    /// Will put what is known of the kernel of an image that boots into the cache, in place of what is known now. It is written
+    /// at once, and durable with the names; gc removes it with the image.
+    ///
+    /// # Errors
+    /// As [`Transaction::put`].
+    pub fn note_kernel(&self, image: &ObjectId, note: &[u8]) -> Result<()> {
+        self.poisoning(|| {
+            let temporary = self.own_file(note)?;
+            self.names().kernels.insert(image.to_hex(), temporary);
+            Ok(())
+        })
+    }
+
     /// Will remember where the image of an OCI name came from, in place of what is remembered now. It is written at once, and
     /// durable with the names; gc forgets it with the name.
     ///

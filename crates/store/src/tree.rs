@@ -9,6 +9,7 @@ mod content;
 mod diff;
 mod error;
 mod metadata;
+mod objects;
 mod resolve;
 mod walk;
 mod xattrs;
@@ -288,13 +289,6 @@ impl Tree {
     pub fn is_whiteout(&self, inode: InodeId) -> bool {
         let inode = self.inode(inode);
         inode.kind == Kind::CharDevice && inode.data == 0
-    }
-
-    /// The digest of a file that is an object, without making an id of it.
-    pub(crate) fn digest(&self, inode: InodeId) -> Option<(Algorithm, &[u8])> {
-        let inode = self.inode(inode);
-        let Kind::External(algorithm) = inode.kind else { return None };
-        Some((algorithm, self.kept(inode.data, algorithm.digest_len() as u64)))
     }
 
     /// The size of the content in bytes; 0 for what has none.

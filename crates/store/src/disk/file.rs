@@ -21,6 +21,9 @@ use crate::{
 /// How much a copy through user space moves at a time, in bytes.
 const COPY_CHUNK: usize = 256 << 10;
 
+/// How much a copy inside the kernel moves at a time, in bytes.
+const COPY_RANGE: usize = 4 << 20;
+
 /// An open regular file on a disk.
 pub struct File {
     fd: OwnedFd,
@@ -251,7 +254,13 @@ impl File {
         let mut buffer = Vec::new();
         loop {
             let count = match self.copy_range_from(from, done) {
-                Ok(count) if buffer.is_empty() && count > 0 => count,
+                Ok(count) if buffer.is_empty() && count > 0 => {
+                    if count == COPY_RANGE {
+                        // The disk writes this piece while the next one is copied, so that a sync has less to wait for.
+                        self.start_writeback(done, count as u64)?;
+                    }
+                    count
+                }
                 // At the end, or where the kernel cannot: a read tells which.
                 _ => {
                     buffer.resize(COPY_CHUNK, 0);
@@ -268,7 +277,7 @@ impl File {
     }
 
     fn copy_range_from(&self, from: &Self, offset: u64) -> Result<usize> {
-        self.perform(Call::CopyRange { from, to: self, offset, len: 1 << 30 })?.into_count()
+        self.perform(Call::CopyRange { from, to: self, offset, len: COPY_RANGE as u64 })?.into_count()
     }
 
     /// Enables fs-verity: the content can never change again. No descriptor may be open for writing.

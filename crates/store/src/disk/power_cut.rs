@@ -18,7 +18,7 @@ use std::{
 use model::{Log, NodeId, Op, Payload};
 use rustix::io::Errno;
 
-use super::{Call, Dir, Disk, File, Rename, Reply};
+use super::{Call, Dir, Disk, File, Node, Rename, Reply};
 
 /// What becomes of the changes that no sync covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,6 +177,11 @@ impl PowerCutDisk {
                 let at = self.place(log, dir, name)?;
                 log.ops.push(Op::Link { at, node });
             }
+            Call::MakeNode { dir, name, node, mode } => {
+                let node = log.create(self.inode(dir, name)?, Payload::Node { node: *node, mode: *mode });
+                let at = self.place(log, dir, name)?;
+                log.ops.push(Op::Link { at, node });
+            }
             Call::LinkFile { file, dir, name } => {
                 let node = self.node_of_file(log, file)?;
                 let at = self.place(log, dir, name)?;
@@ -187,10 +192,16 @@ impl PowerCutDisk {
                 let (node, at) = (log.node(inode), self.place(log, to_dir, to_name)?);
                 log.ops.push(Op::Link { at, node });
             }
-            Call::Reflink { to, .. } | Call::CopyRange { to, .. } => {
+            Call::Reflink { to, .. } => {
                 let node = self.node_of_file(log, to)?;
                 let bytes = self.content(to)?;
                 log.ops.push(Op::Write { node, offset: 0, bytes });
+            }
+            Call::CopyRange { to, offset, .. } => {
+                let node = self.node_of_file(log, to)?;
+                let mut bytes = self.content(to)?;
+                let start = bytes.len().min(usize::try_from(*offset).unwrap_or(usize::MAX));
+                log.ops.push(Op::Write { node, offset: *offset, bytes: bytes.split_off(start) });
             }
             _ => {}
         }

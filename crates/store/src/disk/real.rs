@@ -255,7 +255,7 @@ fn xattr(read: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Reply, Errn
     Ok(Reply::Bytes(buffer))
 }
 
-fn make_node(dir: &Dir, name: &Path, node: Node, mode: Mode) -> Result<(), Errno> {
+pub(super) fn make_node(dir: impl AsFd, name: &Path, node: Node, mode: Mode) -> Result<(), Errno> {
     let (kind, device) = match node {
         Node::CharDevice(major, minor) => (fs::FileType::CharacterDevice, fs::makedev(major, minor)),
         Node::BlockDevice(major, minor) => (fs::FileType::BlockDevice, fs::makedev(major, minor)),

@@ -245,3 +245,18 @@ fn an_entry_costs_no_more_than_150_bytes() {
     }
     assert!(tree.memory() <= entries * 150, "{} bytes an entry", tree.memory() / entries);
 }
+
+#[test]
+fn an_object_is_replaced_by_one_of_its_algorithm_and_nothing_else_is() {
+    let id = |text: &[u8]| crate::verity::digest(Algorithm::Sha256, text);
+    let mut tree = Tree::new(plain(0o755));
+    let mut add = |content| tree.add(plain(0o644), content, XattrSet::EMPTY).unwrap();
+    let [a, b] = [b"a", b"b"].map(|text| add(Content::External { object: id(text), size: 5 }));
+    let inline = add(Content::Inline(b"inline"));
+    tree.set_object(a, id(b"new"));
+    tree.set_object(inline, id(b"new"));
+    tree.set_object(b, crate::verity::digest(Algorithm::Sha512, b"new"));
+    assert_eq!(tree.content(a), Content::External { object: id(b"new"), size: 5 });
+    assert_eq!(tree.content(b), Content::External { object: id(b"b"), size: 5 });
+    assert_eq!(tree.content(inline), Content::Inline(b"inline"));
+}

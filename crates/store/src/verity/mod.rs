@@ -1,7 +1,7 @@
 //! The fs-verity digest, computed in user space.
 //!
-//! What lives here: the digest of bytes in memory ([`digest`], [`digest_many`], [`digest_parallel`]) and of a stream
-//! ([`Hasher`]), and what a file system keeps of it ([`Sealer`]). The kernel's side, [`enable`] and [`measure`], is only re-exported:
+//! What lives here: the digest of bytes in memory ([`digest`], [`digest_many`], [`digest_parallel`]), of what is
+//! read by offsets ([`digest_read`]) and of a stream ([`Hasher`]), and what a file system keeps of it ([`Sealer`]). The kernel's side, [`enable`] and [`measure`], is only re-exported:
 //! the disk calls it. What does not live here: files, and what a repository does with digests.
 //!
 //! The rules are Linux's (`Documentation/filesystems/fsverity.rst`), with 4,096-byte blocks and no salt: each block,
@@ -28,7 +28,7 @@ use levels::Levels;
 
 pub use hasher::Hasher;
 pub use many::digest_many;
-pub use parallel::digest_parallel;
+pub use parallel::{digest_parallel, digest_read};
 pub use seal::{DESCRIPTOR_SIZE, Seal, Sealer};
 
 pub use crate::raw::verity_ioctl::{VerityError, enable, measure};

@@ -199,7 +199,23 @@ fn a_big_body_on_many_threads_has_the_digest_of_one_thread() {
                 digest(algorithm, body),
                 "{algorithm} {size}"
             );
+            let read = |offset: u64, buffer: &mut [u8]| {
+                let start = usize::try_from(offset).unwrap();
+                buffer.copy_from_slice(&body[start..start + buffer.len()]);
+                Ok::<(), ()>(())
+            };
+            assert_eq!(digest_read(algorithm, size as u64, read), Ok(digest(algorithm, body)), "{size}");
         }
+    }
+}
+
+#[test]
+fn a_piece_that_cannot_be_read_ends_the_reading_on_both_threads() {
+    for failing in [0, 3 << 20, 8 << 20] {
+        let read = |offset: u64, _: &mut [u8]| if offset >= failing { Err(offset) } else { Ok(()) };
+        let failed = digest_read(Algorithm::Sha512, 9 << 20, read).unwrap_err();
+        // Each thread may have taken one piece more before it was told.
+        assert!((failing..=failing + (1 << 20)).contains(&failed), "{failing}: {failed}");
     }
 }
 

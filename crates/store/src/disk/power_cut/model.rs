@@ -6,11 +6,13 @@ use std::{
     collections::{BTreeMap, HashMap},
     ffi::OsString,
     fs,
-    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+    os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink},
     path::{Path, PathBuf},
 };
 
-use super::Fate;
+use rustix::fs::{CWD, Mode, major, minor};
+
+use super::{super::real::make_node, Fate, Node};
 
 /// The unit that a torn write keeps or loses, in bytes.
 const SECTOR: usize = 512;
@@ -24,9 +26,18 @@ pub(super) type At = (NodeId, OsString);
 /// What a node is made as.
 #[derive(Clone, Debug)]
 pub(super) enum Payload {
-    File { mode: u16 },
-    Directory { mode: u16 },
+    File {
+        mode: u16,
+    },
+    Directory {
+        mode: u16,
+    },
     Symlink(PathBuf),
+    /// A device, such as a whiteout of overlayfs is one.
+    Node {
+        node: Node,
+        mode: u16,
+    },
 }
 
 /// A change or a sync.
@@ -103,6 +114,9 @@ impl Log {
             (Payload::Directory { mode }, Vec::new())
         } else if kind.is_symlink() {
             (Payload::Symlink(fs::read_link(path)?), Vec::new())
+        } else if kind.is_char_device() {
+            let node = Node::CharDevice(major(metadata.rdev()), minor(metadata.rdev()));
+            (Payload::Node { node, mode }, Vec::new())
         } else {
             (Payload::File { mode }, fs::read(path)?)
         };
@@ -233,6 +247,9 @@ impl Log {
     fn write_out(&self, state: &State, node: NodeId, path: &Path) -> std::io::Result<()> {
         let mode = match &self.nodes[node].0 {
             Payload::Symlink(target) => return symlink(target, path),
+            Payload::Node { node, mode } => {
+                return Ok(make_node(CWD, path, *node, Mode::from_raw_mode(u32::from(*mode)))?);
+            }
             Payload::File { mode } => {
                 fs::write(path, &state.contents[node])?;
                 mode
