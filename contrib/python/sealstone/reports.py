@@ -1,34 +1,17 @@
 """The command's documents (docs/json.md) as dataclasses.
 
-Each has what a caller decides by; all of the document, as it came, is in :attr:`Report.document`. Within a schema's version keys
-are only added, so what is not known here is not an error.
+Each has a field for every key that the document's version had when this was written, and all of the document, as it came, in
+:attr:`Report.document`. Within a schema's version keys are only added, so what is not known here is not an error.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, List, Mapping, Optional, Type, TypeVar
+from typing import ClassVar, List, Mapping, Optional
 
-from .fields import at, take
-
-T = TypeVar("T", bound="Report")
-
-
-@dataclass(frozen=True)
-class Report:
-    """What all of them have."""
-
-    #: The schema of the document; empty for what is only a part of one.
-    SCHEMA: ClassVar[str] = ""
-
-    #: The whole document.
-    document: Mapping[str, Any] = field(repr=False, compare=False)
-
-    @classmethod
-    def parse(cls: Type[T], document: Mapping[str, Any]) -> T:
-        """Takes the fields of a document; one that is missing has to have a default."""
-        report: T = take(cls, document, document=document)
-        return report
+from .deployments import Conflict, Deployment, Freed, Removed
+from .fields import at
+from .report import Report
 
 
 @dataclass(frozen=True)
@@ -53,6 +36,32 @@ class LayerReport(Report):
     fetched_bytes: int = 0
     new_bytes: int = 0
     shared_bytes: int = 0
+    blob: Optional[str] = None
+    blob_bytes: int = 0
+    #: Bytes that were here already, of a layer that was fetched in part.
+    reused_bytes: int = 0
+    partial: bool = False
+    #: Why it was fetched whole.
+    whole_because: Optional[str] = None
+    tar_bytes: int = 0
+    entries: int = 0
+    new_objects: int = 0
+    shared_objects: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Finding(Report):
+    """What of an image is not as it should be."""
+
+    #: ``normalised``, ``warned`` or ``refused``.
+    verdict: str
+    kind: str
+    count: int
+    paths: List[str]
+    reason: str
+    #: None where it is about a document.
+    layer: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -73,31 +82,19 @@ class ImportReport(Report):
     new_bytes: int = 0
     seconds: float = 0.0
     warnings: List[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Deployment(Report):
-    """One deployment, in several documents."""
-
-    id: str
-    state: str
-    reference: str = at("image.reference")
-    manifest: str = at("image.manifest")
-    title: str = at("os.title")
-    kernel: str = at("kernel.version")
-    #: ``good``, or why it cannot boot is in :attr:`reasons`.
-    health: str = at("health.is")
-    reasons: List[str] = at("health.reasons", default_factory=list)
-    version: Optional[str] = at("os.version", default=None)
-    #: ``default``, ``rollback`` or ``other``, where it is in the menu.
-    place: Optional[str] = None
-    booted: bool = False
-    pinned: bool = False
-
-    @property
-    def is_good(self) -> bool:
-        """Whether it can boot."""
-        return self.health == "good"
+    #: Whether the manifest was written here, since the source has none.
+    manifest_made: bool = False
+    profile: Optional[str] = None
+    new_objects: int = 0
+    shared_objects: int = 0
+    shared_bytes: int = 0
+    layers_seconds: float = 0.0
+    merge_seconds: float = 0.0
+    sync_seconds: float = 0.0
+    #: By stage: ``read``, ``decompress``, ``digest``, ``write``.
+    processor_seconds: Optional[Mapping[str, float]] = None
+    findings: List[Finding] = field(default_factory=list)
+    findings_omitted: int = 0
 
 
 @dataclass(frozen=True)
@@ -109,6 +106,53 @@ class DeployReport(Report):
     deployment: Deployment
     steps: int
     seconds: float
+    #: Deployments that went.
+    removed: List[Removed] = field(default_factory=list)
+    #: What machine and image both changed, and who won.
+    conflicts: List[Conflict] = field(default_factory=list)
+    #: What gc removed, if it was asked for.
+    freed: Optional[Freed] = None
+    files: int = 0
+    bytes: int = 0
+    #: Files that could not get their owner, attributes or kind, without root.
+    without_owner: int = 0
+    without_attributes: int = 0
+    without_node: int = 0
+
+
+@dataclass(frozen=True)
+class Span(Report):
+    """A partition: where it is on the disk, in bytes."""
+
+    start: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Luks(Report):
+    """The LUKS2 volume of a root."""
+
+    uuid: str
+    #: ``tpm2``, ``key-file`` or ``key-file+tpm2``.
+    unlock: str
+
+
+@dataclass(frozen=True)
+class InstalledDisk(Report):
+    """A disk that was made."""
+
+    format: str
+    size: int
+    sector: int
+    esp: Span
+    root: Span
+    id: str
+    root_uuid: str
+    filesystem: str
+    used: int
+    #: Files with fs-verity, of a disk in a file.
+    sealed: Optional[int] = None
+    luks: Optional[Luks] = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +172,37 @@ class InstallReport(Report):
     steps: int
     seconds: float
     warnings: List[str] = field(default_factory=list)
+    #: Where a disk was made.
+    disk: Optional[InstalledDisk] = None
+    files: int = 0
+    bytes: int = 0
+    without_owner: int = 0
+    without_attributes: int = 0
+    without_node: int = 0
+
+
+@dataclass(frozen=True)
+class LayerOffer(Report):
+    """One layer of what is available."""
+
+    diff_id: str
+    blob_bytes: int
+    bytes_to_fetch: int
+    present: bool
+
+
+@dataclass(frozen=True)
+class BoundOffer(Report):
+    """A bound image of what is available."""
+
+    unit: str
+    reference: str
+    #: None where it could not be asked for.
+    manifest: Optional[str] = None
+    #: None where it is unknown until it is downloaded.
+    bytes: Optional[int] = None
+    #: Whether its tag leads elsewhere than it did.
+    moved: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,6 +220,22 @@ class UpdateCheck(Report):
     available_manifest: Optional[str] = at("available.manifest", default=None)
     available_version: Optional[str] = at("available.version", default=None)
     warnings: List[str] = field(default_factory=list)
+    #: Whether it can be less than :attr:`bytes_to_fetch`.
+    is_at_most: bool = False
+    #: The deployment that an update would follow on.
+    deployment: Optional[str] = None
+    current_manifest: Optional[str] = at("current.manifest", default=None)
+    current_version: Optional[str] = at("current.version", default=None)
+    current_resolved: Optional[str] = at("current.resolved", default=None)
+    current_config: Optional[str] = at("current.config", default=None)
+    current_created: Optional[str] = at("current.created", default=None)
+    available_resolved: Optional[str] = at("available.resolved", default=None)
+    available_config: Optional[str] = at("available.config", default=None)
+    available_created: Optional[str] = at("available.created", default=None)
+    layers: List[LayerOffer] = field(default_factory=list)
+    bound: List[BoundOffer] = field(default_factory=list)
+    #: How it is known which images are bound: ``image``, ``annotation``, ``layers`` or ``chunked``.
+    bound_source: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -163,6 +254,70 @@ class UpdateReport(Report):
     reference: Optional[str] = None
     manifest: Optional[str] = None
     warnings: List[str] = field(default_factory=list)
+    fetched_layers: int = 0
+    #: Deployments that went.
+    removed: List[Removed] = field(default_factory=list)
+    #: What machine and image both changed, and who won.
+    conflicts: List[Conflict] = field(default_factory=list)
+    #: What gc removed, if it was asked for.
+    freed: Optional[Freed] = None
+
+
+@dataclass(frozen=True)
+class Loader(Report):
+    """A boot loader's program on a boot partition."""
+
+    path: str
+    size: int
+    sha256: Optional[str] = None
+    version: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class BootEntry(Report):
+    """A boot entry of ours."""
+
+    name: str
+    deployment: Optional[str] = None
+    tries_left: Optional[int] = at("tries.left", default=None)
+    tries_done: Optional[int] = at("tries.done", default=None)
+    #: What is wrong with it.
+    wrong: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class BootPartition(Report):
+    """A boot partition."""
+
+    place: str
+    #: ``esp``, ``xbootldr``, ``boot`` or ``loader``.
+    role: str
+    #: Why it cannot be read.
+    failed: Optional[str] = None
+    size: Optional[int] = None
+    free: Optional[int] = None
+    loaders: List[Loader] = field(default_factory=list)
+    entries: List[BootEntry] = field(default_factory=list)
+    #: Entries of others: name and title.
+    foreign: List[List[str]] = field(default_factory=list)
+    #: What it lacks that another one has.
+    drift: List[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class BrokenRecord(Report):
+    """A record that cannot be read."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class StagedByBootc(Report):
+    """What bootc staged."""
+
+    id: str
+    locked: bool
 
 
 @dataclass(frozen=True)
@@ -174,7 +329,23 @@ class StatusReport(Report):
     deployments: List[Deployment]
     #: The deployment that boots next.
     next: Optional[str] = at("next.deployment", default=None)
+    #: ``menu``, ``queued`` or ``staged``.
+    next_how: Optional[str] = at("next.how", default=None)
+    #: What should have booted and did not, and why.
+    fallback: Optional[str] = at("fallback.deployment", default=None)
     fallback_reason: Optional[str] = at("fallback.reason", default=None)
+    #: The entry that the next boot takes, once.
+    once_entry: Optional[str] = at("once.entry", default=None)
+    once: Optional[str] = at("once.deployment", default=None)
+    version: Optional[int] = None
+    boot_loader: Optional[str] = None
+    esps: List[BootPartition] = field(default_factory=list)
+    broken_records: List[BrokenRecord] = field(default_factory=list)
+    #: Deployments of bootc that stay bootc's.
+    unadopted: List[Removed] = field(default_factory=list)
+    staged_by_bootc: Optional[StagedByBootc] = None
+    #: Folders of state that are nobody's.
+    foreign_states: List[str] = field(default_factory=list)
 
     @property
     def booted(self) -> Optional[Deployment]:
@@ -196,6 +367,16 @@ class ArtifactReport(Report):
     seconds: float
     title: Optional[str] = None
     disk_type: Optional[str] = None
+    #: The digest that the reference led to.
+    named: Optional[str] = None
+    artifact_type: Optional[str] = None
+    blob_bytes: int = 0
+    media_type: Optional[str] = None
+    #: How it was compressed.
+    unpacked: Optional[str] = None
+    resumed_bytes: int = 0
+    disk_format: Optional[str] = None
+    platform: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -227,3 +408,5 @@ class DiskReport(Report):
     read_bytes: int
     partitions: List[Partition]
     seconds: float
+    #: None where the image counts in no sectors of its own.
+    sector_bytes: Optional[int] = None

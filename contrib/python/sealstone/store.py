@@ -7,13 +7,14 @@ import subprocess
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Type, TypeVar, Union
 
-from . import errors, reports
+from . import errors, plans, reports
+from .report import Report
 from .run import CancelToken, ProgressCallback, run
 from .secret import Secret
 
 PathLike = Union[str, "os.PathLike[str]"]
 
-T = TypeVar("T", bound=reports.Report)
+T = TypeVar("T", bound=Report)
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,20 @@ class Store:
         """Makes an image of the repository bootable. ``options`` are further flags, as ``["--hostname=web"]``."""
         verb = ["deploy", *_target(sysroot, esps), *_each("karg", kargs), *options, "--", image]
         return self._ask(reports.DeployReport, verb, registry, progress, cancel)
+
+    def plan_deploy(
+        self,
+        image: str,
+        *,
+        sysroot: PathLike,
+        esps: Sequence[PathLike],
+        kargs: Sequence[str] = (),
+        options: Sequence[str] = (),
+        registry: Optional[Registry] = None,
+    ) -> plans.DeployPlan:
+        """What :meth:`deploy` would do; changes nothing. What would be refused is raised, as doing it would."""
+        verb = ["deploy", "--dry-run", *_target(sysroot, esps), *_each("karg", kargs), *options, "--", image]
+        return self._ask(plans.DeployPlan, verb, registry)
 
     def check_update(
         self, *, sysroot: PathLike, esps: Sequence[PathLike] = (), registry: Optional[Registry] = None

@@ -59,7 +59,11 @@ class Reports(Case):
         self.assertEqual(imported.document["schema"], "sealstone.import/1")
         self.assertTrue(any(isinstance(event, Started) and event.work == "import-layer" for event in events))
         sysroot = self.folder / "sysroot"
+        plan = made.plan_deploy("os:12", sysroot=sysroot, esps=[boot], kargs=["quiet"])
+        self.assertEqual((plan.kargs_after, plan.removed, plan.refused), (["quiet"], [], None))
+        self.assertTrue(plan.steps and plan.room[0].needed > 0 and plan.deployment is not None)
         deployed = made.deploy("os:12", sysroot=sysroot, esps=[boot], kargs=["quiet"])
+        self.assertEqual((deployed.deployment.kargs[0].karg, deployed.removed, deployed.conflicts), ("quiet", [], []))
         self.assertTrue(deployed.deployment.is_good)
         self.assertEqual(deployed.deployment.kernel, "6.12.0")
         status = made.status(sysroot=sysroot, esps=[boot])
