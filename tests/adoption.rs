@@ -204,6 +204,7 @@ fn a_kernel_of_bootc_that_is_lost_is_written_where_ours_are() {
     assert!(!field(&system.menu()[0].1, "linux").contains(&newer));
 }
 
+// bootc#2074: what an older version of the tool had written was not enough for the newer one, and `upgrade --check` failed.
 #[test]
 fn an_origin_of_an_older_bootc_is_enough() {
     let (system, newer, _) = of_bootc(BootcBoots::Kernel);

@@ -13,7 +13,7 @@
 
 mod kit;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use kit::{Image, Outcome, Sandbox};
@@ -159,6 +159,61 @@ fn tests_that_documents_name_exist() {
         }
     }
     assert_eq!(missing, Vec::<&str>::new());
+}
+
+/// The comment right above each test, by the test's name.
+fn comments_of_tests() -> BTreeMap<String, String> {
+    let mut sources = String::new();
+    for top in ["crates", "tests", "src"] {
+        gather(&root().join(top), &mut sources);
+    }
+    let mut found = BTreeMap::new();
+    let mut comment = String::new();
+    for line in sources.lines().map(str::trim) {
+        if let Some(text) = line.strip_prefix("//") {
+            comment.push_str(text);
+        } else if let Some((name, _)) = line.strip_prefix("fn ").and_then(|rest| rest.split_once('(')) {
+            found.insert(name.to_owned(), std::mem::take(&mut comment));
+        } else if !line.starts_with("#[") {
+            comment.clear();
+        }
+    }
+    found
+}
+
+#[test]
+fn each_bug_of_others_that_the_document_lists_has_a_test_that_names_it() {
+    let comments = comments_of_tests();
+    let text = read("docs/proof.md");
+    let section = text.split("\n## Bugs of others\n").nth(1).expect("the section");
+    let section =
+        section.split("\n## ").next().and_then(|section| section.split("\nWhat has no test").next());
+    let rows = section.expect("a table").lines().filter_map(|line| line.strip_prefix("| "));
+    let mut wrong = Vec::new();
+    let mut listed = 0;
+    for row in rows.filter(|row| !row.starts_with("report |")) {
+        let [report, _, tests, ..] = &row.split(" | ").collect::<Vec<_>>()[..] else { panic!("{row}") };
+        let tests: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        let told: Vec<&str> =
+            tests.iter().filter_map(|test| comments.get(*test)).map(String::as_str).collect();
+        if tests.is_empty() || told.len() != tests.len() || told.iter().any(|comment| comment.is_empty()) {
+            wrong.push(format!("{report}: a test of {tests:?} is not there, or its comment says nothing"));
+        }
+        let numbers =
+            report.split('#').skip(1).map(|rest| rest.split(|letter: char| !letter.is_ascii_digit()));
+        for number in numbers.filter_map(|mut parts| parts.next()) {
+            let names = |comment: &&str| {
+                let mut parts = comment.split('#').skip(1);
+                parts.any(|part| part.split(|letter: char| !letter.is_ascii_digit()).next() == Some(number))
+            };
+            if !told.iter().any(names) {
+                wrong.push(format!("{report}: no test of {tests:?} names #{number}"));
+            }
+        }
+        listed += 1;
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    assert!(listed > 40, "{listed} rows were found");
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn local_changes_are_carried_over_and_the_rest_is_the_new_image() {
     assert!(!old.join("new").exists());
 }
 
-// bootc#1469: nobody was told which files of /etc both sides had changed.
+// bootc#2285 asks for it: which files of /etc both sides changed, and who wins.
 #[test]
 fn a_conflict_is_told_and_the_machine_wins_unless_it_is_said_otherwise() {
     let machine = installed();

@@ -73,6 +73,7 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
 }
 
+// bootc#859, bootc-image-builder#1184: without root, or a virtual machine, no disk could be made.
 #[test]
 fn every_part_of_a_disk_image_is_whole_for_the_tools_that_know_it() {
     for sector in ["512", "4096"] {

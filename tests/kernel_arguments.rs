@@ -58,7 +58,7 @@ fn arguments_come_in_bootcs_order_with_deletions_and_filters() {
     assert_eq!(listed["deleted"], json!(["rhgb", "console=tty1", "ro"]));
 }
 
-// bootc#2304, #570, #163, #1229: arguments of image and machine over updates.
+// bootc#899 asks for arguments of the machine that updates keep.
 #[test]
 fn an_update_replaces_the_images_arguments_and_keeps_all_others() {
     let more = [(&*format!("{INSTALL}/00-base.toml"), "[install]\nkargs = ['audit=0']\n")];
@@ -98,6 +98,7 @@ fn a_change_is_made_in_place_and_leaves_the_other_entries_alone() {
     assert_eq!(system.store(["status"]).code, 0);
 }
 
+// bootc#899 asks for it: several tools of a machine, each with its own arguments.
 #[test]
 fn a_source_sees_and_changes_its_own_arguments_alone() {
     let system = installed("kargs = ['quiet']\n", &[], &[]);

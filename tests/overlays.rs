@@ -36,6 +36,7 @@ fn overlays(machine: &Deployed) -> Vec<String> {
     overlays.iter().map(|overlay| overlay["name"].as_str().unwrap().to_owned()).collect()
 }
 
+// bootc#190, #267, #531 ask for it: a file of the machine, such as /etc/fstab, the /etc of the system before, keys.
 #[test]
 fn everything_of_the_machine_is_there_after_the_install_and_after_an_update() {
     let machine = machine();
@@ -164,6 +165,7 @@ fn a_tar_and_another_systems_etc_are_taken() {
     assert_eq!(overlays(&machine), ["copy-etc", "site"]);
 }
 
+// bootc#303, #419, anaconda#6669: on a machine without SELinux the system was installed without labels, or with selinux=0.
 #[test]
 fn files_without_a_label_get_that_of_the_images_policy_and_local_labels_stay() {
     if !kit::is_root() {

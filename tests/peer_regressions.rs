@@ -1,8 +1,6 @@
 //! Bugs of other tools for bootable containers that their users reported, as promises of ours. Each test names the report;
 //! numbers without a repository are of bootc-dev/bootc. What a report says of what we do not have (the ostree backend) has no
-//! test. Reports of boot partitions, kernel arguments, the merge of `/etc`, sealed digests and bound images name their tests
-//! where those are: `plan/loader_tests.rs`, `kargs/law/tests.rs`, `etc/tests.rs` and `plan/uki_format_tests.rs` of
-//! `crates/deploy`, `kernel_arguments.rs`, `etc_merge.rs`, `updating.rs` and `bound_images.rs` here.
+//! test. Tests of other reports are where what they are about is tested; docs/proof.md lists all of them, with what is no test.
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,

@@ -20,6 +20,7 @@ const STAGED: &str = "c78672ca73b84a2e91194084dd535683";
 const DOWNLOADED: &str = "89d8c41783494d1e8d8c72b20fdcb848";
 const DEPLOYED: &str = "b3e886883cff4e21af6be5e02d33e734";
 const ROLLED_BACK: &str = "26f3b1eb24464d12aa5e7b544a6b5468";
+const PRUNED: &str = "6bd087d1a79c4262814282be9d826213";
 
 #[test]
 fn an_update_of_the_running_system_waits_for_the_shutdown_and_the_journal_tells_of_it() {
@@ -53,6 +54,88 @@ fn an_update_of_the_running_system_waits_for_the_shutdown_and_the_journal_tells_
     running.store(&two, &["rollback"]).succeeds();
     assert_eq!(running.told_ids(), [ROLLED_BACK]);
     assert_eq!(id(&running.command_line()), id(&one));
+}
+
+#[test]
+fn an_argument_that_is_set_while_an_update_waits_for_its_boot_is_that_updates_and_the_next_ones() {
+    let test = "an_argument_that_is_set_while_an_update_waits_for_its_boot_is_that_updates_and_the_next_ones";
+    let Some(running) = Running::new(test) else { return };
+    let one = running.command_line();
+    let update = ["update", "--json", "--tls-verify=false"];
+    running.push("2");
+    running.store(&one, &update).succeeds();
+    running.store(&one, &["finalize"]).succeeds();
+    let told = running.store(&one, &["kargs", "set", "late=1"]).succeeds();
+    assert!(told.contains("late=1") && told.contains("which boots next"), "{told}");
+    let two = running.command_line();
+    assert!(two.contains("quiet late=1") && !one.contains("late=1"), "{two}");
+    let runs = running.machine.entries().into_values().find(|text| text.contains("Example 1")).unwrap();
+    assert!(runs.contains(&one), "the entry of what runs is as it was: {runs}");
+    // Nothing is new: what waits is just that, and is not made another time.
+    assert_eq!(running.store(&one, &update).json()["outcome"], "queued");
+    assert_eq!(running.machine.entries().len(), 2);
+    // An update that comes in between takes it along, by either way.
+    running.push("3");
+    running.store(&one, &update).succeeds();
+    let listed = running.store(&one, &["kargs"]).succeeds();
+    assert!(listed.contains("late=1") && listed.contains("which is staged"), "{listed}");
+    running.store(&one, &["finalize"]).succeeds();
+    assert!(running.command_line().contains("quiet late=1"), "{}", running.command_line());
+    running.push("4");
+    running.store(&one, &[&update[..], &["--apply", "--no-reboot"]].concat()).succeeds();
+    let four = running.command_line();
+    assert!(four.contains("quiet late=1"), "{four}");
+    let status = running.store(&one, &["status", "--json"]).json();
+    assert_eq!(status["deployments"][0]["os"]["version"], "4");
+}
+
+#[test]
+fn each_deployment_that_is_removed_is_told_to_the_journal_with_what_it_was() {
+    let Some(running) =
+        Running::new("each_deployment_that_is_removed_is_told_to_the_journal_with_what_it_was")
+    else {
+        return;
+    };
+    let update = ["update", "--json", "--tls-verify=false", "--apply", "--no-reboot"];
+    let one = running.command_line();
+    let of = |version: &str| {
+        let status = running.store(&running.command_line(), &["status", "--json"]).json();
+        let found = status["deployments"].as_array().unwrap().iter();
+        let found = found.filter(|one| one["os"]["version"] == version).collect::<Vec<_>>();
+        (
+            found[0]["id"].as_str().unwrap().to_owned(),
+            found[0]["image"]["manifest"].as_str().unwrap().to_owned(),
+        )
+    };
+    let removed = [of("1"), {
+        running.push("2");
+        running.store(&one, &update).succeeds();
+        of("2")
+    }];
+    let two = running.command_line();
+    running.push("3");
+    running.told();
+    // What an update removes of itself, and what somebody removes by its name.
+    running.store(&two, &[&update[..], &["--keep", "2"]].concat()).succeeds();
+    let mut told = running.told();
+    assert_eq!(told.remove(0)["MESSAGE_ID"], DEPLOYED);
+    running.store(&running.command_line(), &["prune", &removed[1].0]).succeeds();
+    told.extend(running.told());
+    assert_eq!(told.len(), 2, "{told:?}");
+    for (number, (entry, (id, manifest))) in (1..).zip(told.iter().zip(&removed)) {
+        let field = |name: &str| entry[name].as_str();
+        assert_eq!(
+            (field("MESSAGE_ID"), field("PRIORITY"), field("SYSLOG_IDENTIFIER")),
+            (PRUNED, "6", "store")
+        );
+        assert!(field("MESSAGE").starts_with(&format!("the deployment {id} was removed: ")), "{entry:?}");
+        assert_eq!((field("SEALSTONE_DEPLOYMENT"), field("SEALSTONE_MANIFEST")), (&**id, &**manifest));
+        assert_eq!(field("SEALSTONE_VERSION"), number.to_string());
+        assert_eq!(field("SEALSTONE_REFERENCE"), running.registry.reference("stable"));
+    }
+    // A dry run tells nothing.
+    running.store(&running.command_line(), &["prune", "--keep", "1", "--dry-run"]).succeeds();
+    assert!(running.told().is_empty());
 }
 
 #[test]

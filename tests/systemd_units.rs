@@ -88,6 +88,7 @@ fn finalising_comes_after_every_service_and_before_the_file_systems_go() {
     assert!(finalize.contains("ExecStop=") && !finalize.contains("ExecStart="));
 }
 
+// bootc's unit asks for `composefs` alone, so that a system with `composefs.digest=` is not set up (read in its code).
 #[test]
 fn the_initramfs_program_runs_for_both_arguments_and_stops_a_boot_that_it_cannot_serve() {
     let setup = unit("store-setup-root.service");

@@ -29,6 +29,7 @@ fn bootable(deployed: &Deployed, image: &str) -> String {
     deployed.store(&["inspect", image, "--json"]).json()["bootable"].as_str().unwrap().to_owned()
 }
 
+// bootc#1498 asks for it: to seal an image in one step, and to sign it elsewhere.
 #[test]
 fn an_image_is_built_of_an_imports_own_parts_the_same_each_time_and_seals_its_id() {
     let deployed = Deployed::new();

@@ -13,7 +13,8 @@ mod kit;
 use std::fs;
 
 use kit::deployed::Deployed;
-use kit::{skip, stub};
+use kit::{Image, Layer, skip, stub};
+use sealstone::store::{Algorithm, verity};
 
 /// The digest of an image without its unified kernel image, of this format and hash.
 fn digest(deployed: &Deployed, image: &str, erofs: &str, algorithm: &str) -> String {
@@ -104,6 +105,49 @@ fn a_digest_of_neither_is_refused_with_what_differs_and_how_to_see_it() {
         }
     }
     assert_eq!(fs::read_dir(deployed.sandbox.path("esp")).unwrap().count(), 0);
+}
+
+// bootc#1940: the documented way of sealing took the kernel out of the image once its digest was computed.
+#[test]
+fn a_kernel_that_was_taken_out_after_the_digest_was_computed_is_told_as_other_files() {
+    let deployed = Deployed::new();
+    let base = deployed.import_unsealed("1");
+    let modules = "usr/lib/modules/6.1.0";
+    let import = |image: &str| {
+        let uki = sealed(&deployed, &format!("composefs=?{}", bootable(&deployed, image)));
+        let top = Layer::new().dir("boot/EFI").dir("boot/EFI/Linux").file("boot/EFI/Linux/os.efi", &uki);
+        let top = top.whiteout(&format!("{modules}/vmlinuz")).whiteout(&format!("{modules}/initramfs.img"));
+        Image::new().layer(kit::sealed::unsealed("1")).layer(top).write(&deployed.sandbox.path("sealed"));
+        let layout = format!("oci:{}", deployed.sandbox.path("sealed").display());
+        deployed.store(&["import", "--name", "1", &layout]).succeeds();
+    };
+    import(&base);
+    let told = deployed.deploy("1", &[]).fails(3);
+    assert!(told.contains("the files are others") && told.contains("store diff --explain"), "{told}");
+    assert_eq!(fs::read_dir(deployed.sandbox.path("esp")).unwrap().count(), 0);
+    // Computed when it is gone, the digest is right.
+    import("1");
+    deployed.deploy("1", &[]).succeeds();
+}
+
+// composefs-rs#373: the unified kernel images of systems that were gone stayed in the repository, since no image that boots
+// names them.
+#[test]
+fn a_unified_kernel_image_leaves_the_repository_with_its_system() {
+    let deployed = Deployed::new();
+    let objects = ["1", "2", "3"].map(|version| {
+        let uki = deployed.import_sealed(version);
+        deployed.deploy(version, &["--keep", "2"]).succeeds();
+        for name in [version, &format!("base-{version}")] {
+            deployed.store(&["rm", name]).succeeds();
+        }
+        let hex = verity::digest(Algorithm::Sha512, &uki).to_hex();
+        deployed.sandbox.path(&format!("sysroot/composefs/objects/{}/{}", &hex[..2], &hex[2..]))
+    });
+    assert!(objects[0].exists());
+    deployed.store(&["gc"]).succeeds();
+    assert_eq!(objects.each_ref().map(|object| object.exists()), [false, true, true]);
+    deployed.store(&["fsck"]).succeeds();
 }
 
 #[test]

@@ -57,6 +57,16 @@ fn a_finalisation_that_failed_is_told_by_status_until_somebody_says_who_wins() {
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!((told[0]["MESSAGE_ID"].as_str(), told[0]["PRIORITY"].as_str()), (FINALISE_FAILED, "3"));
     assert!(told[0]["MESSAGE"].contains("/etc/new"), "{told:?}");
+    let waits = status(&running, &one).1["deployments"][1].clone();
+    for (field, value) in [
+        ("SEALSTONE_DEPLOYMENT", &waits["id"]),
+        ("SEALSTONE_MANIFEST", &waits["image"]["manifest"]),
+        ("SEALSTONE_REFERENCE", &waits["image"]["reference"]),
+        ("SEALSTONE_VERSION", &"2".into()),
+        ("SYSLOG_IDENTIFIER", &"store".into()),
+    ] {
+        assert_eq!(Some(told[0][field].as_str()), value.as_str(), "{field}");
+    }
 
     // After the reboot into the old system.
     let (text, json) = status(&running, &one);

@@ -100,7 +100,6 @@ fn a_check_reads_documents_alone_and_changes_nothing_even_when_the_image_is_ther
     assert_eq!(titles(&machine), ["Example 1"]);
 }
 
-// bootc's `upgrade --check` staged an update whose image was in the repository, and removed what was staged (read in its code).
 // `bootc upgrade --check` staged what was in the repository already, and discarded what was staged (read in bootc's code).
 #[test]
 fn a_check_stages_nothing_and_removes_nothing_that_is_staged() {
@@ -123,7 +122,7 @@ fn a_check_stages_nothing_and_removes_nothing_that_is_staged() {
     assert_eq!(staged.map(|one| &one["os"]["version"]).collect::<Vec<_>>(), ["2"]);
 }
 
-// bcvk#307: the digest in status was not the registry's.
+// bcvk#307: the digest in status was not the registry's, since the image had gone through a container storage.
 #[test]
 fn an_update_fetches_what_is_missing_and_keeps_what_is_this_machines() {
     let (machine, registry) = installed();
@@ -154,6 +153,7 @@ fn an_update_fetches_what_is_missing_and_keeps_what_is_this_machines() {
     assert_eq!(titles(&machine), ["Example 3", "Example 1"]);
 }
 
+// A rebuild with the same content was an error for bootc (read in its code).
 #[test]
 fn the_same_content_under_another_manifest_is_noted_and_boots_nothing_anew() {
     let (machine, registry) = installed();
@@ -267,26 +267,33 @@ fn from_debians_registry_a_system_is_updated_and_rolled_back() {
     machine.repository(["fsck"]).succeeds();
 }
 
-#[test]
-fn a_bound_image_by_tag_costs_one_head_more_and_is_an_update_when_its_tag_moves() {
-    let (machine, registry) = (Machine::new(), WebRegistry::start());
-    let push_app = |version: u64| {
-        let folder = machine.sandbox.path(&format!("app-{version}"));
-        kit::bound::app(version).write(&folder);
-        registry.push(&folder, "app")
-    };
-    push_app(1);
+/// Pushes a version of the bound image; gives its manifest.
+fn push_app(machine: &Machine, registry: &WebRegistry, version: u64) -> String {
+    let folder = machine.sandbox.path(&format!("app-{version}"));
+    kit::bound::app(version).write(&folder);
+    registry.push(&folder, "app")
+}
+
+/// Installs a system that binds an image by its tag.
+fn install_with_app(machine: &Machine, registry: &WebRegistry) {
+    push_app(machine, registry, 1);
     let os = kit::bound::system("6.1.0", &[("app.image", &registry.name("app"))]);
     os.write(&machine.sandbox.path("os"));
     registry.push(&machine.sandbox.path("os"), "stable");
     machine.install(&registry.reference("stable"), &["--tls-verify=false"]);
+}
+
+#[test]
+fn a_bound_image_by_tag_costs_one_head_more_and_is_an_update_when_its_tag_moves() {
+    let (machine, registry) = (Machine::new(), WebRegistry::start());
+    install_with_app(&machine, &registry);
     machine.store(["update"]).succeeds();
     registry.asked();
     let nothing_new = ["HEAD /v2/some/image/manifests/stable", "HEAD /v2/some/image/manifests/app"];
     assert_eq!(machine.store(["update", "--json"]).json()["outcome"], "current");
     assert_eq!(registry.asked(), nothing_new);
 
-    let app = push_app(2);
+    let app = push_app(&machine, &registry, 2);
     let before = machine.snapshot();
     let check = machine.store(["update", "--check", "--json"]).json();
     assert_eq!((&check["verdict"], &check["changed"]), (&"available".into(), &true.into()));
@@ -353,6 +360,7 @@ fn objects(machine: &Machine) -> u64 {
         + machine.repository(["gc", "--dry-run", "--json"]).json()["objects"].as_u64().unwrap()
 }
 
+// bootc#2364: an upgrade waited for ever for a lock of its own when it came to remove what nobody needs.
 #[test]
 fn a_machine_that_updates_itself_for_years_does_not_fill_its_disk() {
     let (machine, registry) = installed();
@@ -440,17 +448,8 @@ fn an_update_tells_conflicts_and_what_it_removed() {
 #[test]
 fn a_bound_image_that_cannot_be_asked_for_is_told_and_one_that_moved_is_named() {
     let (machine, registry) = (Machine::new(), WebRegistry::start());
-    let push_app = |version: u64| {
-        let folder = machine.sandbox.path(&format!("app-{version}"));
-        kit::bound::app(version).write(&folder);
-        registry.push(&folder, "app")
-    };
-    push_app(1);
-    let os = kit::bound::system("6.1.0", &[("app.image", &registry.name("app"))]);
-    os.write(&machine.sandbox.path("os"));
-    registry.push(&machine.sandbox.path("os"), "stable");
-    machine.install(&registry.reference("stable"), &["--tls-verify=false"]);
-    let manifest = push_app(2);
+    install_with_app(&machine, &registry);
+    let manifest = push_app(&machine, &registry, 2);
     let told = machine.store(["update", "--check"]).succeeds();
     assert!(told.contains("has an update of 1 bound image"), "{told}");
     assert!(told.contains(&format!("moved to {}", &manifest[7..19])), "{told}");

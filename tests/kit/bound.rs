@@ -1,7 +1,7 @@
 //! Systems that bind images, and the images: what `tests/bound_images.rs` and `tests/bundles.rs` deploy.
 
 use super::layer::noise;
-use super::registry::Registry;
+use super::registry::{Protection, Registry};
 use super::{Image, Layer, Outcome, Sandbox};
 
 pub const PLAIN: &str = "--tls-verify=false";
@@ -68,4 +68,32 @@ pub fn deploy(sandbox: &Sandbox, machine: &str, image: &str, more: &[&str]) -> O
     let mut args = vec!["deploy", "--json", image, "--esp", &esp];
     args.extend(more);
     on(sandbox, machine, &args)
+}
+
+/// A machine `m` with the image `os`, which binds two images of a registry, one by tag, one by digest.
+pub fn setup(test: &str) -> Option<(Sandbox, Registry, [String; 2])> {
+    setup_in(Sandbox::new(), test)
+}
+
+/// The same in a sandbox with a place for it.
+pub fn setup_in(sandbox: Sandbox, test: &str) -> Option<(Sandbox, Registry, [String; 2])> {
+    let registry = Registry::start(&sandbox, Protection::default(), test)?;
+    let host = registry.host();
+    let first = push(&sandbox, &registry, &app(1), "apps/one:1");
+    let second = push(&sandbox, &registry, &app(2), "apps/two:1");
+    let pinned = format!("{host}/apps/two@{second}");
+    let os = system("6.1.0", &[("one.container", &format!("{host}/apps/one:1")), ("two.image", &pinned)]);
+    os.write(&sandbox.path("os"));
+    machine(&sandbox, "m");
+    store(&sandbox, "m", &["import", "--name", "os", "oci:os"]).succeeds();
+    Some((sandbox, registry, [first, second]))
+}
+
+/// The image stores of the machine's deployments.
+pub fn image_stores(sandbox: &Sandbox) -> Vec<std::path::PathBuf> {
+    let states = sandbox.path("m/state/deploy").read_dir().unwrap();
+    let mut found: Vec<_> = states.map(|entry| entry.unwrap().path().join("bound")).collect();
+    found.retain(|path| path.is_dir());
+    found.sort();
+    found
 }

@@ -28,6 +28,7 @@ struct State {
     blobs: HashMap<String, Vec<u8>>,
     asked: Vec<String>,
     refuses_head: bool,
+    refuses_ranges: bool,
 }
 
 impl WebRegistry {
@@ -101,7 +102,12 @@ impl WebRegistry {
         self.state().refuses_head = true;
     }
 
-    /// Methods and paths of all requests since the last call.
+    /// From now on every blob comes whole.
+    pub fn refuse_ranges(&self) {
+        self.state().refuses_ranges = true;
+    }
+
+    /// Methods and paths of all requests since the last call; of requests for a part, its first and last byte too.
     pub fn asked(&self) -> Vec<String> {
         std::mem::take(&mut self.state().asked)
     }
@@ -120,7 +126,14 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) {
     }
     while let Some(head) = read_head(&mut reader) {
         let (status, kind, body) = answer(&head, &mut state.lock().expect("not poisoned"));
-        let mut text = format!("HTTP/1.1 {status} Status\r\nContent-Length: {}\r\n", body.len());
+        let (status, body, part) = match range(&head, body.len()).filter(|_| status == 206) {
+            Some((first, end)) => {
+                let part = format!("Content-Range: bytes {first}-{}/{}\r\n", end - 1, body.len());
+                (status, body[first..end].to_vec(), part)
+            }
+            None => (status, body, String::new()),
+        };
+        let mut text = format!("HTTP/1.1 {status} Status\r\nContent-Length: {}\r\n{part}", body.len());
         if let Some(kind) = kind {
             let _ = write!(text, "Content-Type: {kind}\r\nDocker-Content-Digest: {}\r\n", sha256(&body));
         }
@@ -132,9 +145,18 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) {
     }
 }
 
-/// Status, media type of a document, and body.
+/// The part that is asked for: its first byte, and the one behind it.
+fn range(head: &Head, size: usize) -> Option<(usize, usize)> {
+    let (first, last) = head.headers.get("range")?.strip_prefix("bytes=")?.split_once('-')?;
+    let end = last.parse::<usize>().map_or(size, |last| last + 1);
+    Some((first.parse().ok()?, end)).filter(|(first, end)| first < end && *end <= size)
+}
+
+/// Status, media type of a document, and body; 206 where a part of that is to be sent.
 fn answer(head: &Head, state: &mut State) -> (u16, Option<&'static str>, Vec<u8>) {
-    state.asked.push(format!("{} {}", head.method, head.target));
+    let part = head.headers.get("range").and_then(|range| range.strip_prefix("bytes="));
+    let part = part.map(|part| format!(" {part}")).unwrap_or_default();
+    state.asked.push(format!("{} {}{part}", head.method, head.target));
     let name = head.target.rsplit('/').next().unwrap_or_default();
     if head.target == "/v2/" {
         return (200, None, b"{}".to_vec());
@@ -146,6 +168,9 @@ fn answer(head: &Head, state: &mut State) -> (u16, Option<&'static str>, Vec<u8>
     let blob = state.blobs.get(name).filter(|_| head.target.contains("/blobs/"));
     match (document, blob) {
         (Some((kind, body)), _) => (200, Some(kind), body.clone()),
+        (None, Some(body)) if range(head, body.len()).is_some() && !state.refuses_ranges => {
+            (206, None, body.clone())
+        }
         (None, Some(body)) => (200, None, body.clone()),
         (None, None) => (404, None, b"{}".to_vec()),
     }

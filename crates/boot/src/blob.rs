@@ -5,7 +5,13 @@
 //! Invariant: an object's bytes are checked against its id before anybody relies on them: when they are read, or, of what is
 //! copied, when the copy is.
 
-use sealstone_store::{Error, ObjectId, Repository, Result, disk::File, verity::Hasher};
+use sealstone_store::{
+    Error, ObjectId, Repository, Result,
+    disk::File,
+    verity::{Hasher, digest_read},
+};
+
+use crate::SIDE_BY_SIDE;
 
 /// How much of a file is read at a time, in bytes.
 const CHUNK: usize = 256 << 10;
@@ -79,6 +85,10 @@ impl Blob {
                 let mut rest = Some(bytes.as_slice());
                 read_file(file, |piece| rest = rest.and_then(|rest| rest.strip_prefix(piece)))?;
                 Ok(rest.is_some_and(<[u8]>::is_empty))
+            }
+            Self::Object(_, id, size) if *size >= SIDE_BY_SIDE => {
+                let read = |offset, buffer: &mut [u8]| file.read_exact_at(offset, buffer);
+                Ok(digest_read(id.algorithm(), *size, read)? == *id)
             }
             Self::Object(_, id, _) => {
                 let mut hasher = Hasher::new(id.algorithm());

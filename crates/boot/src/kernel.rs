@@ -72,8 +72,8 @@ impl Kernel {
         BootPair::read(vmlinuz, initramfs)
     }
 
-    /// The kernel with its initramfs as [`Kernel::pair`] gives them, when it was asked for this very image before and its sizes
-    /// and digest are known. Reads nothing.
+    /// The kernel with its initramfs as [`Kernel::pair`] gives them, when the sizes and the digest of these very
+    /// objects are known. Reads nothing.
     ///
     /// # Errors
     /// [`BootError::Missing`] when the tree is another's.
@@ -87,7 +87,11 @@ impl Kernel {
         Ok(BootPair::measured(vmlinuz, initramfs, sizes))
     }
 
-    fn blobs(&self, tree: &Tree, repository: &Repository) -> Result<(Blob, Blob), BootError> {
+    /// Where the bytes of the kernel and of its initramfs are. Reads nothing.
+    ///
+    /// # Errors
+    /// [`BootError::Missing`] when the tree is another's.
+    pub fn blobs(&self, tree: &Tree, repository: &Repository) -> Result<(Blob, Blob), BootError> {
         Ok((blob(tree, self.vmlinuz, repository)?, blob(tree, self.initramfs, repository)?))
     }
 }

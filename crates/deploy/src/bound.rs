@@ -13,6 +13,7 @@ mod condition;
 #[cfg(test)]
 mod crash_tests;
 mod fetch;
+mod glimpse;
 mod hold;
 mod image;
 pub mod image_store;
@@ -25,6 +26,7 @@ mod resolve;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod to_come;
 mod unit_file;
 mod units;
 
@@ -39,5 +41,6 @@ pub use offer::{BoundOffer, OfferSource, OfferedBound, offered_bound};
 pub use prepare::{KnownBound, PreparedBound, prepare_bound};
 pub use reference::BoundReference;
 pub use resolve::{BoundOpener, ResolvedBound, moved_bound, resolve_bound};
+pub use to_come::{BoundToCome, Guess};
 pub use unit_file::UnitFile;
 pub use units::{BoundRef, UnitFault, bound_refs, bound_units};

@@ -8,6 +8,7 @@
 
 mod attributes;
 mod carve;
+mod contents;
 mod leaf;
 mod merge;
 mod renewal;

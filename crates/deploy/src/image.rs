@@ -5,9 +5,9 @@
 //! Invariant: an image's id is the fs-verity digest of its bytes, and depends on layers and profile alone: the format too,
 //! since it is V1 unless a unified kernel image in the layers demands V2.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, thread};
 
-use sealstone_boot::{BootError, Kernel, Uki, find_ukis};
+use sealstone_boot::{BootError, BootPair, Kernel, Uki, find_ukis};
 use sealstone_import::{DiffId, ImportOptions, layer_tree::LayerTree, stored_layer};
 use sealstone_store::{
     ObjectId, Repository, Transaction,
@@ -16,7 +16,11 @@ use sealstone_store::{
     verity,
 };
 
-use crate::{DeployError, Profile, merge};
+use crate::{
+    DeployError, Profile,
+    kernel_note::{KernelNote, notable},
+    merge,
+};
 
 /// The id of an image: that of the object which holds its EROFS file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,20 +123,34 @@ pub fn make_image(
     Ok(store(transaction, &mut tree, profile, None)?.0)
 }
 
-/// Makes every image that the layers, the lowest first, are good for, and names them: one merge for all.
+/// Makes every image that the layers, the lowest first, are good for, and names them: one merge for all. The kernel is measured
+/// beside it, so that no deployment has to.
 ///
 /// # Errors
 /// As [`make_image`]; an image that cannot boot is no error.
 pub fn make_images(transaction: &Transaction, layers: &[&LayerTree]) -> Result<MadeImages, DeployError> {
     let mut tree = merge(layers)?;
-    let profile = Profile::of(&tree);
-    let image = store(transaction, &mut tree, profile, None)?.0;
+    let kernel = notable(&tree, transaction.repository());
+    thread::scope(|scope| {
+        let measured = kernel.map(|(vmlinuz, initramfs)| scope.spawn(|| BootPair::read(vmlinuz, initramfs)));
+        let made = make_from(transaction, &mut tree)?;
+        if let (Ok(bootable), Some(measured)) = (&made.bootable, measured) {
+            KernelNote::leave(transaction, (bootable, &made.image), measured)?;
+        }
+        Ok(made)
+    })
+}
+
+/// Makes every image of merged layers.
+fn make_from(transaction: &Transaction, tree: &mut Tree) -> Result<MadeImages, DeployError> {
+    let profile = Profile::of(tree);
+    let image = store(transaction, tree, profile, None)?.0;
     // The bootable profile begins with what the other one does, so the same tree goes on.
-    let bootable = if let Err(why) = wants_to_boot(&tree) {
+    let bootable = if let Err(why) = wants_to_boot(tree) {
         Err(why)
     } else {
-        let seal = seal(transaction.repository(), &tree)?;
-        match store(transaction, &mut tree, Profile::Bootable, seal.as_ref()) {
+        let seal = seal(transaction.repository(), tree)?;
+        match store(transaction, tree, Profile::Bootable, seal.as_ref()) {
             Ok(made) => Ok(made),
             Err(DeployError::Unfit { reason, .. }) => Err(NotBootable::Unfit(reason)),
             Err(error) => return Err(error),

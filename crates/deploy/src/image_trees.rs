@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use sealstone_boot::{BootPair, Kernel, KernelSizes};
+use sealstone_boot::{BootPair, FoundUki, Kernel, KernelSizes, find_ukis};
 use sealstone_import::{DiffId, layer_tree::LayerTree};
 use sealstone_store::{Map, Repository, tree::Tree};
 
@@ -18,6 +18,7 @@ use crate::{
     DeployError, ImageId,
     etc::{FOLDERS, carve},
     image_tree::{boot_files, decode, image_bytes},
+    kernel_note::KernelNote,
 };
 
 /// Image trees by their images. Clones share them; they take some 150 bytes for each file of an image, as long as one lives.
@@ -36,6 +37,8 @@ struct Known {
     /// Sizes and digests of kernels with their initramfs, by the images that have them. No handle of a repository is kept in
     /// here, since that would hold its lock for as long as a plan lives.
     kernels: BTreeMap<ImageId, KernelSizes>,
+    /// What was noted of kernels, or that nothing was.
+    notes: BTreeMap<ImageId, Option<KernelNote>>,
     /// Layers that were measured and not stored.
     layers: BTreeMap<DiffId, Arc<LayerTree>>,
 }
@@ -100,7 +103,23 @@ impl ImageTrees {
         Ok(files)
     }
 
-    /// The kernel of an image with its initramfs, read and measured if they were not before; `None` when it has none.
+    /// The unified kernel images of an image as it came (`plain`), which boots as `image`.
+    ///
+    /// # Errors
+    /// As [`image_bytes`] and [`decode`].
+    pub(crate) fn ukis(
+        &self,
+        repository: &Repository,
+        (image, plain): (&ImageId, &ImageId),
+    ) -> Result<Vec<FoundUki>, DeployError> {
+        if self.note(repository, image).is_some_and(|note| note.plain == *plain) {
+            return Ok(Vec::new());
+        }
+        Ok(find_ukis(&*self.boot_files(repository, plain)?))
+    }
+
+    /// The kernel of an image with its initramfs, read and measured if they were not before, when the image was imported for
+    /// one; `None` when it has none.
     ///
     /// # Errors
     /// As [`image_bytes`], [`decode`], [`Kernel::find`] and [`Kernel::pair`].
@@ -111,13 +130,30 @@ impl ImageTrees {
     ) -> Result<Option<BootPair>, DeployError> {
         let tree = self.boot_files(repository, image)?;
         let Some(kernel) = Kernel::find(&tree)? else { return Ok(None) };
-        let known = self.known().kernels.get(image).copied();
+        let mut known = self.known().kernels.get(image).copied();
+        if known.is_none()
+            && let Some(note) = self.note(repository, image)
+        {
+            let (vmlinuz, initramfs) = kernel.blobs(&tree, repository)?;
+            // What is lost is told by reading it.
+            known = if note.is_there(repository)? { note.sizes_of((&vmlinuz, &initramfs)) } else { None };
+        }
         if let Some(sizes) = known {
             return Ok(Some(kernel.pair_again(&tree, repository, sizes)?));
         }
         let pair = kernel.pair(&tree, repository)?;
         self.known().kernels.insert(*image, *pair.sizes());
         Ok(Some(pair))
+    }
+
+    /// What was noted of an image's kernel.
+    fn note(&self, repository: &Repository, image: &ImageId) -> Option<KernelNote> {
+        if let Some(note) = self.known().notes.get(image) {
+            return *note;
+        }
+        let note = KernelNote::of(repository, image);
+        self.known().notes.insert(*image, note);
+        note
     }
 
     /// Reads side by side what a deployment of an image needs: its tree and its kernel, what `also` (the image as it came) has
@@ -129,30 +165,43 @@ impl ImageTrees {
         image: &ImageId,
         (also, from): (Option<&ImageId>, Option<&ImageId>),
     ) {
-        let is_known = self.known().trees.contains_key(image);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                let _ = from.map(|from| self.own_folders(repository, from));
-                also.map(|also| self.boot_files(repository, also))
-            });
-            if !is_known {
-                let _ = self.read_whole(repository, image);
-            }
+        let from = || from.map(|from| self.own_folders(repository, from));
+        if self.note(repository, image).is_none() {
+            return self.read_kernel_ahead(repository, image, (also, from));
+        }
+        let _ = thread::scope(|scope| {
+            scope.spawn(from);
+            self.tree(repository, image)
         });
     }
 
-    /// Reads an image's tree, and its kernel beside it.
-    fn read_whole(&self, repository: &Repository, image: &ImageId) -> Result<(), DeployError> {
-        let bytes = self.bytes(repository, image)?;
+    /// The same where nothing is noted of the kernel. Two threads, since more would keep the kernel's one from its processor: its
+    /// digest is what takes longest, and of it nothing can be done side by side. So all else is done by the other one.
+    fn read_kernel_ahead<T>(
+        &self,
+        repository: &Repository,
+        image: &ImageId,
+        (also, from): (Option<&ImageId>, impl FnOnce() -> T),
+    ) {
+        let bytes = thread::scope(|scope| {
+            scope.spawn(|| also.map(|also| self.boot_files(repository, also)));
+            self.bytes(repository, image)
+        });
+        let is_known = self.known().trees.contains_key(image);
         thread::scope(|scope| {
-            scope.spawn(|| {
-                let files = self.boot_files_of(&bytes, image);
-                files.and_then(|_| self.boot_pair(repository, image))
-            });
-            let tree = decode(&bytes, image, None)?;
-            self.known().trees.insert(*image, Arc::new(tree));
-            Ok(())
-        })
+            if let Ok(bytes) = bytes.as_ref()
+                && !is_known
+            {
+                scope.spawn(|| {
+                    let files = self.boot_files_of(bytes, image);
+                    files.and_then(|_| self.boot_pair(repository, image))
+                });
+                if let Ok(tree) = decode(bytes, image, None) {
+                    self.known().trees.insert(*image, Arc::new(tree));
+                }
+            }
+            from();
+        });
     }
 
     /// Remembers a layer that is not stored.

@@ -4,6 +4,7 @@
 //! Invariant: name, documents, layers and images become visible together, or not at all.
 
 use std::{
+    cell::RefCell,
     panic::resume_unwind,
     thread,
     time::{Duration, Instant},
@@ -13,7 +14,7 @@ use sealstone_import::source::Source;
 use sealstone_import::streams::bootable_image;
 use sealstone_import::{
     ConfigDigest, Digest, ImageKind, ImportError, ImportOptions, ImportReport, Imported, ManifestDigest,
-    import_layers,
+    import_layers_unless,
 };
 use sealstone_store::control::{Unit, Work};
 use sealstone_store::{
@@ -61,10 +62,17 @@ pub fn import_image(
     control: &Control,
 ) -> Result<Durable<ImportedImage>, DeployError> {
     let transaction = repository.transaction()?.verify_existing(options.verify_existing);
-    let imported = import_layers(&transaction, source, options, control)?;
-    let start = Instant::now();
     let trees = ImageTrees::default();
-    let (images, is_merged_before) = images(&transaction, &imported, &trees, options, control)?;
+    let before = RefCell::new(Ok(None));
+    let is_made = |linked: &[_]| {
+        let made = made_before(&transaction, linked, &trees);
+        let is_made = made.as_ref().is_ok_and(Option::is_some);
+        let _ = before.replace(made);
+        is_made
+    };
+    let imported = import_layers_unless(is_made, &transaction, source, options, control)?;
+    let start = Instant::now();
+    let (images, is_merged_before) = images(&transaction, &imported, before.into_inner()?, control)?;
     let merge_time = start.elapsed();
     let plain = (ImageKind::Plain, *images.image.object());
     let kind = match images.bootable_version {
@@ -119,18 +127,15 @@ fn check_image(
 fn images(
     transaction: &Transaction,
     imported: &Imported,
-    trees: &ImageTrees,
-    options: &ImportOptions,
+    before: Option<MadeImages>,
     control: &Control,
 ) -> Result<(MadeImages, bool), DeployError> {
-    if !options.verify_existing
-        && let Some(images) = made_before(transaction, imported, trees)?
-    {
+    if let Some(images) = before {
         control.skip(Work::MergeImage, images.image.to_string());
         return Ok((images, true));
     }
     let task = control.start(Work::MergeImage, imported.manifest_digest().to_string(), None, Unit::Items);
-    let images = make_images(transaction, &imported.layers())?;
+    let images = make_images(transaction, &imported.layers()?)?;
     task.finish();
     Ok((images, false))
 }
@@ -138,13 +143,13 @@ fn images(
 /// What an earlier import of the same configuration made, if all of it is there and whole.
 fn made_before(
     transaction: &Transaction,
-    imported: &Imported,
+    images: &[(ImageKind, ObjectId)],
     trees: &ImageTrees,
 ) -> Result<Option<MadeImages>, DeployError> {
     let repository = transaction.repository();
-    let linked = |kind| imported.linked_images().iter().find(|(linked, _)| *linked == kind).map(|(_, id)| id);
+    let linked = |kind| images.iter().find(|(linked, _)| *linked == kind).map(|(_, id)| id);
     let Some(plain) = linked(ImageKind::Plain) else { return Ok(None) };
-    let bootable = bootable_image(imported.linked_images());
+    let bootable = bootable_image(images);
     let (bytes, bootable_bytes) = thread::scope(|scope| {
         let bootable = bootable.map(|id| scope.spawn(move || whole_image(repository, &id)));
         let plain = whole_image(repository, plain);

@@ -51,6 +51,7 @@ mod import_image;
 pub mod install;
 pub mod kargs;
 mod keep;
+mod kernel_note;
 mod merge;
 #[cfg(test)]
 mod model_tests;

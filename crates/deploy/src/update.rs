@@ -2,7 +2,8 @@
 //!
 //! What lives here: which reference is followed, whether it leads to something new ([`check_update`]), and the plan once the
 //! image is imported ([`plan_update`]). What does not: opening a source, the steps (`plan/`). Invariants: a check writes
-//! nothing, whatever it finds, and of an image it reads the documents alone; when nothing is new, that costs what
+//! nothing, whatever it finds; of an image it reads the documents, and of zstd:chunked layers the small parts that tell which
+//! images it binds, where nothing else does; when nothing is new, that costs what
 //! [`Source::named_digest`](sealstone_import::source::Source::named_digest) costs: one `HEAD` of a registry.
 
 mod bound;

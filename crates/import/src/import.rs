@@ -105,7 +105,8 @@ pub struct Imported {
 struct Layer {
     diff_id: DiffId,
     stream: ObjectId,
-    tree: LayerTree,
+    /// None of one that was there, for an image whose layers' trees were not wanted.
+    tree: Option<LayerTree>,
 }
 
 impl Imported {
@@ -134,9 +135,14 @@ impl Imported {
     }
 
     /// The trees of its layers, lowest first; a layer that the image has twice comes twice.
-    #[must_use]
-    pub fn layers(&self) -> Vec<&LayerTree> {
-        self.order.iter().filter_map(|place| self.layers.get(*place)).map(|layer| &layer.tree).collect()
+    ///
+    /// # Errors
+    /// [`sealstone_store::Error::Missing`] when the caller of [`import_layers_unless`] did without them.
+    pub fn layers(&self) -> Result<Vec<&LayerTree>> {
+        let layers = self.order.iter().filter_map(|place| self.layers.get(*place));
+        let trees: Option<Vec<&LayerTree>> = layers.map(|layer| layer.tree.as_ref()).collect();
+        let missing = || sealstone_store::Error::Missing { what: "the tree of a layer".to_owned() };
+        Ok(trees.ok_or_else(missing)?)
     }
 
     /// The EROFS images that an earlier import made of it, by reference of its configuration's stream.
@@ -212,18 +218,36 @@ pub fn import_layers(
     options: &ImportOptions,
     control: &Control,
 ) -> Result<Imported> {
+    import_layers_unless(|_| false, transaction, source, options, control)
+}
+
+/// The same, unless the images that an earlier import made of the same configuration are all that is wanted: `is_made` says so.
+/// Then the trees of layers that the store has are not read, which for a large image takes longer than all else; there are
+/// no [`Imported::layers`].
+///
+/// # Errors
+/// As [`import_layers`].
+pub fn import_layers_unless(
+    is_made: impl FnOnce(&[(ImageKind, ObjectId)]) -> bool,
+    transaction: &Transaction,
+    source: &dyn Source,
+    options: &ImportOptions,
+    control: &Control,
+) -> Result<Imported> {
     let start = Instant::now();
     let image = resolve(source, &options.platform, &options.limits)?;
     options.check_digest(&image, source)?;
     for warning in &image.warnings {
         control.warn(warning.clone());
     }
+    let linked = linked_images(transaction.repository(), &image.config_digest).unwrap_or_default();
+    let find = if !options.verify_existing && is_made(&linked) { record::find_unread } else { record::find };
     let mut plan = Plan::default();
     let layers = image.manifest.layers.iter().zip(&image.config.diff_ids);
     let layers: Vec<_> = layers.filter(|(_, diff_id)| plan.place(diff_id)).collect();
     for some in layers.chunks(control.threads()) {
         control.check()?;
-        let found = look_up(transaction.repository(), some, options);
+        let found = look_up(find, transaction.repository(), some, options);
         for ((descriptor, diff_id), found) in some.iter().zip(found) {
             plan.add(descriptor, diff_id, found?, options, control)?;
         }
@@ -246,9 +270,8 @@ pub fn import_layers(
         if !is_kept {
             record::store(transaction, &diff_id, &stream, &tree, strictest)?;
         }
-        plan.fill(&diff_id, Layer { diff_id, stream, tree }, report);
+        plan.fill(&diff_id, Layer { diff_id, stream, tree: Some(tree) }, report);
     }
-    let linked = linked_images(transaction.repository(), &image.config_digest).unwrap_or_default();
     let (layers, reports) = plan.layers.into_iter().flatten().unzip();
     let report = ImportReport {
         is_manifest_made: source.is_manifest_made(),
@@ -293,6 +316,7 @@ fn check_sizes(tasks: &[LayerTask], limits: &Limits) -> Result<()> {
 
 /// What the store has of some layers, looked up side by side: a large layer's record takes milliseconds to check.
 fn look_up(
+    find: fn(&Repository, &DiffId, &ImportOptions) -> Result<StoredLayer>,
     repository: &Repository,
     layers: &[(&Descriptor, &DiffId)],
     options: &ImportOptions,
@@ -300,7 +324,7 @@ fn look_up(
     if options.verify_existing {
         return layers.iter().map(|_| Ok(StoredLayer::Absent)).collect();
     }
-    let find = |(_, diff_id): &(_, &DiffId)| record::find(repository, diff_id, options);
+    let find = |(_, diff_id): &(_, &DiffId)| find(repository, diff_id, options);
     let Some((first, others)) = layers.split_first() else { return Vec::new() };
     thread::scope(|scope| {
         let others: Vec<_> = others.iter().map(|layer| scope.spawn(move || find(layer))).collect();
@@ -343,22 +367,30 @@ impl Plan {
         options: &ImportOptions,
         control: &Control,
     ) -> Result<()> {
-        let stored = match found {
-            StoredLayer::Whole(stream, tree) => {
-                self.tree_bytes += tree.encoded_len() as u64;
-                if self.tree_bytes > options.limits.image_tree_bytes {
-                    return Err(pipeline::trees_too_big(&options.limits));
-                }
-                control.skip(Work::ImportLayer, diff_id.to_string());
-                let report = LayerReport::nothing_read(*diff_id, descriptor);
-                self.fill(diff_id, Layer { diff_id: *diff_id, stream, tree }, report);
+        let (stream, tree) = match found {
+            StoredLayer::Whole(stream, tree) => (stream, Some(tree)),
+            StoredLayer::Unread(stream) => (stream, None),
+            StoredLayer::Stream(stream) => {
+                self.read(descriptor, diff_id, Some(stream));
                 return Ok(());
             }
-            StoredLayer::Stream(stream) => Some(stream),
-            StoredLayer::Absent => None,
+            StoredLayer::Absent => {
+                self.read(descriptor, diff_id, None);
+                return Ok(());
+            }
         };
-        self.tasks.push(LayerTask { descriptor: descriptor.clone(), diff_id: *diff_id, stored });
+        self.tree_bytes += tree.as_ref().map_or(0, |tree| tree.encoded_len() as u64);
+        if self.tree_bytes > options.limits.image_tree_bytes {
+            return Err(pipeline::trees_too_big(&options.limits));
+        }
+        control.skip(Work::ImportLayer, diff_id.to_string());
+        let report = LayerReport::nothing_read(*diff_id, descriptor);
+        self.fill(diff_id, Layer { diff_id: *diff_id, stream, tree }, report);
         Ok(())
+    }
+
+    fn read(&mut self, descriptor: &Descriptor, diff_id: &DiffId, stored: Option<ObjectId>) {
+        self.tasks.push(LayerTask { descriptor: descriptor.clone(), diff_id: *diff_id, stored });
     }
 
     fn fill(&mut self, diff_id: &DiffId, layer: Layer, report: LayerReport) {

@@ -68,7 +68,7 @@ pub use copy::{CopiedLayer, CopyPlan, plan_copy, share_objects};
 pub use digest::{Digest, DigestAlgorithm, DigestHasher, ParseDigestError};
 pub use error::{ImportError, Result};
 pub use ids::{BlobDigest, ConfigDigest, DiffId, ManifestDigest};
-pub use import::{ImportOptions, Imported, import, import_layers};
+pub use import::{ImportOptions, Imported, import, import_layers, import_layers_unless};
 pub use limits::Limits;
 pub use look::{Bootability, OfferedImage, SourceImage, look, look_at_documents};
 pub use measure::{MeasuredImage, measure_layers};

@@ -6,7 +6,7 @@ use sealstone_store::Repository;
 use serde::Deserialize;
 
 use crate::{
-    ConfigDigest, Digest, ImportOptions, ManifestDigest, PlannedLayer, Result,
+    ConfigDigest, DiffId, Digest, ImportOptions, ManifestDigest, PlannedLayer, Result,
     oci::{Platform, Resolved, offered, resolve},
     plan::{Tables, plan_layers},
     source::Source,
@@ -39,6 +39,8 @@ pub struct SourceImage {
     pub annotations: BTreeMap<String, String>,
     /// Its layers, lowest first; one that the image has twice is there once.
     pub layers: Vec<PlannedLayer>,
+    /// The tars of its layers, lowest first, one that it has twice in both places.
+    pub diff_ids: Vec<DiffId>,
     /// Whether it can be booted.
     pub bootable: Bootability,
     /// Things worth telling.
@@ -134,6 +136,7 @@ fn look_with(
         config: image.config_digest,
         config_bytes: image.config_bytes.len() as u64,
         layers: plan_layers(repository, source, &image, options, tables)?,
+        diff_ids: image.config.diff_ids,
         platform: image.config.platform,
         created: image.config.created,
         annotations: image.manifest.annotations,

@@ -4,7 +4,7 @@ use sealstone_store::Repository;
 
 use crate::{
     BlobDigest, DiffId, ImportOptions, ManifestDigest, Result,
-    oci::{Resolved, resolve},
+    oci::{Descriptor, Resolved, resolve},
     record,
     source::Source,
     zstd_chunked,
@@ -28,6 +28,8 @@ pub struct PlannedLayer {
     pub diff_id: DiffId,
     /// The blob that the manifest names.
     pub blob: BlobDigest,
+    /// All that the manifest says of it.
+    pub descriptor: Descriptor,
     /// Bytes of that blob.
     pub blob_bytes: u64,
     /// Bytes of it that would be fetched.
@@ -99,6 +101,7 @@ pub(crate) fn plan_layers(
         let mut layer = PlannedLayer {
             diff_id: *diff_id,
             blob: BlobDigest::new(*descriptor.digest()),
+            descriptor: descriptor.clone(),
             blob_bytes: descriptor.size(),
             bytes_to_fetch: descriptor.size(),
             is_partial: false,

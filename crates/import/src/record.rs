@@ -26,6 +26,8 @@ pub(crate) enum StoredLayer {
     Stream(ObjectId),
     /// The stream and its tree.
     Whole(ObjectId, LayerTree),
+    /// The stream, of which the tree is not wanted.
+    Unread(ObjectId),
 }
 
 /// Looks for a layer.
@@ -64,16 +66,23 @@ pub(crate) fn find(
     })
 }
 
-/// Whether an import with these options would use what the store has of a layer: [`find`] without reading the tree.
+/// Looks for a layer whose tree is not wanted: [`find`] without reading it.
 ///
 /// # Errors
 /// When the store fails.
-pub(crate) fn is_present(repository: &Repository, diff_id: &DiffId, options: &ImportOptions) -> Result<bool> {
-    let Some(stream) = repository.stream(&layer_stream(diff_id)?).optional()? else { return Ok(false) };
+pub(crate) fn find_unread(
+    repository: &Repository,
+    diff_id: &DiffId,
+    options: &ImportOptions,
+) -> Result<StoredLayer> {
+    let Some(stream) = repository.stream(&layer_stream(diff_id)?).optional()? else {
+        return Ok(StoredLayer::Absent);
+    };
     if !repository.has_object(&stream)? {
-        return Ok(false);
+        return Ok(StoredLayer::Absent);
     }
-    let Some(file) = repository.dir().open_file(path_of(diff_id)).optional()? else { return Ok(true) };
+    let unread = StoredLayer::Unread(stream);
+    let Some(file) = repository.dir().open_file(path_of(diff_id)).optional()? else { return Ok(unread) };
     let mut head = [0; HEAD];
     let is_whole = file.read_at(0, &mut head)? == HEAD;
     let (id, code) = head.split_at(ID);
@@ -81,10 +90,21 @@ pub(crate) fn is_present(repository: &Repository, diff_id: &DiffId, options: &Im
     if !is_whole || id != padded(&stream) || strictest.is_none_or(|strictest| strictest >= options.strictness)
     {
         // A record that does not count, or one that does: the stream is there in either case.
-        return Ok(true);
+        return Ok(unread);
     }
     // Refused for its strictness, if the rest of it is whole.
-    Ok(!matches!(find(repository, diff_id, options)?, StoredLayer::Absent))
+    Ok(match find(repository, diff_id, options)? {
+        StoredLayer::Absent => StoredLayer::Absent,
+        _ => unread,
+    })
+}
+
+/// Whether an import with these options would use what the store has of a layer.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) fn is_present(repository: &Repository, diff_id: &DiffId, options: &ImportOptions) -> Result<bool> {
+    Ok(!matches!(find_unread(repository, diff_id, options)?, StoredLayer::Absent))
 }
 
 fn path_of(diff_id: &DiffId) -> String {
@@ -145,6 +165,6 @@ pub fn stored_layer(
 ) -> Result<Option<LayerTree>> {
     Ok(match find(repository, diff_id, options)? {
         StoredLayer::Whole(_, tree) => Some(tree),
-        StoredLayer::Stream(_) | StoredLayer::Absent => None,
+        StoredLayer::Stream(_) | StoredLayer::Unread(_) | StoredLayer::Absent => None,
     })
 }

@@ -63,6 +63,7 @@ pub fn bind_known(
     request.read_ahead(target);
     let bound = prepare((&target.repository, &request.trees), image, known, settings, is_dry, context)?;
     request.bound.clone_from(&bound.images);
+    request.bound_to_come.clone_from(&bound.to_come);
     request.fetch.bytes += bound.fetch_bytes;
     Ok(bound)
 }

@@ -387,7 +387,8 @@ fn what_a_plan_has_read_of_images_is_not_read_again_to_do_it() {
     machine.deploy(&one);
     let opened_images = |recording: &RecordingDisk| {
         let of_image = |path: &std::path::Path, image: &ImageId| {
-            path.to_string_lossy().ends_with(&image.to_string()[2..])
+            let path = path.to_string_lossy();
+            path.contains("objects/") && path.ends_with(&image.to_string()[2..])
         };
         let log = recording.log();
         let reads = log.iter().filter(|call| call.name == "OpenFile");

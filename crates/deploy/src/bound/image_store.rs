@@ -20,6 +20,7 @@ mod tests;
 use crate::DeploymentId;
 
 pub(crate) use build::build;
+pub(crate) use describe::is_zero;
 pub use describe::{Sharing, StorePlan, plan_image_store};
 pub(crate) use presence::missing_in;
 

@@ -1,17 +1,15 @@
 //! Which images an image binds that is not here yet, as far as that can be told without its layers.
 //!
 //! What is tried, in this order: the image made of it, if it was imported before; the annotation of its manifest
-//! ([`BOUND_ANNOTATION`](super::BOUND_ANNOTATION)); its layers, if the repository has all of them. Otherwise it is unknown
-//! until download: any layer may bring or take away a unit.
+//! ([`BOUND_ANNOTATION`](super::BOUND_ANNOTATION)); its layers, if the repository has all of them, or if those that it
+//! lacks are zstd:chunked ([`glimpse`](super::glimpse)). Otherwise it is unknown until download: any layer may bring or take
+//! away a unit.
 
-use sealstone_import::{
-    ImageKind, ImportOptions, PlannedLayer, SourceImage, layer_tree::LayerTree, stored_layer,
-    streams::linked_images,
-};
-use sealstone_store::Repository;
+use sealstone_import::{ImageKind, ImportOptions, SourceImage, source::Source, streams::linked_images};
+use sealstone_store::{Control, Repository};
 
-use super::{BoundRef, annotation::read_annotation, units::bound_refs};
-use crate::{DeployError, ImageId, image_tree::image_tree, merge};
+use super::{BoundRef, annotation::read_annotation, glimpse::glimpse, units::bound_refs};
+use crate::{DeployError, ImageId, image_tree::image_tree};
 
 /// How it is known which images are bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -24,6 +22,8 @@ pub enum OfferSource {
     Annotation,
     /// The repository has all its layers.
     Layers,
+    /// Tables of contents of the zstd:chunked layers that the repository lacks, and the units in them, were read.
+    Chunked,
 }
 
 /// A bound image of an image in a source.
@@ -64,14 +64,17 @@ impl BoundOffer {
     }
 }
 
-/// What an image that was looked at in a source binds. Asks nobody.
+/// What an image that was looked at in a source binds. Asks the source for parts of zstd:chunked layers at most, and stores
+/// nothing.
 ///
 /// # Errors
 /// When the repository cannot be read; [`DeployError::BoundUnit`] when a unit is known to be wrong.
 pub fn offered_bound(
     repository: &Repository,
+    source: &dyn Source,
     image: &SourceImage,
     options: &ImportOptions,
+    control: &Control,
 ) -> Result<BoundOffer, DeployError> {
     let linked = linked_images(repository, &image.config)?;
     let plain = linked.iter().find(|(kind, _)| *kind == ImageKind::Plain).map(|(_, id)| ImageId::new(*id));
@@ -83,23 +86,12 @@ pub fn offered_bound(
     if let Some(Ok(images)) = read_annotation(&image.annotations) {
         return Ok(BoundOffer::Known(OfferSource::Annotation, images));
     }
-    let Some(layers) = all_layers(repository, image, options)? else { return Ok(BoundOffer::Unknown) };
-    let tree = merge(&layers.iter().collect::<Vec<_>>())?;
-    Ok(known(OfferSource::Layers, bound_refs(repository, &tree)?))
+    let found = glimpse(repository, source, image, options, control)?;
+    Ok(found.map_or(BoundOffer::Unknown, |(how, refs)| known(how, refs)))
 }
 
 fn known(how: OfferSource, refs: Vec<BoundRef>) -> BoundOffer {
     let one =
         |BoundRef { unit, reference, .. }| OfferedBound { unit, reference, manifest: None, bytes: None };
     BoundOffer::Known(how, refs.into_iter().map(one).collect())
-}
-
-/// The layers, if the repository has each.
-fn all_layers(
-    repository: &Repository,
-    image: &SourceImage,
-    options: &ImportOptions,
-) -> Result<Option<Vec<LayerTree>>, DeployError> {
-    let find = |layer: &PlannedLayer| Ok(stored_layer(repository, &layer.diff_id, options)?);
-    image.layers.iter().map(find).collect()
 }

@@ -6,7 +6,9 @@
 use sealstone_import::{ImportOptions, ManifestDigest};
 use sealstone_store::{Control, Repository};
 
-use super::{BoundImage, BoundOpener, BoundRef, HeldBound, bound_refs, fetch_bound, resolve_bound};
+use super::{
+    BoundImage, BoundOpener, BoundRef, BoundToCome, HeldBound, bound_refs, fetch_bound, resolve_bound,
+};
 use crate::{DeployError, ImageId, ImageTrees, bundle::bundled_images};
 
 /// The bound images of an image that shall be deployed.
@@ -16,6 +18,8 @@ pub struct PreparedBound {
     pub images: Vec<BoundImage>,
     /// Bytes that were fetched, or would be.
     pub fetch_bytes: u64,
+    /// What those of them will take that are not here yet, each once.
+    pub to_come: Vec<BoundToCome>,
     /// Things worth telling.
     pub warnings: Vec<String>,
     /// Keeps gc away until the deployment refers to them; none after a dry run.
@@ -79,6 +83,7 @@ pub fn prepare_bound(
     for one in resolved {
         if !counted.contains(&one.image.manifest) {
             prepared.fetch_bytes += one.bytes_to_fetch;
+            prepared.to_come.extend(one.to_come);
             counted.push(one.image.manifest);
         }
         prepared.warnings.extend(one.warnings);
@@ -90,6 +95,7 @@ pub fn prepare_bound(
         let fetched =
             fetch_bound(repository, std::mem::take(&mut prepared.images), opener, options, control)?;
         prepared.images = fetched.images;
+        prepared.to_come.clear();
         prepared.held = Some(held);
     }
     Ok(prepared)

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use sealstone_import::{Digest, ImportError, ImportOptions, ManifestDigest, oci::Platform, source::Source};
 use sealstone_store::{Control, Repository};
 
-use super::{BoundImage, BoundRef, BoundReference, image::is_stored};
+use super::{BoundImage, BoundRef, BoundReference, BoundToCome, image::is_stored};
 use crate::{DeployError, documents::documents_for};
 
 /// How a reference is opened: what a library needs of a registry's settings, which are the machine's or the caller's.
@@ -27,6 +27,8 @@ pub struct ResolvedBound {
     pub bytes_to_fetch: u64,
     /// Whether the repository has all of it.
     pub is_stored: bool,
+    /// What it will take, where the repository lacks something of it.
+    pub to_come: Option<BoundToCome>,
     /// The platform that its configuration states.
     pub platform: Option<Platform>,
     /// Things worth telling, such as another platform.
@@ -98,11 +100,13 @@ fn resolve_one(
         config: looked.config,
         bytes: Some(looked.bytes()),
     };
+    let to_come = (!is_stored).then(|| BoundToCome::of(&looked));
     let bytes_to_fetch = if is_stored { 0 } else { looked.bytes_to_fetch() };
     Ok(ResolvedBound {
         image,
         bytes_to_fetch,
         is_stored,
+        to_come,
         platform: looked.platform,
         warnings: looked.warnings,
     })
@@ -146,7 +150,7 @@ fn found_here(
         bytes: Some(found.manifest.layers.iter().map(sealstone_import::oci::Descriptor::size).sum()),
     };
     let (platform, warnings) = (found.config.platform, found.warnings);
-    Ok(ResolvedBound { image, bytes_to_fetch: 0, is_stored: true, platform, warnings })
+    Ok(ResolvedBound { image, bytes_to_fetch: 0, is_stored: true, to_come: None, platform, warnings })
 }
 
 /// Runs a job for each item, a few at a time; the answers are in the items' order. The first fault is the answer, and

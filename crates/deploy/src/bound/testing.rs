@@ -10,8 +10,11 @@ use sealstone_import::{
 use sealstone_store::disk::RealDisk;
 use serde_json::json;
 
-use super::{BoundImage, BoundReference};
-use crate::testing::{Entry, tar_of};
+use super::{BoundImage, BoundReference, FetchedBound};
+use crate::{
+    DeployError,
+    testing::{Entry, tar_of},
+};
 
 /// Images by reference, each a layout in a folder of its own.
 pub(super) struct Shelf {
@@ -77,6 +80,15 @@ pub(super) fn fetched(
     shelf: &Shelf,
     references: &[&str],
 ) -> Vec<BoundImage> {
+    fetch(repository, shelf, references).unwrap().images
+}
+
+/// The same, held against gc.
+pub(super) fn fetch(
+    repository: &sealstone_store::Repository,
+    shelf: &Shelf,
+    references: &[&str],
+) -> Result<FetchedBound, DeployError> {
     let refs: Vec<_> = references
         .iter()
         .map(|reference| super::BoundRef {
@@ -87,7 +99,7 @@ pub(super) fn fetched(
         .collect();
     let (options, control) = (sealstone_import::ImportOptions::default(), sealstone_store::Control::new());
     let open = |reference: &BoundReference| shelf.open(reference);
-    let resolved = super::resolve_bound(repository, &refs, &[], &open, &options, &control).unwrap();
+    let resolved = super::resolve_bound(repository, &refs, &[], &open, &options, &control)?;
     let images = resolved.into_iter().map(|one| one.image).collect();
-    super::fetch_bound(repository, images, &open, &options, &control).unwrap().images
+    super::fetch_bound(repository, images, &open, &options, &control)
 }

@@ -133,6 +133,35 @@ fn a_bound_image_that_lost_a_file_is_told_and_read_again() {
     assert!(again.reports.is_empty(), "what is whole is not read");
 }
 
+// bootc#128 asks for it: images were pulled one after the other.
+#[test]
+fn bound_images_are_fetched_side_by_side() {
+    let (machine, mut shelf) = (Machine::new(), Shelf::new());
+    let names = ["q.io/a:1", "q.io/b:1"];
+    for name in names {
+        shelf.put(name, &[vec![file("app", name)]]);
+    }
+    let repository = machine.target().repository;
+    let (options, control) = (ImportOptions::default(), Control::new());
+    let open = |reference: &BoundReference| shelf.open(reference);
+    let resolved = resolve_bound(&repository, &refs(&names), &[], &open, &options, &control).unwrap();
+    // Each waits until the other is being fetched, too.
+    let (begun, told) = (std::sync::Mutex::new(0), std::sync::Condvar::new());
+    let open = |reference: &BoundReference| {
+        let mut count = begun.lock().unwrap();
+        *count += 1;
+        told.notify_all();
+        let limit = std::time::Duration::from_mins(1);
+        let (count, ended) = told.wait_timeout_while(count, limit, |count| *count < names.len()).unwrap();
+        drop(count);
+        assert!(!ended.timed_out(), "one waits for the other");
+        shelf.open(reference)
+    };
+    let images = resolved.into_iter().map(|one| one.image).collect();
+    let fetched = fetch_bound(&repository, images, &open, &options, &control).unwrap();
+    assert_eq!(fetched.reports.len(), 2);
+}
+
 #[test]
 fn a_lint_tells_of_every_unit() {
     use BoundFindingKind::{FloatingTag, Unit, Unresolvable};

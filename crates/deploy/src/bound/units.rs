@@ -5,7 +5,7 @@
 //! resolved inside it, so nothing of the machine is seen.
 
 use sealstone_store::{
-    Repository,
+    ObjectId, Repository,
     tree::{Content, FileType, InodeId, Tree},
 };
 
@@ -63,6 +63,18 @@ impl From<UnitFault> for DeployError {
     }
 }
 
+/// Where the contents of an image's files are.
+pub(super) trait Contents {
+    /// A content of at most `limit` bytes, checked.
+    fn read(&self, id: &ObjectId, limit: u64) -> Result<Vec<u8>, DeployError>;
+}
+
+impl Contents for Repository {
+    fn read(&self, id: &ObjectId, limit: u64) -> Result<Vec<u8>, DeployError> {
+        Ok(self.read_object(id, limit)?)
+    }
+}
+
 /// The images that an image binds, sorted by unit.
 ///
 /// # Errors
@@ -79,6 +91,14 @@ pub fn bound_units(
     repository: &Repository,
     tree: &Tree,
 ) -> Result<Vec<Result<BoundRef, UnitFault>>, DeployError> {
+    units_in(repository, tree)
+}
+
+/// The same of a tree whose contents are elsewhere.
+pub(super) fn units_in(
+    contents: &dyn Contents,
+    tree: &Tree,
+) -> Result<Vec<Result<BoundRef, UnitFault>>, DeployError> {
     let Ok(folder) = tree.resolve(FOLDER.as_bytes()) else { return Ok(Vec::new()) };
     if tree.file_type(folder) != FileType::Directory {
         let fault = UnitFault { unit: FOLDER.to_owned(), reason: "it is no folder".to_owned() };
@@ -89,7 +109,7 @@ pub fn bound_units(
         let (what, size) = (format!("number of units in {FOLDER}"), entries.len() as u64);
         return Err(DeployError::TooBig { what, size, limit: UNITS_MAX as u64 });
     }
-    let reader = Reader { repository, tree };
+    let reader = Reader { contents, tree };
     entries
         .map(|(name, inode)| {
             let unit = String::from_utf8_lossy(name).into_owned();
@@ -127,7 +147,7 @@ impl Kind {
 }
 
 struct Reader<'a> {
-    repository: &'a Repository,
+    contents: &'a dyn Contents,
     tree: &'a Tree,
 }
 
@@ -202,9 +222,7 @@ impl Reader<'_> {
             Content::External { size, .. } if size > UnitFile::BYTES_MAX => {
                 Ok(Err(format!("its file has more than {} bytes", UnitFile::BYTES_MAX)))
             }
-            Content::External { object, .. } => {
-                Ok(Ok(self.repository.read_object(&object, UnitFile::BYTES_MAX)?))
-            }
+            Content::External { object, .. } => Ok(Ok(self.contents.read(&object, UnitFile::BYTES_MAX)?)),
             _ => Ok(Err("it leads to no file".to_owned())),
         }
     }

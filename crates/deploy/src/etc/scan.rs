@@ -1,8 +1,8 @@
 //! A folder of the disk as a tree: what the machine made of its `/etc`, or the files of an image.
 //!
-//! What lives here: the walk, with owners, modes, attributes, links and digests of contents. What does not: writing.
+//! What lives here: the walk, with owners, modes, attributes and links. What does not: contents (`contents.rs`), writing.
 //! Invariants: symlinks are never followed; other file systems mounted below are not entered; memory is that of the tree
-//! and one buffer, whatever size files have. Files may change meanwhile: what is found counts.
+//! and a batch of small files, whatever size files have. Files may change meanwhile: what is found counts.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,15 +15,14 @@ use sealstone_import::tar::Device;
 use sealstone_store::{
     Algorithm, Control, Optional,
     disk::{self, Dir, DirEntry},
-    tree::{Content, INLINE_MAX, InodeId, Metadata, Timestamp, Tree},
-    verity::Hasher,
+    tree::{Content, InodeId, Metadata, Timestamp, Tree, XattrSet},
 };
 
-use super::report::{Ignored, shown};
+use super::{
+    contents::Contents,
+    report::{Ignored, shown},
+};
 use crate::{DeployError, selinux::SELINUX_XATTR};
-
-/// How much of a file is read at a time, in bytes.
-const STEP: usize = 256 << 10;
 
 /// The longest path below the folder, in bytes: less than the kernel's `PATH_MAX`, since files are opened by it.
 const PATH_BYTES: usize = 3800;
@@ -60,9 +59,8 @@ pub(crate) fn scan(
         scan: Scan { tree: Tree::new(metadata(&own)), ignored: BTreeMap::new() },
         device: own.device,
         links: HashMap::new(),
-        algorithm,
         specials,
-        buffer: Vec::new(),
+        contents: Contents::new(algorithm),
     };
     let root = scanner.scan.tree.root();
     scanner.attributes(folder, "", root)?;
@@ -85,6 +83,7 @@ pub(crate) fn scan(
         }
         open.extend(scanner.entry((&dir, into), &entry, path)?);
     }
+    scanner.contents.finish(&mut scanner.scan.tree);
     Ok(scanner.scan)
 }
 
@@ -109,9 +108,8 @@ struct Scanner {
     device: (u32, u32),
     /// Files with several names, by their inode's number on the disk.
     links: HashMap<u64, InodeId>,
-    algorithm: Algorithm,
     specials: Specials,
-    buffer: Vec<u8>,
+    contents: Contents,
 }
 
 impl Scanner {
@@ -164,7 +162,7 @@ impl Scanner {
         name: &OsStr,
         found: &disk::Metadata,
     ) -> Result<Option<InodeId>, DeployError> {
-        let (metadata, none) = (metadata(found), sealstone_store::tree::XattrSet::EMPTY);
+        let (metadata, none) = (metadata(found), XattrSet::EMPTY);
         let tree = &mut self.scan.tree;
         Ok(Some(match found.kind {
             disk::FileType::Directory => {
@@ -176,29 +174,7 @@ impl Scanner {
                 let target = dir.read_link(name)?.into_os_string().into_vec();
                 tree.add(metadata, Content::Symlink(&target), none)?
             }
-            disk::FileType::File => {
-                let file = dir.open_file(name)?;
-                self.buffer.resize(STEP, 0);
-                let mut hasher = Hasher::new(self.algorithm);
-                let (mut size, mut first) = (0, [0_u8; INLINE_MAX]);
-                loop {
-                    let count = file.read_at(size, &mut self.buffer)?;
-                    let piece = self.buffer.get(..count).unwrap_or_default();
-                    if piece.is_empty() {
-                        break;
-                    }
-                    if size == 0 {
-                        first.iter_mut().zip(piece).for_each(|(place, byte)| *place = *byte);
-                    }
-                    hasher.update(piece);
-                    size += count as u64;
-                }
-                let content = match usize::try_from(size).ok().and_then(|size| first.get(..size)) {
-                    Some(short) => Content::Inline(short),
-                    None => Content::External { object: hasher.finish(), size },
-                };
-                tree.add(metadata, content, none)?
-            }
+            disk::FileType::File => self.contents.add(tree, &dir.open_file(name)?, metadata)?,
             kind => match self.special(kind, found.rdev) {
                 Some(content) => self.scan.tree.add(metadata, content, none)?,
                 None => return Ok(None),

@@ -44,9 +44,10 @@ fn a_file_changed_on_the_machine_stays_and_new_files_of_the_image_come() {
     assert_eq!(report.conflicts, []);
 }
 
+// bootc#1924: an image dropped a folder of /etc in which the machine had a link of its own: the update was not finalised, and
+// the old system booted.
 #[test]
 fn a_new_file_in_a_folder_that_the_image_dropped_brings_its_folder_along() {
-    // bootc#1924: the parent of a local file was missing in the new tree.
     let local = with(&base(), &[("ssh/mine", file("x"))]);
     let image = without(&base(), &["ssh", "ssh/sshd_config"]);
     let (result, report) = merged(&base(), &local, &image, &[]);
@@ -108,7 +109,6 @@ fn a_capability_goes_with_its_content() {
     assert_eq!(report.conflicts[0].reason, "both changed: content");
 }
 
-// composefs-rs#335: what the merge of /etc takes for a change.
 #[test]
 fn a_missing_label_is_no_local_change_and_a_changed_one_is() {
     let label = "security.selinux";
@@ -161,7 +161,37 @@ fn what_the_image_adds_to_a_folder_removed_here_comes_with_the_folder() {
     assert_eq!(report.conflicts, []);
 }
 
-// bootc#2285, #2286: a conflict of types stopped the update, and nobody could say who wins.
+// composefs-rs#335: a folder of /etc is a link in the new image (/etc/ssl/certs was one): the update was never finalised.
+#[test]
+fn a_folder_that_became_a_link_is_one_unless_the_machine_changed_what_is_in_it() {
+    let more = [("ssl", dir()), ("ssl/certs", dir()), ("ssl/certs/ca.pem", file("ca"))];
+    let old = with(&base(), &more);
+    let image = without(&old, &["ssl/certs/ca.pem"]);
+    let image = with(&image, &[("ssl/certs", symlink("../pki/ca-trust/extracted/pem/directory-hash"))]);
+    let (result, report) = merged(&old, &old, &image, &["fail"]);
+    assert_eq!((result, report.conflicts), (image.clone(), vec![]));
+    let local = with(&old, &[("ssl/certs/own.pem", file("own"))]);
+    let (_, report) = merged(&old, &local, &image, &[]);
+    let expected = ("/etc/ssl/certs".to_owned(), ConflictKind::Type, EtcStrategy::Fail);
+    assert_eq!(conflict_of(&report), expected);
+    assert_eq!(merged(&old, &local, &image, &["/etc/ssl/certs=keep-local"]).0, local);
+    assert_eq!(merged(&old, &local, &image, &["/etc/ssl/certs=take-image"]).0, image);
+}
+
+// bootc#2278: a link that the machine had removed, and that leads out of /etc, stopped the finalisation.
+#[test]
+fn a_link_that_was_removed_here_stays_away_wherever_it_leads() {
+    let wants = "units/multi-user.target.wants";
+    let unit = format!("{wants}/a.service");
+    let more = [("units", dir()), (wants, dir()), (&*unit, symlink("/usr/lib/systemd/system/a.service"))];
+    let old = with(&base(), &more);
+    let local = without(&old, &[&unit]);
+    let image = with(&old, &[("issue", file("new"))]);
+    let (result, report) = merged(&old, &local, &image, &["fail"]);
+    assert_eq!((result, report.conflicts), (with(&local, &[("issue", file("new"))]), vec![]));
+}
+
+// bootc#2285, #2286: what is a folder on one side and a file on the other could not be merged, and nobody could say who wins.
 #[test]
 fn a_folder_that_meets_a_file_fails_and_each_side_can_be_chosen_whole() {
     let local = with(&base(), &[("net", dir()), ("net/eth0", file("dhcp"))]);

@@ -76,11 +76,10 @@ pub(super) struct Model {
 }
 
 impl Model {
-    /// The arguments that a deploy comes to: those of what is staged, else of what runs, else of the first, and the new one.
+    /// The arguments that a deploy comes to: those of what is staged, else of the first of the menu, and the new one.
     pub fn kargs(&self, new: &[&str]) -> Vec<String> {
         let staged = self.staged.as_ref().map(|(staged, _)| staged);
-        let running = self.menu.iter().find(|deployed| Some(deployed.id) == self.running);
-        let before = staged.or(running).or(self.menu.first());
+        let before = staged.or(self.menu.first());
         let mut kargs = before.map(|deployed| deployed.kargs.clone()).unwrap_or_default();
         for karg in new {
             if !kargs.iter().any(|known| known == karg) {

@@ -65,7 +65,7 @@ pub fn import_overlay(
     let (layer, skipped) = open(repository, disk, (&name, source), &options, control)?;
     let transaction = repository.transaction()?;
     let imported = import_layers(&transaction, &*layer, &options, control)?;
-    for layer in imported.layers() {
+    for layer in imported.layers()? {
         check(&name, layer)?;
     }
     let diff_id = only_layer(&name, &imported.config().diff_ids)?;
@@ -166,7 +166,7 @@ pub(super) fn rebuild(repository: &Repository, overlay: &Overlay) -> Result<Laye
     if imported.config().diff_ids != [overlay.diff_id] {
         return Err(sealstone_store::Error::corrupt(what, "the store has another tar under its name").into());
     }
-    let layer = imported.layers().first().map(|layer| (*layer).clone());
+    let layer = imported.layers()?.first().map(|layer| (*layer).clone());
     imported.publish_layers(&transaction)?;
     let _ = transaction.commit(())?;
     Ok(layer.ok_or(sealstone_store::Error::Missing { what })?)

@@ -1,67 +1,69 @@
 //! Planning a deployment's image store: for a new deployment, and for one whose store lost something.
 
-use std::collections::BTreeSet;
-
-use sealstone_store::{Control, Optional, Repository};
+use sealstone_store::{Control, Optional};
 
 use super::{Plan, Step, planner::Planner};
 use crate::{
     BoundImage, DeployError, DeploymentId, Record, Target,
-    bound::image_store::{self, missing_in, plan_image_store},
+    bound::{
+        BoundToCome,
+        image_store::{self, Sharing, StorePlan, missing_in, plan_image_store},
+    },
 };
 
 /// The step that makes a deployment's image store, unless it is there and whole.
 pub(super) fn make_image_store(
     planner: &mut Planner<'_>,
     id: &DeploymentId,
-    bound: &[BoundImage],
+    (bound, to_come): (&[BoundImage], &[BoundToCome]),
     is_state_new: bool,
 ) -> Result<(), DeployError> {
     if bound.is_empty() {
         return Ok(());
     }
     let state = planner.record(id).map_or(*id, Record::state_id);
-    let (sysroot, repository) = (&planner.target.sysroot, &planner.target.repository);
+    let sysroot = &planner.target.sysroot;
     if !is_state_new
         && let Some(store) = sysroot.dir().open_dir(image_store::place(&state)).optional()?
         && missing_in(&store, bound)?.is_empty()
     {
         return Ok(());
     }
-    // In a dry run they may not be there yet: then it is unknown what their store takes.
-    let mut are_stored = true;
-    for image in bound {
-        are_stored &= image.is_stored(repository)?;
-    }
-    if are_stored {
-        let plan = plan_image_store(repository, bound, sysroot.dir(), &Control::new())?;
-        planner.needed.0 += plan.bytes;
-        planner.needed.1 += plan.files;
-        planner.plan.image_store = Some(plan);
-    } else {
-        let bytes = bytes_to_come(repository, bound)?;
-        // Once as objects, and once more in the store, where the file system shares no blocks.
-        planner.needed.0 += bytes.saturating_mul(2);
-        let warning = format!(
-            "what the image store takes is known once the bound images are fetched: their {bytes} bytes to fetch, which may \
-             be compressed, are counted twice until then"
-        );
-        planner.plan.warnings.push(warning);
-    }
+    let plan = plan_store(planner, id, bound, to_come)?;
+    planner.needed.0 = planner.needed.0.saturating_add(plan.bytes).saturating_add(plan.object_bytes);
+    planner.needed.1 += plan.files;
+    planner.guessed += plan.guessed_bytes;
+    planner.plan.image_store = Some(plan);
     planner.make.push(Step::MakeImageStore { id: *id });
     Ok(())
 }
 
-/// The bytes of the blobs of images that the repository does not have, each once, as far as their manifests told.
-fn bytes_to_come(repository: &Repository, bound: &[BoundImage]) -> Result<u64, DeployError> {
-    let mut counted = BTreeSet::new();
-    let mut bytes = 0_u64;
+/// What making the image store takes. In a dry run images may not be here yet: of those their manifests tell.
+fn plan_store(
+    planner: &Planner<'_>,
+    id: &DeploymentId,
+    bound: &[BoundImage],
+    to_come: &[BoundToCome],
+) -> Result<StorePlan, DeployError> {
+    let (dir, repository) = (planner.target.sysroot.dir(), &planner.target.repository);
+    let mut stored: Vec<BoundImage> = Vec::new();
+    let mut missing: Vec<BoundToCome> = Vec::new();
     for image in bound {
-        if counted.insert(image.manifest.to_string()) && !image.is_stored(repository)? {
-            bytes = bytes.saturating_add(image.bytes.unwrap_or_default());
+        if image.is_stored(repository)? {
+            stored.push(image.clone());
+        } else if !missing.iter().any(|known| known.manifest == image.manifest) {
+            let told = to_come.iter().find(|come| come.manifest == image.manifest).cloned();
+            missing.push(told.unwrap_or_else(|| BoundToCome::recorded(image)));
         }
     }
-    Ok(bytes)
+    let mut plan = plan_image_store(repository, &stored, dir, &Control::new())?;
+    if !missing.is_empty() {
+        // The image itself is an object of the repository: what holds for it holds for those to come.
+        let shares =
+            planner.record(id).is_some_and(|record| repository.can_share_with(dir, record.image.id.object()));
+        plan.expect(&missing, if shares { Sharing::Reflink } else { Sharing::Copy });
+    }
+    Ok(plan)
 }
 
 /// The steps that make a deployment's image store whole again; the images have to be in the repository.
@@ -75,7 +77,7 @@ pub fn plan_sync_bound(
 ) -> Result<Plan, DeployError> {
     let mut planner = Planner::new(target, running)?;
     let bound = planner.change(id)?.bound.clone();
-    make_image_store(&mut planner, id, &bound, false)?;
+    make_image_store(&mut planner, id, (&bound, &[]), false)?;
     planner.plan.bound = bound;
     planner.finish()
 }

@@ -7,8 +7,8 @@ use sealstone_boot::Esp;
 use sealstone_store::{Control, tree::Tree};
 
 use super::{
-    DeployRequest, Finalise, Plan, Predecessor, Step, draft::Draft, loader::WantedLoader, place::place_of,
-    planner::Planner, uki::keep_addons_of_bootc,
+    DeployRequest, Finalise, Plan, Predecessor, Step, bless::spent, draft::Draft, loader::WantedLoader,
+    place::place_of, planner::Planner, uki::keep_addons_of_bootc,
 };
 use crate::{
     DeployError, DeploymentId, ImageId, RECORD_VERSION, Record, State, Target,
@@ -41,15 +41,15 @@ pub fn plan_deploy(target: &Target, request: &DeployRequest) -> Result<Plan, Dep
     let mut request = DeployRequest { reference, resolved, ..request.clone() };
     planner.plan.trees = request.trees.clone();
     let predecessor = predecessor(&planner, &request)?;
-    let kargs_of = kargs_of(&planner, &request, predecessor.as_ref());
+    let latest = latest(&planner, &request, predecessor.as_ref());
     request.read_ahead_from(&target.repository, predecessor.as_ref());
     let tree = planner.plan.trees.tree(&target.repository, &request.image)?;
-    let left = keep_addons_of_bootc(target, &mut request, kargs_of.as_ref().or(predecessor.as_ref()))?;
+    let left = keep_addons_of_bootc(target, &mut request, latest.as_ref())?;
     planner.plan.warnings.extend(left);
     let request = &request;
-    let draft = Draft::of(&target.repository, &tree, request, (predecessor.as_ref(), kargs_of.as_ref()))?;
+    let draft = Draft::of(&target.repository, &tree, request, latest.as_ref())?;
     planner.plan.warnings.extend(draft.warnings.iter().cloned());
-    let kept = kargs_of.as_ref().or(predecessor.as_ref()).and_then(|record| record.boot_loader);
+    let kept = latest.as_ref().and_then(|record| record.boot_loader);
     let of = (request.image, &*tree, &request.manifest);
     let wanted = WantedLoader::of(target, of, (request.boot_loader, kept), &mut planner.plan.warnings)?;
     let record = record_for(&planner, request, draft, predecessor.as_ref())?;
@@ -119,7 +119,7 @@ fn warning_of_copy(record: &Record) -> Option<String> {
     (id.copy() > 0).then(|| format!("the deployment {id} {text} {else_}"))
 }
 
-/// The deployment from which the new one takes over what is this machine's.
+/// The deployment whose `/etc` the new one takes over.
 fn predecessor(planner: &Planner<'_>, request: &DeployRequest) -> Result<Option<Record>, DeployError> {
     let found = match &request.predecessor {
         Predecessor::None => return Ok(None),
@@ -135,12 +135,18 @@ fn predecessor(planner: &Planner<'_>, request: &DeployRequest) -> Result<Option<
     Ok(found.cloned())
 }
 
-/// The deployment whose kernel arguments are carried over: what is staged has the administrator's last word on them.
-fn kargs_of(planner: &Planner<'_>, request: &DeployRequest, predecessor: Option<&Record>) -> Option<Record> {
+/// The deployment whose kernel arguments, addons and overlays are carried over: what would boot next has the administrator's
+/// last word on them, also while it waits for its first boot. That is what is staged, else what is first in the menu. One that
+/// the boot loader gave up has no say: its arguments may be why.
+fn latest(planner: &Planner<'_>, request: &DeployRequest, predecessor: Option<&Record>) -> Option<Record> {
+    if request.predecessor != Predecessor::Current {
+        return predecessor.cloned();
+    }
     let staged = planner.after.iter().filter(|record| record.state == State::Staged);
     let staged = staged.max_by_key(|record| (record.order, record.serial));
-    let is_wanted = request.predecessor == Predecessor::Current;
-    staged.filter(|_| is_wanted).or(predecessor).cloned()
+    let spent = spent(&planner.world);
+    let boots = |record: &&Record| !spent.iter().any(|(spent, _)| *spent == record.id);
+    staged.or_else(|| menu(&planner.after).first().copied().filter(boots)).or(predecessor).cloned()
 }
 
 /// The record of the request: that of a run which was cut short, of the default deployment or of the staged one, if it is
@@ -303,5 +309,5 @@ fn make(
         planner.make.push(Step::MergeEtc { id, from, policy });
     }
     let bound = planner.plan.bound.clone();
-    super::bound::make_image_store(planner, &id, &bound, makes_state)
+    super::bound::make_image_store(planner, &id, (&bound, &request.bound_to_come), makes_state)
 }

@@ -35,14 +35,14 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// What the request comes to.
+    /// What the request comes to; `latest` is the deployment from which it takes over arguments, addons and overlays.
     pub(super) fn of(
         repository: &Repository,
         tree: &Tree,
         request: &DeployRequest,
-        (predecessor, kargs_of): (Option<&Record>, Option<&Record>),
+        latest: Option<&Record>,
     ) -> Result<Self, DeployError> {
-        let boots = Boots::of(repository, tree, request, (predecessor, kargs_of))?;
+        let boots = Boots::of(repository, tree, request, latest)?;
         let os_release = ["/usr/lib/os-release", "/etc/os-release"]
             .iter()
             .find_map(|path| read_text(repository, tree, path, OS_RELEASE_MAX).transpose())
@@ -58,7 +58,7 @@ impl Draft {
             karg_deletes: kargs.deletes.iter().map(ToString::to_string).collect(),
             warnings,
             bound: request.bound.clone(),
-            overlays: request.overlays.apply(predecessor.map_or(&[], |record| &record.overlays))?,
+            overlays: request.overlays.apply(latest.map_or(&[], |record| &record.overlays))?,
         })
     }
 
@@ -94,9 +94,9 @@ impl Boots {
         repository: &Repository,
         tree: &Tree,
         request: &DeployRequest,
-        (predecessor, kargs_of): (Option<&Record>, Option<&Record>),
+        latest: Option<&Record>,
     ) -> Result<Self, DeployError> {
-        if let Some(sealed) = sealed_kernel(repository, tree, request, kargs_of.or(predecessor))? {
+        if let Some(sealed) = sealed_kernel(repository, tree, request, latest)? {
             let SealedKernel { kernel, verity, notes } = sealed;
             return Ok(Self { kernel, verity, kargs: Derived::default(), warnings: notes });
         }
@@ -113,7 +113,7 @@ impl Boots {
             Verity::Required | Verity::Offline => VerityNeed::Required,
             Verity::Computed => VerityNeed::Optional,
         };
-        let (kargs, warnings) = kargs(repository, tree, request, kargs_of)?;
+        let (kargs, warnings) = kargs(repository, tree, request, latest)?;
         let kernel = DeployedKernel { version, sizes, of_bootc: None, uki: None };
         let warnings = warnings.iter().map(ToString::to_string).collect();
         Ok(Self { kernel, verity, kargs, warnings })

@@ -112,7 +112,7 @@ fn what_is_staged_brings_its_boot_loader_when_it_is_finalised() {
     assert_eq!(machine.read(&format!("esp/{OWN}")), program("257"));
 }
 
-// bootc#2399: a boot partition of its own was not seen.
+// bootc#2399: a boot partition of its own was not looked at. What is read in its place is in `tests/peer_installs.rs`.
 #[test]
 fn an_xbootldr_gets_the_entries_and_the_esp_the_boot_loader() {
     let machine = Machine::new();
@@ -129,7 +129,7 @@ fn an_xbootldr_gets_the_entries_and_the_esp_the_boot_loader() {
     assert!(plan_reconcile(&target, None).unwrap().is_empty());
 }
 
-// fedora-coreos-tracker#1465: boot partitions of one machine that do not have the same.
+// Kernels and entries went to the first ESP of a machine alone (read in bootc's code): the others do not boot.
 #[test]
 fn a_boot_partition_that_drifted_is_told_and_mended() {
     let machine = Machine::new();
@@ -162,7 +162,7 @@ impl Disk for Failing {
     }
 }
 
-// bootc#2074: of several ESPs only one was kept up to date.
+// The same, when one of several is gone for a while.
 #[test]
 fn a_boot_partition_that_fails_is_told_and_stops_nothing_while_another_works() {
     let machine = Machine::new();

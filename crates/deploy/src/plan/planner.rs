@@ -37,6 +37,8 @@ pub(super) struct Planner<'a> {
     pub(super) loader: Vec<LoaderWrites>,
     /// What the sysroot needs: bytes and inodes.
     pub(super) needed: (u64, u64),
+    /// How many of those bytes are a guess.
+    pub(super) guessed: u64,
     /// Whether the oldest go when a boot partition is short.
     pub(super) make_room: bool,
     /// The records as they are, by what is known of them now, without those that nothing boots.
@@ -101,6 +103,7 @@ impl<'a> Planner<'a> {
             make: Vec::new(),
             loader: Vec::new(),
             needed: (0, 0),
+            guessed: 0,
             make_room: true,
             before,
             gone: Vec::new(),

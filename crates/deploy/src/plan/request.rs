@@ -16,6 +16,7 @@ use super::{
 use crate::{
     BoundImage, DeployError, DeploymentId, EtcPolicy, ImageId, ImageTrees, NotBootable, OverlayChanges,
     Record, RecordedKarg, Retention, Target,
+    bound::BoundToCome,
     entries::menu,
     image::{NO_KERNEL, wants_to_boot},
     image_tree::image_tree,
@@ -27,7 +28,8 @@ use crate::{
 pub enum Predecessor {
     /// None: the new one begins as an installation.
     None,
-    /// The one that runs, else the one that boots by default, if there is any.
+    /// The `/etc` of the one that runs, else of the one that boots by default, if there is any; arguments and overlays of what
+    /// would boot next without the new one, since a change of them went there, also before it has ever booted.
     #[default]
     Current,
     /// This one.
@@ -72,8 +74,10 @@ pub struct DeployRequest {
     pub overlays: OverlayChanges,
     /// What becomes of paths of `/etc` that were changed here and in the image.
     pub etc: EtcPolicy,
-    /// The bound images of the image, resolved and imported already.
+    /// The bound images of the image, resolved and, unless it is only to be planned, imported already.
     pub bound: Vec<BoundImage>,
+    /// What those of them will take that are not imported yet.
+    pub bound_to_come: Vec<BoundToCome>,
     /// Whose kernel arguments, overlays and `/etc` are carried over.
     pub predecessor: Predecessor,
     /// The deployment that runs, which only the caller can know.
@@ -160,6 +164,7 @@ impl DeployRequest {
             overlays: OverlayChanges::default(),
             etc: EtcPolicy::default(),
             bound: Vec::new(),
+            bound_to_come: Vec::new(),
             predecessor: Predecessor::default(),
             running: None,
             finalise: Finalise::default(),

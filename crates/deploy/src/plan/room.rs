@@ -33,7 +33,7 @@ impl Planner<'_> {
         let Some(esp) = self.target.esps.get(number) else { return Err(DeployError::Changed) };
         if !self.world.is_usable(number) {
             let (needed, free, freed) = (0, 0, 0);
-            return Ok(Room { place: esp.name(), needed, free, freed, inodes_needed: 0, inodes_free: 0 });
+            return Ok(Room::of_bytes(esp.name(), needed, free, freed));
         }
         // What replaces something is there twice for a moment.
         let mut needed = self.loader.get(number).map_or(0, |writes| writes.needed);
@@ -48,7 +48,7 @@ impl Planner<'_> {
             freed += esp.uki_bytes(&uki)?;
         }
         let free = esp.space()?.available;
-        Ok(Room { place: esp.name(), needed, free, freed, inodes_needed: 0, inodes_free: 0 })
+        Ok(Room::of_bytes(esp.name(), needed, free, freed))
     }
 
     /// The kernels that nobody needs, once what goes (early) is gone.
@@ -117,11 +117,10 @@ impl Planner<'_> {
         let (needed, inodes_needed) = self.needed;
         self.plan.room.push(Room {
             place: self.target.sysroot.dir().label().display().to_string(),
-            needed,
-            free: space.available,
-            freed: 0,
+            guessed: self.guessed,
             inodes_needed,
             inodes_free: space.free_inodes,
+            ..Room::of_bytes(String::new(), needed, space.available, 0)
         });
         for number in 0..self.target.esps.len() {
             let room = self.esp_room(number, true)?;

@@ -5,7 +5,7 @@
 use sealstone_boot::{BootError, LoaderKind};
 use serde::{Deserialize, Serialize};
 
-use crate::{DeployError, DeploymentId, Record};
+use crate::{DeployError, DeploymentId, Record, bound::image_store::is_zero};
 
 /// What has to be fetched, or was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +93,9 @@ pub struct Room {
     pub place: String,
     /// What will be written, in bytes, whole blocks counted.
     pub needed: u64,
+    /// How much of that is a guess, in bytes: nothing is refused for it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub guessed: u64,
     /// What is free, in bytes.
     pub free: u64,
     /// What is given back before anything is written, in bytes.
@@ -104,14 +107,29 @@ pub struct Room {
 }
 
 impl Room {
-    /// Whether it suffices.
+    /// Of a file system whose inodes are not counted.
+    pub(super) const fn of_bytes(place: String, needed: u64, free: u64, freed: u64) -> Self {
+        Self { place, needed, guessed: 0, free, freed, inodes_needed: 0, inodes_free: 0 }
+    }
+
+    /// Whether it suffices for all that is certain.
     #[must_use]
     pub const fn suffices(&self) -> bool {
         self.has_bytes() && self.has_inodes()
     }
 
+    /// Whether it suffices for what is guessed as well.
+    #[must_use]
+    pub const fn suffices_for_guesses(&self) -> bool {
+        self.needed <= self.free.saturating_add(self.freed) && self.suffices()
+    }
+
+    const fn certain(&self) -> u64 {
+        self.needed.saturating_sub(self.guessed)
+    }
+
     const fn has_bytes(&self) -> bool {
-        self.needed <= self.free.saturating_add(self.freed)
+        self.certain() <= self.free.saturating_add(self.freed)
     }
 
     const fn has_inodes(&self) -> bool {
@@ -121,7 +139,7 @@ impl Room {
     /// What is too little of it, if it does not suffice.
     pub(crate) fn shortage(&self) -> Option<DeployError> {
         let (place, needed, free) = if !self.has_bytes() {
-            (self.place.clone(), self.needed.saturating_sub(self.freed), self.free)
+            (self.place.clone(), self.certain().saturating_sub(self.freed), self.free)
         } else if !self.has_inodes() {
             (format!("{} (counted in inodes)", self.place), self.inodes_needed, self.inodes_free)
         } else {

@@ -33,7 +33,8 @@ impl StagedWish {
     }
 
     /// The deployment that this is about, if one waits.
-    pub(super) fn find<'a>(&self, records: &'a [Record]) -> Option<&'a Record> {
+    #[must_use]
+    pub fn find<'a>(&self, records: &'a [Record]) -> Option<&'a Record> {
         let waits = |record: &&Record| record.state == State::Staged && (self.unlock || !record.locked);
         records.iter().find(waits)
     }

@@ -5,7 +5,9 @@ use sealstone_store::Control;
 
 use super::*;
 use crate::{
-    Applied, DeployError, DeploymentId, Retention, State, Target, apply, find_deployment, status,
+    Applied, DeployError, DeploymentId, Retention, State, Target, apply, find_deployment,
+    kargs::{KargsEdit, KargsOwner},
+    status,
     testing::{Machine, SmallEsp, System},
 };
 
@@ -66,6 +68,7 @@ fn a_rollback_swaps_the_first_two_moves_nothing_else_and_leads_back() {
     assert!(plan_reconcile(&target, None).unwrap().is_empty());
 }
 
+// bootc#1469: with an overlay on /etc there was one of it for all deployments, and none of an older one to go back to.
 #[test]
 fn a_rollback_brings_back_the_etc_that_its_system_had() {
     let (machine, requests) = machine(&["1", "2"]);
@@ -160,6 +163,36 @@ fn an_update_takes_over_the_local_arguments_and_a_fresh_deploy_does_not() {
 }
 
 #[test]
+fn an_update_takes_over_the_arguments_of_what_boots_next_though_it_has_never_booted() {
+    let (machine, requests) = machine(&["1", "2"]);
+    // The second waits for its boot; what is set now is its.
+    let running = Some(id(&requests[0]));
+    let target = machine.target();
+    let late = KargsEdit::Set(vec!["late=1".parse().unwrap()]);
+    run(&target, plan_kargs(&target, &KargsOwner::Caller, &late, running.as_ref()));
+    let of = |request: &DeployRequest| {
+        let request = DeployRequest { kargs: Vec::new(), running, ..request.clone() };
+        plan_deploy(&target, &request).unwrap()
+    };
+    assert!(of(&requests[1]).is_empty(), "it is there already, with the argument");
+    let three = machine.import(&System::new("3"));
+    let plan = of(&three);
+    assert_eq!(plan.kargs.after, ["root=UUID=1", "quiet", "late=1"]);
+    let kept = target.sysroot.records().unwrap().0.into_iter().find(|record| Some(record.id) == running);
+    assert_eq!(kept.unwrap().kargs.len(), 2, "what runs stays as it is");
+    // A boot loader that gave it up, perhaps for that argument, leaves those of what booted in its place.
+    let entries = machine.path("esp/loader/entries");
+    std::fs::rename(entries.join("bootc_debian-2-1.conf"), entries.join("bootc_debian-2-1+0-3.conf"))
+        .unwrap();
+    assert_eq!(of(&three).kargs.after, ["root=UUID=1", "quiet"]);
+    std::fs::rename(entries.join("bootc_debian-2-1+0-3.conf"), entries.join("bootc_debian-2-1.conf"))
+        .unwrap();
+    run(&target, Ok(plan));
+    assert_eq!(menu(&machine), ids(&[&three, &requests[0], &requests[1]]));
+}
+
+// bootc#904, rpm-ostree#577, ostree#1922 and #1960 ask for it: keep so many, the last one of a version, what is pinned.
+#[test]
 fn retention_takes_the_oldest_by_count_age_and_version_and_never_what_is_needed() {
     let (machine, requests) = machine(&["1", "2", "3", "4", "5"]);
     let target = machine.target();
@@ -191,6 +224,7 @@ fn retention_takes_the_oldest_by_count_age_and_version_and_never_what_is_needed(
     assert_eq!(pruned(Retention { count: Some(2), ..none }, None), [0]);
 }
 
+// fedora-coreos-tracker#1465: see below.
 #[test]
 fn a_full_boot_partition_loses_its_oldest_system_before_the_new_kernel_is_written() {
     let (machine, requests) = machine(&["1", "2", "3"]);
@@ -215,6 +249,27 @@ fn a_full_boot_partition_loses_its_oldest_system_before_the_new_kernel_is_writte
     assert!(entry < kernel && kernel < write, "{:?}", plan.steps);
     apply(&target, &plan, &Control::new()).unwrap();
     assert_eq!(menu(&machine), ids(&[&four, &requests[2], &requests[1]]));
+}
+
+// fedora-coreos-tracker#1465: on boot partitions that are small for what is kept, updates failed when the kernel was half
+// written; with a system pinned there was no update any more.
+#[test]
+fn a_boot_partition_that_pins_fill_is_told_before_anything_is_written_and_unpinning_helps() {
+    let (machine, requests) = machine(&["1", "2"]);
+    let pin = |is_pinned| plan_pin(&machine.target(), &id(&requests[0]), is_pinned, None);
+    run(&machine.target(), pin(true));
+    let three = machine.import(&System::new("3"));
+    let disk = SmallEsp::with_little_room(&machine);
+    let target = Machine::target_on(&disk, machine.root()).unwrap();
+    let before = machine.names("esp/EFI/Linux");
+    let plan = plan_deploy(&target, &three).unwrap();
+    assert!(plan.deployments.pruned.is_empty() && !plan.room[1].suffices(), "{:?}", plan.room);
+    let full = apply(&target, &plan, &Control::new());
+    assert!(matches!(full, Err(DeployError::Boot(sealstone_boot::BootError::NoSpace { .. }))), "{full:?}");
+    assert_eq!((menu(&machine).len(), machine.names("esp/EFI/Linux")), (2, before));
+    run(&target, pin(false));
+    run(&target, plan_deploy(&target, &three));
+    assert_eq!(menu(&machine), ids(&[&three, &requests[1]]));
 }
 
 #[test]

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use sealstone_boot::{Blob, BootError, Esp, FoundUki, Kernel, KernelSizes, Uki, find_ukis};
+use sealstone_boot::{Blob, BootError, Esp, FoundUki, Kernel, KernelSizes, Uki};
 use sealstone_import::{ConfigDigest, ImageKind, streams::linked_images};
 use sealstone_store::{Repository, Verity, tree::Tree};
 
@@ -128,7 +128,7 @@ pub(crate) fn boots_by_the_same(
     kernel: &DeployedKernel,
 ) -> Result<bool, DeployError> {
     let found = match plain_image(repository, &request.config)? {
-        Some(plain) => find_ukis(&*request.trees.boot_files(repository, &plain)?),
+        Some(plain) => request.trees.ukis(repository, (&request.image, &plain))?,
         None => Vec::new(),
     };
     let first = found.first();
@@ -146,8 +146,8 @@ pub(crate) fn is_sealed(repository: &Repository, request: &DeployRequest) -> Res
 
 /// The unified kernel images of the request's image.
 fn ukis(repository: &Repository, request: &DeployRequest) -> Result<Vec<FoundUki>, DeployError> {
-    let image = plain_image(repository, &request.config)?.unwrap_or(request.image);
-    Ok(find_ukis(&*request.trees.boot_files(repository, &image)?))
+    let plain = plain_image(repository, &request.config)?.unwrap_or(request.image);
+    request.trees.ukis(repository, (&request.image, &plain))
 }
 
 /// The image whose `/boot` is not emptied.

@@ -42,7 +42,8 @@ fn refusal(machine: &Machine, request: &DeployRequest) -> (Vec<String>, String) 
     (named.clone(), why.clone().unwrap())
 }
 
-// composefs-rs#197: two formats of one image have two digests.
+// bootc#2334, fedora-atomic-desktops-sealed#41: a newer version of the tool made images in another format, and refused each
+// update whose command line named the digest of the old one.
 #[test]
 fn an_image_whose_command_line_names_its_v2_digest_is_made_deployed_and_kept_in_that_format() {
     let machine = Machine::new();
@@ -86,7 +87,6 @@ fn a_second_import_finds_what_the_first_made_in_format_v2_and_makes_it_again_whe
     assert!(image_tree(&repository, &mended.image).is_ok());
 }
 
-// bootc#1498: which of several digests an image is held against.
 #[test]
 fn a_command_line_with_digests_of_both_formats_boots_the_default_one() {
     let machine = Machine::new();
@@ -97,7 +97,8 @@ fn a_command_line_with_digests_of_both_formats_boots_the_default_one() {
     machine.deploy(&request);
 }
 
-// bootc#2194, #2334: a digest that was sealed is not that of the installed image, and nobody says why.
+// bootc#2194: the digest that was sealed came of files on a disk, whose folders had other times than the layers say; it was
+// refused, and nobody could see why.
 #[test]
 fn a_digest_of_the_same_files_made_otherwise_is_refused_with_what_was_made_otherwise() {
     let machine = Machine::new();
@@ -113,7 +114,6 @@ fn a_digest_of_the_same_files_made_otherwise_is_refused_with_what_was_made_other
     assert!(machine.names("esp").is_empty());
 }
 
-// bootc#1940: /usr was touched after the digest was computed.
 #[test]
 fn a_digest_of_other_files_is_refused_as_that() {
     let machine = Machine::new();
@@ -123,6 +123,8 @@ fn a_digest_of_other_files_is_refused_as_that() {
     assert!(why.contains("the files are others") && why.contains("store diff --explain"), "{why}");
 }
 
+// composefs-rs#197: one tool sealed with SHA-256, the other had repositories of SHA-512; the installation ended in "Invalid
+// string length".
 #[test]
 fn a_digest_of_another_hash_than_the_repositorys_is_refused_as_that() {
     let machine = Machine::new();

@@ -92,6 +92,7 @@ fn a_second_deployment_of_a_sealed_image_is_refused_and_a_rollback_leads_to_the_
     assert!(plan_reconcile(&target, None).unwrap().is_empty());
 }
 
+// bootc dropped addons with an upgrade, and never removed those of all images (read in its code).
 #[test]
 fn addons_are_taken_by_name_and_stay_with_an_update() {
     let machine = Machine::new();
@@ -133,6 +134,7 @@ fn addons_beside_an_image_of_bootc_stay_with_the_first_update_as_far_as_the_new_
     assert!(plan_deploy(&machine.target(), &two).unwrap().is_empty());
 }
 
+// As above: what an image brought goes with it.
 #[test]
 fn an_image_goes_with_its_addons_when_its_deployment_does() {
     let machine = Machine::new();

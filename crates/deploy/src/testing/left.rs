@@ -66,8 +66,11 @@ pub(crate) fn end_state(root: &Path) -> BTreeMap<String, String> {
                 fill(&path, root, into);
             } else if kind.is_symlink() {
                 into.insert(name, path.read_link().unwrap().display().to_string());
+            } else if kind.is_file() {
+                let text = String::from_utf8(std::fs::read(&path).unwrap());
+                into.insert(name, text.unwrap_or_else(|error| error.as_bytes().escape_ascii().to_string()));
             } else {
-                into.insert(name, std::fs::read_to_string(&path).unwrap());
+                into.insert(name, "a node".to_owned());
             }
         }
     }

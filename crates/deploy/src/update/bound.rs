@@ -1,10 +1,10 @@
 //! What a check says of bound images: tags that lead elsewhere now, and what a new image will bind as far as that is known.
 //!
 //! What lives here: the questions, each as cheap as can be: one `HEAD` for each floating tag where nothing else is new; the
-//! documents of bound images where the new image's units are known. What does not: the rules (`bound/`). What cannot be
+//! documents of bound images where the new image's units are known, or small parts of its layers tell them. What does not: the rules (`bound/`). What cannot be
 //! found out is a warning: a check tells, and an update says why it cannot go on.
 
-use sealstone_import::ImportOptions;
+use sealstone_import::{ImportOptions, source::Source};
 use sealstone_store::Control;
 
 use super::{CheckedBound, Standing, UpdateCheck, Verdict};
@@ -16,7 +16,8 @@ use crate::{
     },
 };
 
-/// Adds to a check what it leaves open of bound images. A system whose tags lead elsewhere has an update.
+/// Adds to a check what it leaves open of bound images; `source` is what was checked. A system whose tags lead elsewhere has
+/// an update.
 ///
 /// # Errors
 /// When it was cancelled.
@@ -24,6 +25,7 @@ pub fn check_bound(
     target: &Target,
     standing: &Standing,
     check: &mut UpdateCheck,
+    source: &dyn Source,
     opener: &BoundOpener<'_>,
     options: &ImportOptions,
     control: &Control,
@@ -36,7 +38,7 @@ pub fn check_bound(
             let record = known.and_then(|id| standing.record(&id));
             record.map_or(Ok(()), |record| tags(target, check, record, opener, options, control))
         }
-        Verdict::Available => news(target, check, &standing.records, opener, options, control),
+        Verdict::Available => news(target, check, (&standing.records, source), opener, options, control),
     };
     control.check().map_err(|_| sealstone_store::Error::Cancelled)?;
     if let Err(error) = asked {
@@ -84,15 +86,16 @@ fn tags(
 fn news(
     target: &Target,
     check: &mut UpdateCheck,
-    records: &[Record],
+    (records, source): (&[Record], &dyn Source),
     opener: &BoundOpener<'_>,
     options: &ImportOptions,
     control: &Control,
 ) -> Result<(), DeployError> {
     let Some(image) = &check.seen else { return Ok(()) };
-    let offer = offered_bound(&target.repository, image, options)?;
+    let offer = offered_bound(&target.repository, source, image, options, control)?;
     let refs = offer.refs();
-    let BoundOffer::Known(_, offered) = offer else { return Ok(()) };
+    let BoundOffer::Known(how, offered) = offer else { return Ok(()) };
+    check.bound_source = Some(how);
     if offered.iter().all(|one| one.manifest.is_some() && one.bytes.is_some()) {
         // An annotation says all of it: nobody has to be asked.
         check.bound = Some(offered.into_iter().map(CheckedBound::offered).collect());

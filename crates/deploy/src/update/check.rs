@@ -7,7 +7,7 @@ use sealstone_import::{
 use serde::Serialize;
 
 use super::standing::Standing;
-use crate::{DeployError, DeploymentId, Record, Target, record::text};
+use crate::{DeployError, DeploymentId, Record, Target, bound::OfferSource, record::text};
 
 /// What an update would bring.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -27,12 +27,14 @@ pub struct UpdateCheck {
     pub available: Option<CheckedImage>,
     /// Bytes that would be fetched of layers.
     pub bytes_to_fetch: u64,
-    /// Whether less may do: tables of contents of zstd:chunked layers were not read.
+    /// Whether less may do: no table of contents of a zstd:chunked layer was compared with what is here.
     pub is_at_most: bool,
     /// The layers of what is available, lowest first.
     pub layers: Vec<CheckedLayer>,
     /// The bound images; nothing where only the image itself says which they are.
     pub bound: Option<Vec<CheckedBound>>,
+    /// How it is known which images a new image binds.
+    pub bound_source: Option<OfferSource>,
     /// Things worth telling.
     pub warnings: Vec<String>,
     /// What was read of what is available.
@@ -170,6 +172,7 @@ impl UpdateCheck {
             is_at_most: false,
             layers: Vec::new(),
             bound: None,
+            bound_source: None,
             warnings: Vec::new(),
             seen: None,
         }

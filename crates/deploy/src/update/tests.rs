@@ -358,7 +358,7 @@ fn an_update_without_anything_new_looks_at_the_machine_once() {
     let (options, control) = (ImportOptions::default(), Control::new());
     let mut check = check_update(&target, &standing, REFERENCE, &place, &options).unwrap();
     let nobody = |_: &BoundReference| panic!("nothing is bound");
-    check_bound(&target, &standing, &mut check, &nobody, &options, &control).unwrap();
+    check_bound(&target, &standing, &mut check, &place, &nobody, &options, &control).unwrap();
     assert_eq!(
         (check.verdict, plan_unchanged(&target, &standing, &check, Some(&id)).unwrap()),
         (Verdict::Current, None)

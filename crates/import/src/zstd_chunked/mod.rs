@@ -19,6 +19,7 @@
 mod annotations;
 mod fetch;
 mod footer;
+mod outline;
 mod partial;
 mod plan;
 mod reassemble;
@@ -30,6 +31,7 @@ mod writer;
 pub(crate) use annotations::is_chunked;
 pub use annotations::{Annotations, Part};
 pub use footer::{FOOTER_BYTES, Footer};
+pub use outline::LayerOutline;
 pub(crate) use partial::{PartialPull, estimate};
 pub(crate) use stop::Stop;
 pub use toc::{Chunk, Toc, TocFile};

@@ -75,7 +75,7 @@ impl Sheet {
 }
 
 /// Reads exactly `len` bytes.
-fn read(blob: &mut dyn Blob, len: u64, count: &dyn Fn(u64)) -> Result<Vec<u8>> {
+pub(super) fn read(blob: &mut dyn Blob, len: u64, count: &dyn Fn(u64)) -> Result<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
     let filled = fill(blob, &mut bytes)?;
     count(filled as u64);
@@ -95,7 +95,8 @@ fn slice<'b>(bytes: &'b [u8], start: u64, part: &Part) -> &'b [u8] {
     bytes.get(place(part.offset)..place(end)).unwrap_or_default()
 }
 
-fn check(what: &str, expected: &Digest, bytes: &[u8]) -> Result<()> {
+/// Compares bytes with the digest that named them.
+pub(super) fn check(what: &str, expected: &Digest, bytes: &[u8]) -> Result<()> {
     let actual = Digest::of(expected.algorithm(), bytes);
     if actual == *expected { Ok(()) } else { Err(ImportError::digest(what, expected, &actual)) }
 }

@@ -20,5 +20,6 @@ mod faults;
 mod kit;
 mod lies;
 mod oracles;
+mod outline;
 mod property;
 mod pull;

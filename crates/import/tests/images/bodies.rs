@@ -20,7 +20,7 @@ fn files_of(fixture: &Fixture) -> Vec<(String, Vec<u8>)> {
     let transaction = repository.transaction().unwrap();
     let imported = import_layers(&transaction, &*source, &fixture.options, &fixture.control).unwrap();
     let mut files = Vec::new();
-    let mut stack = vec![(String::new(), imported.layers()[0].root())];
+    let mut stack = vec![(String::new(), imported.layers().unwrap()[0].root())];
     while let Some((path, entry)) = stack.pop() {
         for child in entry.children() {
             let path = format!("{path}/{}", String::from_utf8_lossy(child.name()));

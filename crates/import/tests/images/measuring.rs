@@ -20,7 +20,7 @@ fn imported(fixture: &Fixture) -> Vec<Vec<u8>> {
     let repository = fixture.repository();
     let transaction = repository.transaction().unwrap();
     let imported = import_layers(&transaction, &*source, &fixture.options, &fixture.control).unwrap();
-    imported.layers().into_iter().map(sealstone_import::layer_tree::LayerTree::encode).collect()
+    imported.layers().unwrap().into_iter().map(sealstone_import::layer_tree::LayerTree::encode).collect()
 }
 
 fn assert_same(fixture: &Fixture) {

@@ -88,7 +88,7 @@ fn a_layer_that_an_image_has_twice_is_read_once() {
     .unwrap();
     let transaction = fixture.repository().transaction().unwrap();
     let imported = import_layers(&transaction, &*source, &fixture.options, &fixture.control).unwrap();
-    let layers = imported.layers();
+    let layers = imported.layers().unwrap();
     assert_eq!(layers.len(), 3);
     assert!(std::ptr::eq(layers[0], layers[2]) && layers[0] != layers[1]);
 }
@@ -132,9 +132,9 @@ fn an_image_of_the_store_opens_without_its_source() {
         let image = StoredImage::new(repository.clone(), manifest);
         import_layers(&repository.transaction().unwrap(), &image, &ImportOptions::default(), &fixture.control)
     };
-    let tree = open().unwrap().layers()[0].clone();
+    let tree = open().unwrap().layers().unwrap()[0].clone();
     fs::remove_dir_all(fixture.folder.path().join("repo/sealstone/layers")).unwrap();
-    assert_eq!(open().unwrap().layers()[0], &tree, "and without its record");
+    assert_eq!(open().unwrap().layers().unwrap()[0], &tree, "and without its record");
     let missing = StoredImage::new(repository.clone(), sha256(b"nothing").parse().unwrap());
     let transaction = repository.transaction().unwrap();
     let error = import_layers(&transaction, &missing, &fixture.options, &fixture.control).unwrap_err();

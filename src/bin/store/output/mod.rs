@@ -4,7 +4,6 @@
 //! Invariant: everything goes to a writer that the caller passes, so a closed pipe ends the command quietly.
 
 pub mod bar;
-mod date;
 mod document;
 mod facts;
 pub mod file;
@@ -13,7 +12,6 @@ mod table;
 mod terminal;
 mod units;
 
-pub use date::Date;
 pub use document::write_document;
 pub use facts::Facts;
 pub use name::{escape, printable};

@@ -99,5 +99,5 @@ fn of_source(
     let source = source::open(reference, &args.registry, options, repository, context)?;
     let transaction = repository.transaction()?;
     let imported = import_layers(&transaction, &*source, options, context.control()?)?;
-    Ok(bound_units(repository, &merge(&imported.layers())?)?)
+    Ok(bound_units(repository, &merge(&imported.layers()?)?)?)
 }

@@ -1,6 +1,8 @@
 //! `store finalize`: what is staged boots next.
 
-use sealstone::deploy::{DeploymentId, StagedWish, Target, apply, plan_finalize, plan_note_unfinalised};
+use sealstone::deploy::{
+    DeploymentId, Record, StagedWish, Target, apply, plan_finalize, plan_note_unfinalised,
+};
 use sealstone::store::Control;
 
 use super::planned::PlannedArgs;
@@ -39,11 +41,12 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     {
         // At shutdown nobody reads the terminal, and the journal may be gone.
         let reason = failure::message(error);
-        let noted = note(args, &wish, &reason, context).is_ok();
-        let untold = if noted { "" } else { "; nor could that be recorded" };
+        let noted = note(args, &wish, &reason, context);
+        let untold = if noted.is_ok() { "" } else { "; nor could that be recorded" };
         let message =
             format!("what is staged could not be finalised, the old system boots: {reason}{untold}");
-        args.planned.target.journal().tell(Event::FinaliseFailed, &message, None);
+        let waits = noted.ok().flatten();
+        args.planned.target.journal().tell(Event::FinaliseFailed, &message, waits.as_ref());
     }
     done
 }
@@ -57,12 +60,12 @@ fn finalize(args: &Args, wish: &StagedWish, context: &Context) -> anyhow::Result
     })
 }
 
-/// Writes into the staged deployment's record why it could not be finalised.
-fn note(args: &Args, wish: &StagedWish, reason: &str, context: &Context) -> anyhow::Result<()> {
+/// Writes into the staged deployment's record why it could not be finalised; gives the record.
+fn note(args: &Args, wish: &StagedWish, reason: &str, context: &Context) -> anyhow::Result<Option<Record>> {
     let target = args.planned.target.open(context)?;
     if let Some(plan) = plan_note_unfinalised(&target, wish, reason)? {
         // Not cancelled by the signal that may have ended the finalisation.
         apply(&target, &plan, &Control::new())?;
     }
-    Ok(())
+    Ok(wish.find(&target.sysroot.records()?.0).cloned())
 }

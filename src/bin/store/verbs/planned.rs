@@ -291,8 +291,18 @@ fn sections(plan: &Plan, out: &mut dyn Write, terminal: Terminal) -> io::Result<
             Sharing::Reflink => "sharing blocks with the repository",
             Sharing::Copy => "copies, since the file system shares no blocks",
         };
-        let (files, bytes) = (plural(store.files, "file"), Bytes(store.bytes));
-        lines.push(format!("  image store for podman: {files}, {how}, {bytes} written"));
+        if store.is_estimate {
+            let objects = Bytes(store.object_bytes);
+            lines.push(format!("  files of bound images to come: about {objects} in the repository"));
+            let bytes = Bytes(store.bytes);
+            lines.push(format!("  image store for podman: {how}, about {bytes} written"));
+            let guess =
+                "estimates by the manifests' sizes: packed layers are taken to hold three times as much";
+            lines.push(format!("    {guess}"));
+        } else {
+            let (files, bytes) = (plural(store.files, "file"), Bytes(store.bytes));
+            lines.push(format!("  image store for podman: {files}, {how}, {bytes} written"));
+        }
     }
     if plan.fetch.layers > 0 {
         let layers = plural(plan.fetch.layers as u64, "layer");
@@ -317,12 +327,17 @@ fn room(plan: &Plan, terminal: Terminal) -> Table {
         .right("FREE")
         .left("");
     for room in &plan.room {
-        let verdict = if room.suffices() { String::new() } else { terminal.bad("too little") };
+        let verdict = match (room.suffices(), room.suffices_for_guesses()) {
+            (false, _) => terminal.bad("too little"),
+            (true, false) => terminal.warning("may be too little"),
+            (true, true) => String::new(),
+        };
+        let about = if room.guessed > 0 { "about " } else { "" };
         let inodes =
             |count: u64| if room.inodes_free == 0 { String::new() } else { Count(count).to_string() };
         table.row([
             escape(room.place.as_bytes()),
-            Bytes(room.needed).to_string(),
+            format!("{about}{}", Bytes(room.needed)),
             Bytes(room.free).to_string(),
             Bytes(room.freed).to_string(),
             inodes(room.inodes_needed),

@@ -6,6 +6,7 @@ use sealstone::deploy::{
     BootcHost, DeploymentStatus, Health, ImageTrees, KargOrigin, Os, Place, Record, RecordedKarg, State,
     Status, add_losses, boot_once, measure_disk, status,
 };
+use sealstone::store::tree::Timestamp;
 
 use super::status_remarks::remarks;
 use crate::args::Reporting;
@@ -13,7 +14,8 @@ use crate::context::Context;
 use crate::efivars::EfivarsArgs;
 use crate::exit::Exit;
 use crate::image::short_id;
-use crate::output::{Bytes, Date, Facts, Table, Terminal, escape, write_document};
+use crate::output::file::time_text;
+use crate::output::{Bytes, Facts, Table, Terminal, escape, write_document};
 use crate::target::TargetArgs;
 
 /// Show the deployments
@@ -114,7 +116,7 @@ fn deployments(status: &Status, terminal: Terminal) -> Table {
             place(deployment),
             escape(record.image.reference.as_bytes()),
             title(record),
-            if record.time > 0 { Date(record.time).to_string() } else { String::new() },
+            deployed(record).unwrap_or_default(),
             escape(record.kernel.version.as_bytes()),
             Bytes(disk.own_bytes).to_string(),
             Bytes(disk.shared_bytes).to_string(),
@@ -161,7 +163,7 @@ fn facts(deployment: &DeploymentStatus) -> Facts {
         .add("deployment", record.id)
         .add("image", escape(record.image.reference.as_bytes()))
         .add_some("version", record.os.version.as_ref().map(|text| escape(text.as_bytes())))
-        .add_some("deployed", (record.time > 0).then_some(Date(record.time)))
+        .add_some("deployed", deployed(record))
         .add("manifest", record.image.manifest)
         .add_some("platform", deployment.architecture.as_ref().map(|text| escape(text.as_bytes())))
         .add_some("created", deployment.created.as_ref().map(|text| escape(text.as_bytes())))
@@ -200,6 +202,11 @@ fn arguments(kargs: &[RecordedKarg]) -> String {
         words.join(" ") + &origin
     });
     escape(runs.collect::<Vec<_>>().join(", ").as_bytes())
+}
+
+/// When it was deployed; of what bootc made that is not known.
+fn deployed(record: &Record) -> Option<String> {
+    (record.time > 0).then(|| time_text(Timestamp { sec: record.time, nsec: 0 }))
 }
 
 fn list(words: &[impl AsRef<str>]) -> Option<String> {

@@ -121,7 +121,7 @@ pub fn run(following: &Following, options: &Options, context: &Context) -> anyho
     // An update that is made now finds out itself what its image binds.
     if options.check || options.dry_run || check.verdict != Verdict::Available {
         let opener = bound::opener(&options.registry, &import, &target.repository, context);
-        check_bound(target, standing, &mut check, &opener, &import, context.control()?)?;
+        check_bound(target, standing, &mut check, &*source, &opener, &import, context.control()?)?;
     }
     let run = Run { target, running: running.as_ref(), options, context, start };
     run.tell_faults(standing);

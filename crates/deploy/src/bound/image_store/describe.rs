@@ -11,7 +11,12 @@ use sealstone_store::{
 use serde::{Deserialize, Serialize};
 
 use super::layer_diff::layer_diff;
-use crate::{DeployError, bound::BoundImage, merge, populate::measure};
+use crate::{
+    DeployError,
+    bound::{BoundImage, BoundToCome},
+    merge,
+    populate::measure,
+};
 
 /// An image of the store.
 pub(super) struct StoreImage {
@@ -120,6 +125,40 @@ pub struct StorePlan {
     pub content_bytes: u64,
     /// Bytes that are written to the file system, whole blocks counted: without those that are shared.
     pub bytes: u64,
+    /// Bytes of the bound images' files that the repository will get before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub object_bytes: u64,
+    /// Whether images are still to be fetched: of those only what their manifests say is counted, which tells no files.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_estimate: bool,
+    /// Of `bytes` and `object_bytes` together, how many are a guess at what packed layers hold.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub guessed_bytes: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+pub(crate) const fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+impl StorePlan {
+    /// Counts images that are not here yet.
+    pub(crate) fn expect(&mut self, to_come: &[BoundToCome], how: Sharing) {
+        self.is_estimate = true;
+        self.how = how;
+        for image in to_come {
+            self.images += 1;
+            self.layers += image.layers;
+            self.content_bytes = self.content_bytes.saturating_add(image.content.bytes);
+            let mut all = image.objects;
+            self.object_bytes = self.object_bytes.saturating_add(image.objects.bytes);
+            if how == Sharing::Copy {
+                self.bytes = self.bytes.saturating_add(image.content.bytes);
+                all.add(image.content);
+            }
+            self.guessed_bytes = self.guessed_bytes.saturating_add(all.guessed);
+        }
+    }
 }
 
 /// What making the image store of these images would take, on the file system of `dir`.
@@ -141,6 +180,9 @@ pub fn plan_image_store(
         files: 0,
         content_bytes: 0,
         bytes: 0,
+        object_bytes: 0,
+        is_estimate: false,
+        guessed_bytes: 0,
     };
     let mut sample: Option<ObjectId> = None;
     each_layer(repository, &all, control, |_, tree| {
@@ -182,7 +224,7 @@ pub(super) fn each_layer(
         // Records of layers are a cache: what is missing is made anew of the repository's own tars.
         let transaction = repository.transaction()?;
         let imported = import_layers(&transaction, &stored, &ImportOptions::default(), &quiet)?;
-        let trees = imported.layers();
+        let trees = imported.layers()?;
         for (id, layer) in all.layers.iter().filter(|(_, layer)| mine(layer)) {
             control.check().map_err(|_| sealstone_store::Error::Cancelled)?;
             let Some((top, _)) = trees.get(..=layer.place).and_then(<[_]>::split_last) else { continue };

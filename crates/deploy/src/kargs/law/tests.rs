@@ -71,6 +71,7 @@ fn an_update_replaces_the_images_and_keeps_the_machines_own() {
     assert_eq!(line(&update(&image(&["ro"]), &third, &[], &[]).kargs), "ro root=UUID=1 mitigations=off");
 }
 
+// bootc#1229: an argument of the image could not be taken away.
 #[test]
 fn what_was_deleted_of_an_image_stays_deleted_until_the_caller_sets_it() {
     let first = install(&image(&["quiet", "rhgb"]), &[], &["quiet"]);
@@ -81,7 +82,6 @@ fn what_was_deleted_of_an_image_stays_deleted_until_the_caller_sets_it() {
     assert_eq!(line(&update(&image(&["quiet"]), &third, &[], &[]).kargs), "quiet");
 }
 
-// bootc#2304, #1229: an update took away, or gave twice, what the machine had set.
 #[test]
 fn a_local_argument_survives_an_image_that_drops_an_equal_one() {
     let first = install(&image(&["quiet"]), &["quiet"], &[]);

@@ -92,6 +92,7 @@ mod tests {
 
     use super::*;
 
+    // Ironic's agent sent the half behind the colon of `USER:PASSWORD` alone, as if it were a pair (read in its code).
     #[test]
     fn a_pull_secret_is_a_pair_its_base64_or_an_opaque_text() {
         let alice = Credentials::user("alice", "s3:cret");

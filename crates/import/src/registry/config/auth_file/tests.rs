@@ -27,6 +27,7 @@ fn found(file: &AuthFile, host: &str, repository: &str) -> Option<String> {
     }
 }
 
+// bootc#128 asks for credentials of each bound image.
 #[test]
 fn the_longest_key_wins() {
     let file = file(&["quay.io", "quay.io/ns", "quay.io/ns/repo", "quay.io/other/repo"]);
