@@ -6,12 +6,12 @@
 //! deployment's `etc/`, `var` (a symlink) and origin; `state/os/default/var/` shared by all;
 //! `state/sealstone/deployments/<id>.json` our records.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use rustix::io::Errno;
 use sealstone_store::{
-    Durable, Error, Optional,
+    Durable, Optional,
     disk::{Dir, Disk, FileType, Lock, Rename, Wait},
+    lock_within,
 };
 
 use crate::{DeployError, DeploymentId, RECORD_VERSION, Record, keep::Kept, record::RECORD_MAX};
@@ -32,6 +32,9 @@ const BOOTC_LINK: &str = "bootc";
 const BOOTC_TARGET: &str = "../composefs/bootc";
 
 const TEMPORARY: &str = "state/sealstone/tmp";
+
+/// How long it is waited for another run to end.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The physical root of a system.
 #[derive(Clone, Debug)]
@@ -85,19 +88,14 @@ impl Sysroot {
         &self.root
     }
 
-    /// Locks the sysroot against other runs.
+    /// Locks the sysroot against other runs. They take moments: one is waited for, up to [`PATIENCE`].
     ///
     /// # Errors
-    /// [`Error::Busy`] when another one has it.
+    /// [`sealstone_store::Error::Busy`] when another one still has it then.
     pub fn lock(&self) -> Result<SysrootLock, DeployError> {
         let own = self.ensure(OWN)?;
-        match own.lock(Lock::Exclusive, Wait::Try) {
-            Ok(()) => Ok(SysrootLock(own)),
-            Err(error) if error.errno() == Some(Errno::AGAIN) => {
-                Err(Error::Busy { path: own.label().to_owned(), holder: None }.into())
-            }
-            Err(error) => Err(error.into()),
-        }
+        lock_within(&own, Lock::Exclusive, PATIENCE)?;
+        Ok(SysrootLock(own))
     }
 
     /// All records, the newest first, and what among them is none.

@@ -86,6 +86,15 @@ impl RepositoryLock {
     }
 }
 
+/// Takes a lock of a folder, and waits for it no longer than `patience`: for a lock that is held for moments only, and a little
+/// longer when a program was started meanwhile, which shares open files until it runs.
+///
+/// # Errors
+/// [`Error::Busy`], which names the holder if it can be found, and the disk's.
+pub fn lock_within(dir: &Dir, lock: Lock, patience: Duration) -> Result<()> {
+    take(dir, lock, Instant::now() + patience)
+}
+
 /// Tries for a lock until the deadline; the last word names the holder.
 fn take(dir: &Dir, lock: Lock, deadline: Instant) -> Result<()> {
     loop {
