@@ -118,8 +118,8 @@ impl ImageTrees {
         Ok(find_ukis(&*self.boot_files(repository, plain)?))
     }
 
-    /// The kernel of an image with its initramfs, read and measured if they were not before, when the image was imported for
-    /// one; `None` when it has none.
+    /// The kernel of an image with its initramfs, read and measured unless that was done before, here or when the image was
+    /// made; `None` when it has none.
     ///
     /// # Errors
     /// As [`image_bytes`], [`decode`], [`Kernel::find`] and [`Kernel::pair`].
@@ -183,15 +183,13 @@ impl ImageTrees {
         image: &ImageId,
         (also, from): (Option<&ImageId>, impl FnOnce() -> T),
     ) {
+        let is_known = self.known().trees.contains_key(image);
         let bytes = thread::scope(|scope| {
             scope.spawn(|| also.map(|also| self.boot_files(repository, also)));
-            self.bytes(repository, image)
+            if is_known { None } else { self.bytes(repository, image).ok() }
         });
-        let is_known = self.known().trees.contains_key(image);
         thread::scope(|scope| {
-            if let Ok(bytes) = bytes.as_ref()
-                && !is_known
-            {
+            if let Some(bytes) = bytes.as_ref() {
                 scope.spawn(|| {
                     let files = self.boot_files_of(bytes, image);
                     files.and_then(|_| self.boot_pair(repository, image))
