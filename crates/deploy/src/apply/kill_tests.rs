@@ -9,7 +9,7 @@ use sealstone_boot::{FoundEntry, SIDE_BY_SIDE};
 use sealstone_store::{Control, GcOptions, disk::RealDisk};
 
 use crate::{
-    DeployError, DeployRequest, DeploymentId, Finalise, Plan, Retention, StagedWish, Target, apply,
+    DeployError, DeployRequest, DeploymentId, Finalise, ImageId, Plan, Retention, StagedWish, Target, apply,
     kargs::{KargsEdit, KargsOwner},
     plan_deploy, plan_finalize, plan_kargs, plan_pin, plan_prune, plan_reconcile, plan_remove, plan_rollback,
     testing::{
@@ -18,10 +18,12 @@ use crate::{
     },
 };
 
-/// A machine with three systems, the newest of which runs; a fourth that is imported; perhaps one that is staged.
+/// A machine with three systems, one of which runs; a fourth that is imported; perhaps one that is staged.
 struct Case {
     machine: Machine,
     systems: [DeployRequest; 4],
+    /// The newest runs, but where it waits for its first boot.
+    running: usize,
 }
 
 impl Case {
@@ -36,6 +38,21 @@ impl Case {
         Self::of(false, vec![file("usr/lib/modules/6.12/initramfs.img", &initramfs)])
     }
 
+    /// The second system runs, and the third waits for its first boot. All say the same version, so that their entries want
+    /// each other's names.
+    fn waiting() -> Self {
+        let machine = Machine::new();
+        let systems = ["1", "2", "3", "4"]
+            .map(|version| machine.import(&System { os_version: "13", ..System::new(version) }));
+        let case = Self { machine, systems, running: 1 };
+        for system in &case.systems[..2] {
+            case.machine.deploy(system);
+        }
+        let request = DeployRequest { running: Some(case.id(1)), ..case.systems[2].clone() };
+        case.machine.deploy(&request);
+        case
+    }
+
     fn of(is_staged: bool, more: Vec<Entry>) -> Self {
         let machine = Machine::new();
         let [one, two, three] = ["1", "2", "3"].map(|version| machine.import(&System::new(version)));
@@ -43,7 +60,7 @@ impl Case {
         for system in &systems[..3] {
             machine.deploy(system);
         }
-        let case = Self { machine, systems };
+        let case = Self { machine, systems, running: 2 };
         if is_staged {
             case.stage(&case.machine.target()).unwrap();
         }
@@ -54,20 +71,29 @@ impl Case {
         DeploymentId::new(self.systems[number].image, 0)
     }
 
+    fn running(&self) -> DeploymentId {
+        self.id(self.running)
+    }
+
+    /// What may boot by default once a verb was begun that leaves this.
+    fn defaults(&self, end: &Path) -> [ImageId; 2] {
+        [self.machine.root(), end].map(|root| bootable(root)[0])
+    }
+
     fn stage(&self, target: &Target) -> Result<(), DeployError> {
         let finalise = Finalise::AtShutdown { locked: false };
-        let request = DeployRequest { finalise, running: Some(self.id(2)), ..self.systems[3].clone() };
+        let request = DeployRequest { finalise, running: Some(self.running()), ..self.systems[3].clone() };
         run(target, &plan_deploy(target, &request)?)
     }
 
     fn deploy(&self, target: &Target) -> Result<(), DeployError> {
         let retention = Retention { count: Some(3), ..Retention::default() };
-        let request = DeployRequest { retention, running: Some(self.id(2)), ..self.systems[3].clone() };
+        let request = DeployRequest { retention, running: Some(self.running()), ..self.systems[3].clone() };
         run(target, &plan_deploy(target, &request)?)
     }
 
     fn finalize(&self, target: &Target) -> Result<(), DeployError> {
-        run(target, &plan_finalize(target, Some(&self.id(2)), &StagedWish::default())?)
+        run(target, &plan_finalize(target, Some(&self.running()), &StagedWish::default())?)
     }
 
     /// To the second system; once that boots first, another rollback would lead back.
@@ -77,30 +103,30 @@ impl Case {
             name.as_str() == "bootc_debian-2-1.conf" && entry.is_bootable()
         });
         if is_done {
-            return run(target, &plan_reconcile(target, Some(&self.id(2)))?);
+            return run(target, &plan_reconcile(target, Some(&self.running()))?);
         }
-        run(target, &plan_rollback(target, Some(&self.id(2)))?)
+        run(target, &plan_rollback(target, Some(&self.running()))?)
     }
 
     /// Other arguments for the system that boots next: its entry is rewritten.
     fn kargs(&self, target: &Target) -> Result<(), DeployError> {
         let edit = KargsEdit::Set(vec!["debug".parse().unwrap()]);
-        run(target, &plan_kargs(target, &KargsOwner::Caller, &edit, Some(&self.id(2)))?)
+        run(target, &plan_kargs(target, &KargsOwner::Caller, &edit, Some(&self.running()))?)
     }
 
     fn pin(&self, target: &Target) -> Result<(), DeployError> {
-        run(target, &plan_pin(target, &self.id(0), true, Some(&self.id(2)))?)
+        run(target, &plan_pin(target, &self.id(0), true, Some(&self.running()))?)
     }
 
     fn prune(&self, target: &Target) -> Result<(), DeployError> {
         let retention = Retention { count: Some(2), ..Retention::default() };
-        run(target, &plan_prune(target, &retention, Some(&self.id(2)), 1_700_000_000)?)
+        run(target, &plan_prune(target, &retention, Some(&self.running()), 1_700_000_000)?)
     }
 
     /// A removal and the collection of what only it needed.
     fn gc(&self, target: &Target) -> Result<(), DeployError> {
         if target.sysroot.records()?.0.iter().any(|record| record.id == self.id(0)) {
-            run(target, &plan_remove(target, &self.id(0), Some(&self.id(2)))?)?;
+            run(target, &plan_remove(target, &self.id(0), Some(&self.running()))?)?;
         }
         target.repository.gc(&GcOptions::default(), &Control::new())?;
         Ok(())
@@ -113,7 +139,7 @@ fn run(target: &Target, plan: &Plan) -> Result<(), DeployError> {
     apply(target, plan, &Control::new()).map(drop)
 }
 
-/// What must boot after a verb, whatever became of it: the running system and the one before.
+/// What must boot after a verb, whatever became of it: the running system and the one beside it.
 fn lost(case: &Case, root: &Path) -> Option<String> {
     let boots = bootable(root);
     let missing = [1, 2].into_iter().find(|number| !boots.contains(&case.systems[*number].image));
@@ -126,10 +152,10 @@ fn fail_everywhere(name: &str, is_staged: bool, verb: Verb) {
 }
 
 fn fail_everywhere_in(name: &str, case: &Case, verb: Verb) {
-    let expected = {
+    let (expected, defaults) = {
         let whole = case.machine.copy();
         verb(case, &whole.target()).unwrap();
-        end_state(whole.root())
+        (end_state(whole.root()), case.defaults(whole.root()))
     };
     for failure in Failure::ALL {
         let points = fail_at_every_call(
@@ -139,6 +165,7 @@ fn fail_everywhere_in(name: &str, case: &Case, verb: Verb) {
             |machine, place| {
                 let place = format!("{name}, {place}");
                 assert_eq!(lost(case, machine.root()), None, "{place}");
+                assert!(defaults.contains(&bootable(machine.root())[0]), "a third system boots: {place}");
                 verb(case, &machine.target()).unwrap_or_else(|error| panic!("a rerun of {place}: {error}"));
                 let end = end_state(machine.root());
                 let differs = expected.iter().find(|(path, text)| end.get(*path) != Some(*text));
@@ -158,19 +185,21 @@ fn cut_everywhere(name: &str, is_staged: bool, verb: Verb) {
 fn cut_everywhere_in(name: &str, case: &Case, verb: Verb) {
     let whole = case.machine.copy();
     verb(case, &whole.target()).unwrap();
+    let defaults = case.defaults(whole.root());
     let states = cut_at_every_point(
         &case.machine,
         |target| verb(case, target),
         |root, cut| {
             let place = format!("{name}, {cut}");
             assert_eq!(lost(case, root), None, "{place}");
+            assert!(defaults.contains(&bootable(root)[0]), "a third system boots: {place}");
             if cut.is_after {
                 assert_eq!(bootable(root), bootable(whole.root()), "what was acknowledged is lost: {place}");
             }
             let target = Machine::target_on(&RealDisk::shared(), root).unwrap();
             verb(case, &target).unwrap_or_else(|error| panic!("a rerun of {place}: {error}"));
             assert_eq!(lost(case, root), None, "a rerun of {place}");
-            assert!(plan_reconcile(&target, Some(&case.id(2))).unwrap().is_empty(), "{place}");
+            assert!(plan_reconcile(&target, Some(&case.running())).unwrap().is_empty(), "{place}");
         },
     );
     println!("{name}: power cut: {states} states");
@@ -190,6 +219,16 @@ fn a_deploy_that_writes_a_kernel_beside_a_state_fails_at_any_call_and_the_old_sy
 #[test]
 fn a_deploy_that_writes_a_kernel_beside_a_state_loses_power_at_any_point_and_the_old_system_boots() {
     cut_everywhere_in("deploy, large kernel", &Case::large(), Case::deploy);
+}
+
+#[test]
+fn a_deploy_in_place_of_what_waits_fails_at_any_call_and_no_third_system_boots() {
+    fail_everywhere_in("deploy, one waits", &Case::waiting(), Case::deploy);
+}
+
+#[test]
+fn a_deploy_in_place_of_what_waits_loses_power_at_any_point_and_no_third_system_boots() {
+    cut_everywhere_in("deploy, one waits", &Case::waiting(), Case::deploy);
 }
 
 #[test]

@@ -147,7 +147,7 @@ fn updates_of_one_version_and_more_than_two_systems_keep_their_order() {
     let requests: Vec<DeployRequest> = (0..4)
         .map(|n| {
             let more = vec![file("etc/build", &n.to_string())];
-            machine.import(&System { version: "13", kernel: "same", more })
+            machine.import(&System { kernel: "same", more, ..System::new("13") })
         })
         .collect();
     for request in &requests {
@@ -260,6 +260,20 @@ fn two_runs_at_once_exclude_each_other() {
     assert!(matches!(refused, Err(DeployError::Store(Error::Busy { .. }))), "{refused:?}");
     drop(lock);
     apply(&target, &plan, &Control::new()).unwrap();
+}
+
+#[test]
+fn a_run_waits_for_another_one_that_ends_soon() {
+    let machine = Machine::new();
+    let (target, request) = (machine.target(), machine.import(&System::new("1")));
+    let plan = plan_deploy(&target, &request).unwrap();
+    let lock = machine.target().sysroot.lock().unwrap();
+    let other = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        drop(lock);
+    });
+    apply(&target, &plan, &Control::new()).unwrap();
+    other.join().unwrap();
 }
 
 #[test]

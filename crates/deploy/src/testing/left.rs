@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use sealstone_boot::{BlsEntry, FoundEntry, OsRelease, SIDE_BY_SIDE};
+use sealstone_boot::{BlsEntry, FoundEntry, SIDE_BY_SIDE, menu_order};
 use sealstone_store::{Place, disk::RealDisk};
 
 use super::Machine;
@@ -16,7 +16,7 @@ use crate::{
 pub(crate) const LARGE: usize = (SIDE_BY_SIDE / 12) as usize + 1;
 
 /// The images whose entries boot: the entry is whole, its files are those that it wants, and image and state folder are
-/// there; of ours refs and record as well.
+/// there; of ours refs and record as well. In the order of systemd-boot's menu: the first boots by default.
 pub(crate) fn bootable(root: &Path) -> Vec<ImageId> {
     let target = Machine::target_on(&RealDisk::shared(), root).unwrap();
     let records = target.sysroot.records().unwrap().0;
@@ -26,8 +26,7 @@ pub(crate) fn bootable(root: &Path) -> Vec<ImageId> {
         let of_bootc: Option<DeploymentId> = deployment_of(entry);
         let id = entry.sealstone_id().and_then(|id| id.parse().ok()).or(of_bootc)?;
         let tree = image_tree(&target.repository, id.image()).unwrap();
-        let os = read_text(&target.repository, &tree, "/usr/lib/os-release", 1 << 20).unwrap()?;
-        let version = OsRelease::parse(&os).version?;
+        let version = read_text(&target.repository, &tree, "/etc/version", 1 << 20).unwrap()?;
         for (key, name, times) in [("linux", "kernel", 100), ("initrd", "initramfs", 200)] {
             let Some(file) = entry.get(key) else { continue };
             let text = std::fs::read_to_string(on_esp(file)).ok()?;
@@ -48,14 +47,20 @@ pub(crate) fn bootable(root: &Path) -> Vec<ImageId> {
         |entry: &BlsEntry| entry.linux().or(entry.get("uki")).is_some_and(|file| on_esp(file).is_file());
     let found = target.esps[0].entries().unwrap();
     let entries = found.iter().filter_map(|found| match found {
-        FoundEntry::Entry(_, entry) if has_kernel(entry) => Some(entry),
+        FoundEntry::Entry(name, entry) if has_kernel(entry) => Some((name, entry)),
         _ => None,
     });
+    let mut entries: Vec<_> = entries.collect();
+    entries.sort_by(|a, b| menu_order(*a, *b));
     // A bootable entry whose deployment does not boot is the one thing that must never be.
-    entries.map(|entry| boots(entry).unwrap_or_else(|| panic!("{entry} does not boot"))).collect()
+    entries
+        .into_iter()
+        .map(|(_, entry)| boots(entry).unwrap_or_else(|| panic!("{entry} does not boot")))
+        .collect()
 }
 
-/// Every file of the sysroot's state, of the boot partition and of the repository's names, with its content.
+/// Every file of the sysroot's state, of the boot partition and of the repository's names, with its content. Of the orders of
+/// records their succession counts, not the numbers.
 pub(crate) fn end_state(root: &Path) -> BTreeMap<String, String> {
     fn fill(dir: &Path, root: &Path, into: &mut BTreeMap<String, String>) {
         for entry in dir.read_dir().unwrap() {
@@ -77,6 +82,13 @@ pub(crate) fn end_state(root: &Path) -> BTreeMap<String, String> {
     let mut state = BTreeMap::new();
     for part in ["esp", "sysroot/state", "sysroot/composefs/images", "sysroot/composefs/streams"] {
         fill(&root.join(part), root, &mut state);
+    }
+    let target = Machine::target_on(&RealDisk::shared(), root).unwrap();
+    let mut records = target.sysroot.records().unwrap().0;
+    records.sort_by_key(|record| record.order);
+    for (place, record) in (1..).zip(&records) {
+        let file = state.get_mut(&format!("sysroot/state/sealstone/deployments/{}.json", record.id)).unwrap();
+        *file = file.replace(&format!("\"order\": {},", record.order), &format!("\"order\": {place},"));
     }
     state
 }

@@ -22,17 +22,19 @@ use crate::{
 pub(crate) struct System<'a> {
     pub version: &'a str,
     pub kernel: &'a str,
+    /// What its os-release says.
+    pub os_version: &'a str,
     pub more: Vec<Entry>,
 }
 
 impl<'a> System<'a> {
     pub(crate) fn new(version: &'a str) -> Self {
-        Self { version, kernel: version, more: Vec::new() }
+        Self { version, kernel: version, os_version: version, more: Vec::new() }
     }
 
     pub(crate) fn entries(&self) -> Vec<Entry> {
         let modules = "usr/lib/modules/6.12";
-        let os = format!("ID=debian\nPRETTY_NAME=\"Debian {0}\"\nVERSION_ID={0}\n", self.version);
+        let os = format!("ID=debian\nPRETTY_NAME=\"Debian {0}\"\nVERSION_ID={0}\n", self.os_version);
         let mut entries = vec![
             dir("usr", 0o755),
             dir("boot", 0o755),
