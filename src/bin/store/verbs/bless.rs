@@ -58,33 +58,47 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
 /// The deployment that booted: that of the entry, if one is given; else the kernel's word on it, else the boot loader's.
 fn running(args: &Args, target: &Target) -> anyhow::Result<Option<DeploymentId>> {
     if let Some(name) = &args.entry {
-        return of_entry(target, &EntryName::parse(name)?);
+        return Ok(of_entry(target, &EntryName::parse(name)?)?.map(|(id, _)| id));
     }
-    if let Some(running) = args.target.running() {
-        return Ok(Some(running));
-    }
+    let running = args.target.running();
     if !args.target.is_of_the_booted_system() {
-        return Ok(None);
+        return Ok(running);
     }
-    let Ok(variables) = Efivarfs::open(&RealDisk::shared(), EFIVARFS) else { return Ok(None) };
-    let loader = LoaderVariables::new(&variables);
-    match loader.counted_entry()?.or(loader.booted_entry()?) {
-        Some(name) => of_entry(target, &name),
-        None => Ok(None),
-    }
+    let Ok(variables) = Efivarfs::open(&RealDisk::shared(), EFIVARFS) else { return Ok(running) };
+    of_loader(target, running, LoaderVariables::new(&variables))
 }
 
-/// The deployment of an entry, whatever was counted since.
-fn of_entry(target: &Target, name: &EntryName) -> anyhow::Result<Option<DeploymentId>> {
+/// What the boot loader makes of the kernel's word: all where there is none, and which of several deployments of one image it
+/// was that booted by a unified kernel image whose stub, older than systemd 254, does not say its file.
+fn of_loader(
+    target: &Target,
+    running: Option<DeploymentId>,
+    loader: LoaderVariables<'_>,
+) -> anyhow::Result<Option<DeploymentId>> {
+    if running.is_some() && loader.booted_uki()?.is_some() {
+        return Ok(running);
+    }
+    let Some(name) = loader.counted_entry()?.or(loader.booted_entry()?) else { return Ok(running) };
+    let booted = of_entry(target, &name)?
+        .filter(|(id, is_uki)| running.is_none_or(|running| *is_uki && running.image() == id.image()));
+    Ok(booted.map(|(id, _)| id).or(running))
+}
+
+/// The deployment of an entry, whatever was counted since, and whether it boots a unified kernel image.
+fn of_entry(target: &Target, name: &EntryName) -> anyhow::Result<Option<(DeploymentId, bool)>> {
     let name = name.plain()?;
     for esp in &target.esps {
         for found in esp.entries()? {
             if let FoundEntry::Entry(other, entry) = found
                 && other.plain()? == name
             {
-                return Ok(entry.sealstone_id().and_then(|id| id.parse().ok()));
+                let id = entry.sealstone_id().and_then(|id| id.parse().ok());
+                return Ok(id.map(|id| (id, entry.linux().is_none())));
             }
         }
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests;
