@@ -34,6 +34,16 @@ impl Console {
         }
     }
 
+    /// Waits until a text is there so many times.
+    #[track_caller]
+    pub fn wait_for_times(&self, wanted: &str, times: usize, limit: Duration) {
+        let end = Instant::now() + limit;
+        while self.text().matches(wanted).count() < times {
+            assert!(Instant::now() < end, "not {times} times {wanted:?} in {limit:?}:\n{}", self.tail());
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
     /// Its last lines, for the message of a failure.
     pub fn tail(&self) -> String {
         let text = self.text();

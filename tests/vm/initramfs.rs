@@ -41,7 +41,7 @@ pub fn make(base: &Base, program: RootProgram, configuration: Option<&str>) -> V
 }
 
 /// `target/HOST/initramfs/store-setup-root`.
-fn ours() -> PathBuf {
+pub fn ours() -> PathBuf {
     let target = target();
     let hosts = fs::read_dir(target.parent().expect("target")).expect("target");
     let places = hosts.map(|entry| entry.expect("a folder").path().join("initramfs/store-setup-root"));

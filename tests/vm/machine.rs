@@ -4,6 +4,8 @@
 //! time-out (`SEALSTONE_VM_SECONDS`, 300 by default); what QEMU still runs ends with the value that stands for it.
 
 use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant};
 use super::agent::{Agent, Answer};
 use super::base::target;
 use super::console::Console;
+use super::plugged::Plugged;
 use super::write_log::{Loss, WriteLog};
 
 /// Which firmware a machine has.
@@ -65,12 +68,15 @@ impl Machine {
 
     /// Switches it on.
     pub fn start(&self) -> Running {
+        self.start_plugged(&Plugged::default())
+    }
+
+    /// Switches it on with something plugged in.
+    pub fn start_plugged(&self, plugged: &Plugged) -> Running {
         let disk = self.disk();
         // What the guest wrote is in this machine's page cache, which a killed QEMU does not lose.
-        self.start_with(&[
-            "-drive",
-            &format!("if=none,id=disk,format=raw,cache=unsafe,file={}", disk.display()),
-        ])
+        let drive = format!("if=none,id=disk,format=raw,cache=unsafe,file={}", disk.display());
+        self.start_with(&["-drive", &drive], plugged)
     }
 
     /// Switches it on, and keeps a log of what it writes to its disk, for [`Machine::lose_what_was_not_flushed`].
@@ -82,7 +88,7 @@ impl Machine {
         let node = serde_json::json!({
             "driver": "blklogwrites", "node-name": "disk", "file": file(&disk), "log": file(&log),
         });
-        self.start_with(&["-blockdev", &node.to_string()])
+        self.start_with(&["-blockdev", &node.to_string()], &Plugged::default())
     }
 
     /// How many writes and flushes it has asked its disk for, since it was started with a log.
@@ -99,7 +105,7 @@ impl Machine {
         loss
     }
 
-    fn start_with(&self, drive: &[&str]) -> Running {
+    fn start_with(&self, drive: &[&str], plugged: &Plugged) -> Running {
         let count = self.boots.fetch_add(1, Ordering::Relaxed);
         let console = self.folder.join(format!("console-{count}"));
         // A socket's path may not be long.
@@ -112,9 +118,11 @@ impl Machine {
         // Merged, requests can be larger than what `blklogwrites` takes, which is an I/O error then.
         command.args(["-device", "virtio-blk-pci,drive=disk,bootindex=0,request-merging=off"]);
         command.args(["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]);
-        command.args(["-chardev", &format!("file,id=console,path={}", console.display())]);
+        let keyboard = sockets.path().join("console");
+        command.args(["-chardev", &plugged.console(&console, &keyboard)]);
         command.args(["-chardev", &format!("socket,id=agent,path={},server=on,wait=off", socket.display())]);
         command.args(["-serial", "chardev:console", "-serial", "chardev:agent"]);
+        plugged.plug_in(&mut command);
         let errors = File::create(self.folder.join("qemu-errors")).expect("a file");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
         let started = Instant::now();
@@ -126,6 +134,7 @@ impl Machine {
             agent,
             console: Console::new(console),
             started,
+            keyboard,
             _sockets: sockets,
         }
     }
@@ -178,6 +187,7 @@ pub struct Running {
     agent: Agent,
     console: Console,
     started: Instant,
+    keyboard: PathBuf,
     _sockets: tempfile::TempDir,
 }
 
@@ -229,6 +239,14 @@ impl Running {
     /// What firmware, kernel and init wrote.
     pub fn console(&self) -> &Console {
         &self.console
+    }
+
+    /// Types a line at the console, of a machine that has a keyboard there.
+    pub fn types(&self, line: &str) {
+        let mut keyboard = UnixStream::connect(&self.keyboard).expect("a keyboard");
+        keyboard.write_all(format!("{line}\r").as_bytes()).expect("the machine listens");
+        // The line takes a byte at a time, and loses what is not taken when nobody holds it any more.
+        thread::sleep(Duration::from_secs(2));
     }
 
     /// Reboots by `command`, and waits for a system of this version.

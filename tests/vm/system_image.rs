@@ -1,6 +1,7 @@
 //! The bootable OCI images of the proofs: a Debian system, its kernel, our programs, and a version on top.
 //!
-//! Layers, bottom first: the system and the kernel of the base, our programs with the initramfs, what the versions differ in.
+//! Layers, bottom first: the system and the kernel of the base, our programs with the initramfs, what a machine has more, what
+//! the versions differ in.
 //! An update of the same kind fetches the last one alone.
 
 use std::fs;
@@ -31,6 +32,7 @@ pub struct SystemImage {
     is_broken: bool,
     payload: usize,
     files: Vec<(String, Vec<u8>)>,
+    layers: Vec<Vec<u8>>,
     on_top: Option<Vec<u8>>,
 }
 
@@ -44,6 +46,7 @@ impl SystemImage {
             is_broken: false,
             payload: 300_000,
             files: Vec::new(),
+            layers: Vec::new(),
             on_top: None,
         }
     }
@@ -76,6 +79,12 @@ impl SystemImage {
         self.with_file(&initramfs_of(base), initramfs)
     }
 
+    /// With tars more, which all versions have alike.
+    pub fn with_layers(mut self, tars: &[Vec<u8>]) -> Self {
+        self.layers.extend_from_slice(tars);
+        self
+    }
+
     /// With a layer more.
     pub fn on_top(mut self, layer: Layer) -> Self {
         self.on_top = Some(layer.finish());
@@ -92,8 +101,11 @@ impl SystemImage {
         let mut image = Image::new()
             .tar(base.system(self.kind), Compression::None)
             .tar(base.kernel(), Compression::None)
-            .tar(self.programs(base), Compression::None)
-            .layer(self.difference());
+            .tar(self.programs(base), Compression::None);
+        for tar in &self.layers {
+            image = image.tar(tar.clone(), Compression::None);
+        }
+        image = image.layer(self.difference());
         if let Some(tar) = &self.on_top {
             image = image.tar(tar.clone(), Compression::Gzip);
         }
@@ -150,7 +162,7 @@ impl SystemImage {
 }
 
 /// Where an image has its initramfs.
-fn initramfs_of(base: &Base) -> String {
+pub fn initramfs_of(base: &Base) -> String {
     format!("usr/lib/modules/{}/initramfs.img", base.release())
 }
 

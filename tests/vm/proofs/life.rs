@@ -72,7 +72,7 @@ impl Life {
     }
 
     /// The registry as the guest knows it: this machine is 10.0.2.2 there.
-    fn reference(&self) -> String {
+    pub fn reference(&self) -> String {
         self.registry.reference("latest").replace("127.0.0.1", "10.0.2.2")
     }
 

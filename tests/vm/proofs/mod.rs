@@ -2,6 +2,7 @@
 //! and `make vm-all` for those that take long.
 
 mod cuts;
+mod encrypted;
 mod fallback;
 mod first_boot;
 mod life;
