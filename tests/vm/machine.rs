@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use super::agent::{Agent, Answer};
 use super::base::target;
 use super::console::Console;
-use super::plugged::Plugged;
+use super::plugged::{Plugged, PluggedIn};
 use super::write_log::{Loss, WriteLog};
 
 /// Which firmware a machine has.
@@ -122,7 +122,7 @@ impl Machine {
         command.args(["-chardev", &plugged.console(&console, &keyboard)]);
         command.args(["-chardev", &format!("socket,id=agent,path={},server=on,wait=off", socket.display())]);
         command.args(["-serial", "chardev:console", "-serial", "chardev:agent"]);
-        plugged.plug_in(&mut command);
+        let plugged = plugged.plug_in(&mut command, sockets.path());
         let errors = File::create(self.folder.join("qemu-errors")).expect("a file");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
         let started = Instant::now();
@@ -135,6 +135,7 @@ impl Machine {
             console: Console::new(console),
             started,
             keyboard,
+            _plugged: plugged,
             _sockets: sockets,
         }
     }
@@ -188,6 +189,7 @@ pub struct Running {
     console: Console,
     started: Instant,
     keyboard: PathBuf,
+    _plugged: PluggedIn,
     _sockets: tempfile::TempDir,
 }
 

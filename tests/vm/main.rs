@@ -27,4 +27,5 @@ mod proofs;
 mod random;
 mod sealing;
 mod system_image;
+mod tpm;
 mod write_log;
