@@ -102,6 +102,9 @@ pub enum Call<'a> {
     SyncDir { dir: &'a Dir },
     /// Makes everything on the file system durable (`syncfs`).
     SyncFs { dir: &'a Dir },
+    /// The same, and writes what the journal holds to its place, for readers that replay none. For a moment the file system
+    /// may be frozen: whoever writes to it waits.
+    EmptyJournal { dir: &'a Dir },
     /// Takes or leaves the lock of a directory (`flock`).
     Lock { dir: &'a Dir, lock: Lock, wait: Wait },
     /// The same for a file.
@@ -175,6 +178,7 @@ impl Call<'_> {
             Self::SyncFile { .. } => "SyncFile",
             Self::SyncDir { .. } => "SyncDir",
             Self::SyncFs { .. } => "SyncFs",
+            Self::EmptyJournal { .. } => "EmptyJournal",
             Self::Lock { .. } => "Lock",
             Self::LockFile { .. } => "LockFile",
             Self::EnableVerity { .. } => "EnableVerity",
@@ -220,6 +224,7 @@ impl Call<'_> {
             Self::CopyRange { .. } => "copy to",
             Self::SyncFile { .. } | Self::SyncDir { .. } => "sync",
             Self::SyncFs { .. } => "sync the file system of",
+            Self::EmptyJournal { .. } => "empty the journal of the file system of",
             Self::Lock { .. } | Self::LockFile { .. } => "lock",
             Self::EnableVerity { .. } => "enable fs-verity on",
             Self::MeasureVerity { .. } => "measure fs-verity of",
@@ -257,6 +262,7 @@ impl Call<'_> {
             | Self::ReadDir { dir }
             | Self::SyncDir { dir }
             | Self::SyncFs { dir }
+            | Self::EmptyJournal { dir }
             | Self::Lock { dir, .. }
             | Self::Space { dir }
             | Self::FsType { dir } => dir.label().to_owned(),

@@ -292,6 +292,17 @@ impl Dir {
         self.perform(Call::SyncFs { dir: self }).map(drop)
     }
 
+    /// Makes everything on this directory's file system durable, and its journal empty: a reader that replays none, as a boot
+    /// loader, sees all of it from here on. The directory should be the file system's root. Where there is no other way the
+    /// file system is frozen and thawed: never to be asked for one that the caller itself lives on.
+    ///
+    /// # Errors
+    /// As for [`Dir::sync`]; EBUSY when somebody else keeps it frozen, EPERM without the privilege, EOPNOTSUPP or ENOTTY where
+    /// it cannot be done.
+    pub fn empty_journal(&self) -> Result<()> {
+        self.perform(Call::EmptyJournal { dir: self }).map(drop)
+    }
+
     /// Takes, changes or leaves the lock of this open directory (flock(2)); it is left when the last clone is dropped.
     ///
     /// # Errors

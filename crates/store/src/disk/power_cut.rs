@@ -150,7 +150,7 @@ impl PowerCutDisk {
                 let inode = self.inode(dir, Path::new(""))?;
                 Op::SyncDir { dir: log.node(inode) }
             }
-            Call::SyncFs { .. } => Op::SyncFs,
+            Call::SyncFs { .. } | Call::EmptyJournal { .. } => Op::SyncFs,
             _ => return Ok(None),
         }))
     }

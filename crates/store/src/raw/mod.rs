@@ -1,10 +1,11 @@
-//! The only unsafe code of this crate: the fs-verity ioctls, memory maps, the allocator's thresholds,
-//! namespaces, and the processor's hash instructions.
+//! The only unsafe code of this crate: ioctls, memory maps, the allocator's thresholds, namespaces, the child that thaws a
+//! frozen file system, and the processor's hash instructions.
 //!
 //! Each file wraps one thing in a safe interface and argues for it at each `unsafe`; nothing else lives here, above
 //! all no policy. A change in this folder deserves a second reader.
 #![allow(unsafe_code, reason = "this is the place for it, see above")]
 
+pub(crate) mod freeze;
 pub(crate) mod heap;
 pub(crate) mod loop_device;
 pub(crate) mod map;
