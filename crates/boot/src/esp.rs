@@ -6,6 +6,7 @@
 //! read back; an entry fits one cluster; no name is longer or stranger than FAT takes.
 
 mod bootc_files;
+mod journal;
 mod loader;
 #[cfg(test)]
 mod loader_power_tests;
@@ -17,6 +18,7 @@ mod tests;
 mod uki_files;
 mod write;
 
+pub use journal::Visibility;
 pub use role::BootRole;
 
 use sealstone_store::{

@@ -63,7 +63,7 @@ pub use efi_variables::{
 pub use entry_changes::{EntryChange, entry_changes};
 pub use entry_name::{EntryName, Rank, menu_order};
 pub use error::BootError;
-pub use esp::{BootRole, Esp, FoundEntry};
+pub use esp::{BootRole, Esp, FoundEntry, Visibility};
 pub use gpt::{GptEntry, GptHeader, GptPartition, boot_entries, header_checksum};
 pub use karg::Karg;
 pub use kargs::{COMMAND_LINE_MAX, Kargs};

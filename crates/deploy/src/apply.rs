@@ -1,8 +1,9 @@
 //! Doing what a plan says, step by step.
 //!
 //! What lives here: the steps. What does not: any decision. Invariants: the target is locked and is what the plan was
-//! made for; each step is durable before the next, but for kernels, which are written beside a state; nothing that names a deployment is written without the store's proof
-//! that it is kept (`Durable<Kept>`), which only the first step makes. Killed anywhere, a new plan goes on from there.
+//! made for; each step is durable before the next, but for kernels, which are written beside a state, and seen by a boot
+//! loader before one that relies on that; nothing that names a deployment is written without the store's proof that it is kept
+//! (`Durable<Kept>`), which only the first step makes. Killed anywhere, a new plan goes on from there.
 
 #[cfg(test)]
 mod bootc_tests;
@@ -12,11 +13,14 @@ mod kill_tests;
 mod tests;
 #[cfg(test)]
 mod uki_tests;
+#[cfg(test)]
+mod visible_tests;
 
 mod bound;
 mod etc;
 mod side_by_side;
 mod state;
+mod visible;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -68,8 +72,11 @@ pub fn apply(target: &Target, plan: &Plan, control: &Control) -> Result<Applied,
     plan.etc.check()?;
     check_room(target, plan)?;
     let failed = BTreeMap::new();
-    let mut run = Run { target, plan, control, world, kept: None, failed, done: Applied::default() };
+    let views = visible::views(&target.esps);
+    let mut run = Run { target, plan, control, world, kept: None, failed, views, done: Applied::default() };
     let result = run.steps(&plan.steps);
+    // Also of a run that failed: what it did is not to be seen in part.
+    let result = result.and(run.show_rest());
     run.note_failed();
     // What is not whole is only in the way; that it cannot be removed is no reason to fail.
     let _ = target.sysroot.remove_temporary();
@@ -120,17 +127,22 @@ struct Run<'a> {
     kept: Option<Durable<Kept>>,
     /// The boot partitions that failed, by their numbers, and why.
     failed: BTreeMap<usize, String>,
+    /// What of the boot partitions a boot loader sees.
+    views: Vec<visible::View>,
     done: Applied,
 }
 
 impl<'a> Run<'a> {
     /// A step. A boot partition that fails is left alone from there on.
     fn step_or_note(&mut self, step: &Step) -> Result<(), DeployError> {
+        // D8: seen first, then relied on.
+        self.show_before(step)?;
         let Some(number) = step.boot_partition() else { return self.step(step) };
         if self.failed.contains_key(&number) {
             return Ok(());
         }
         let done = self.step(step);
+        self.note_unseen(step);
         self.note(number, done)
     }
 

@@ -2,6 +2,7 @@
 
 mod bootc;
 mod faults;
+mod journalled;
 mod left;
 mod machine;
 mod published;
@@ -11,7 +12,8 @@ mod small_esp;
 use std::fmt::Write;
 
 pub(crate) use bootc::BootcBoots;
-pub(crate) use faults::{Failure, changes, cut_at_every_point, fail_at_every_call};
+pub(crate) use faults::{Failure, changes, cut_at_every_point, cut_at_every_point_on, fail_at_every_call};
+pub(crate) use journalled::{Emptying, Journalled};
 pub(crate) use left::{LARGE, bootable, end_state};
 pub(crate) use machine::{Machine, System, deploy_on};
 pub(crate) use published::Published;

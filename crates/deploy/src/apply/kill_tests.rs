@@ -19,15 +19,15 @@ use crate::{
 };
 
 /// A machine with three systems, one of which runs; a fourth that is imported; perhaps one that is staged.
-struct Case {
-    machine: Machine,
-    systems: [DeployRequest; 4],
+pub(super) struct Case {
+    pub(super) machine: Machine,
+    pub(super) systems: [DeployRequest; 4],
     /// The newest runs, but where it waits for its first boot.
     running: usize,
 }
 
 impl Case {
-    fn new(is_staged: bool) -> Self {
+    pub(super) fn new(is_staged: bool) -> Self {
         Self::of(is_staged, Vec::new())
     }
 
@@ -40,7 +40,7 @@ impl Case {
 
     /// The second system runs, and the third waits for its first boot. All say the same version, so that their entries want
     /// each other's names.
-    fn waiting() -> Self {
+    pub(super) fn waiting() -> Self {
         let machine = Machine::new();
         let systems = ["1", "2", "3", "4"]
             .map(|version| machine.import(&System { os_version: "13", ..System::new(version) }));
@@ -76,28 +76,28 @@ impl Case {
     }
 
     /// What may boot by default once a verb was begun that leaves this.
-    fn defaults(&self, end: &Path) -> [ImageId; 2] {
+    pub(super) fn defaults(&self, end: &Path) -> [ImageId; 2] {
         [self.machine.root(), end].map(|root| bootable(root)[0])
     }
 
-    fn stage(&self, target: &Target) -> Result<(), DeployError> {
+    pub(super) fn stage(&self, target: &Target) -> Result<(), DeployError> {
         let finalise = Finalise::AtShutdown { locked: false };
         let request = DeployRequest { finalise, running: Some(self.running()), ..self.systems[3].clone() };
         run(target, &plan_deploy(target, &request)?)
     }
 
-    fn deploy(&self, target: &Target) -> Result<(), DeployError> {
+    pub(super) fn deploy(&self, target: &Target) -> Result<(), DeployError> {
         let retention = Retention { count: Some(3), ..Retention::default() };
         let request = DeployRequest { retention, running: Some(self.running()), ..self.systems[3].clone() };
         run(target, &plan_deploy(target, &request)?)
     }
 
-    fn finalize(&self, target: &Target) -> Result<(), DeployError> {
+    pub(super) fn finalize(&self, target: &Target) -> Result<(), DeployError> {
         run(target, &plan_finalize(target, Some(&self.running()), &StagedWish::default())?)
     }
 
     /// To the second system; once that boots first, another rollback would lead back.
-    fn rollback(&self, target: &Target) -> Result<(), DeployError> {
+    pub(super) fn rollback(&self, target: &Target) -> Result<(), DeployError> {
         let is_done = target.esps[0].entries()?.iter().any(|found| {
             let FoundEntry::Entry(name, entry) = found else { return false };
             name.as_str() == "bootc_debian-2-1.conf" && entry.is_bootable()
@@ -109,7 +109,7 @@ impl Case {
     }
 
     /// Other arguments for the system that boots next: its entry is rewritten.
-    fn kargs(&self, target: &Target) -> Result<(), DeployError> {
+    pub(super) fn kargs(&self, target: &Target) -> Result<(), DeployError> {
         let edit = KargsEdit::Set(vec!["debug".parse().unwrap()]);
         run(target, &plan_kargs(target, &KargsOwner::Caller, &edit, Some(&self.running()))?)
     }
@@ -118,13 +118,13 @@ impl Case {
         run(target, &plan_pin(target, &self.id(0), true, Some(&self.running()))?)
     }
 
-    fn prune(&self, target: &Target) -> Result<(), DeployError> {
+    pub(super) fn prune(&self, target: &Target) -> Result<(), DeployError> {
         let retention = Retention { count: Some(2), ..Retention::default() };
         run(target, &plan_prune(target, &retention, Some(&self.running()), 1_700_000_000)?)
     }
 
     /// A removal and the collection of what only it needed.
-    fn gc(&self, target: &Target) -> Result<(), DeployError> {
+    pub(super) fn gc(&self, target: &Target) -> Result<(), DeployError> {
         if target.sysroot.records()?.0.iter().any(|record| record.id == self.id(0)) {
             run(target, &plan_remove(target, &self.id(0), Some(&self.running()))?)?;
         }
@@ -133,14 +133,14 @@ impl Case {
     }
 }
 
-type Verb = fn(&Case, &Target) -> Result<(), DeployError>;
+pub(super) type Verb = fn(&Case, &Target) -> Result<(), DeployError>;
 
 fn run(target: &Target, plan: &Plan) -> Result<(), DeployError> {
     apply(target, plan, &Control::new()).map(drop)
 }
 
 /// What must boot after a verb, whatever became of it: the running system and the one beside it.
-fn lost(case: &Case, root: &Path) -> Option<String> {
+pub(super) fn lost(case: &Case, root: &Path) -> Option<String> {
     let boots = bootable(root);
     let missing = [1, 2].into_iter().find(|number| !boots.contains(&case.systems[*number].image));
     missing.map(|number| format!("system {} does not boot", number + 1))

@@ -36,6 +36,7 @@ impl Run<'_> {
     }
 
     fn side_by_side(&mut self, state: &[Step], kernels: &[Step]) -> Result<(), DeployError> {
+        kernels.iter().try_for_each(|step| self.show_before(step))?;
         let (target, plan) = (self.target, self.plan);
         let works =
             |step: &&Step| step.boot_partition().is_some_and(|number| !self.failed.contains_key(&number));
@@ -54,6 +55,9 @@ impl Run<'_> {
             // A panic goes on here.
             (made, writer.join().unwrap_or_else(|panic| resume_unwind(panic)))
         });
+        for step in &kernels {
+            self.note_unseen(step);
+        }
         made?;
         for (step, written) in kernels.iter().zip(written) {
             let written = written.map(|()| self.done.steps += 1);

@@ -107,10 +107,20 @@ impl fmt::Display for Cut {
 pub(crate) fn cut_at_every_point(
     machine: &Machine,
     verb: impl Fn(&Target) -> Result<(), DeployError>,
+    check: impl FnMut(&Path, &Cut),
+) -> usize {
+    cut_at_every_point_on(machine, |disk, _| disk, verb, check)
+}
+
+/// The same, with a disk of the test's laid over the one that loses power. It gets the machine's root as well.
+pub(crate) fn cut_at_every_point_on(
+    machine: &Machine,
+    lay: impl FnOnce(Arc<dyn Disk>, &Path) -> Arc<dyn Disk>,
+    verb: impl Fn(&Target) -> Result<(), DeployError>,
     mut check: impl FnMut(&Path, &Cut),
 ) -> usize {
     let power = PowerCutDisk::new(RealDisk::shared(), machine.root());
-    let disk: Arc<dyn Disk> = power.clone();
+    let disk: Arc<dyn Disk> = lay(power.clone(), machine.root());
     verb(&Machine::target_on(&disk, machine.root()).unwrap()).unwrap();
     let after = tempfile::tempdir_in(machine.root().parent().unwrap()).unwrap();
     let mut states = 0;
