@@ -50,6 +50,11 @@ impl LoopDisk {
         Self::made_by("mkfs.btrfs", &["-q"], megabytes)
     }
 
+    /// The same of an xfs, which has to have 300 at least.
+    pub fn xfs(megabytes: u32) -> Result<Self, String> {
+        Self::made_by("mkfs.xfs", &["-q"], megabytes)
+    }
+
     fn made_by(maker: &str, options: &[&str], megabytes: u32) -> Result<Self, String> {
         if !super::is_root() {
             return Err("needs root".to_owned());
@@ -67,6 +72,11 @@ impl LoopDisk {
     /// Where it is mounted.
     pub fn path(&self) -> PathBuf {
         self.folder.path().join("mnt")
+    }
+
+    /// The file that it is in, as the kernel has written it so far.
+    pub fn image(&self) -> PathBuf {
+        self.folder.path().join("disk")
     }
 
     /// Mounts it again, read-only.
