@@ -12,6 +12,7 @@ mod loader;
 mod loader_power_tests;
 #[cfg(test)]
 mod power_tests;
+mod remove;
 mod role;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ use crate::{
     Blob, BlsEntry, BootDigest, BootError, BootPair, ENTRY_MAX, EntryName, KernelSizes,
     entry_name::has_conf_suffix,
 };
+use remove::{remove_all, remove_file};
 use write::{ensure_dir, put_file, put_files};
 
 /// Where boot loaders look for entries.
@@ -288,9 +290,8 @@ impl Esp {
     /// When the disk fails.
     pub fn remove_entry(&self, name: &EntryName) -> Result<(), BootError> {
         let Some(folder) = self.root.open_dir(ENTRIES).optional()? else { return Ok(()) };
-        folder.remove_file(name.as_str()).optional()?;
         // D9 (3): the entry is gone for good before its kernel goes.
-        Ok(folder.sync()?)
+        remove_file(&folder, name.as_str())
     }
 
     /// Removes a kernel's folder, if it is there. No entry may name it any more.
@@ -299,8 +300,7 @@ impl Esp {
     /// When the disk fails.
     pub fn remove_kernel(&self, digest: &BootDigest) -> Result<(), BootError> {
         let Some(folder) = self.root.open_dir(KERNELS).optional()? else { return Ok(()) };
-        folder.remove_dir_all(format!("{KERNEL_PREFIX}{digest}")).optional()?;
-        Ok(folder.sync()?)
+        remove_all(&folder, &format!("{KERNEL_PREFIX}{digest}"))
     }
 
     /// Opens a folder below the root; each level that is missing is made and its parent synced.

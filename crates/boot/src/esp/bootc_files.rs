@@ -4,12 +4,9 @@
 //! Source: bootc's composefs backend names a folder below `EFI/Linux/` and an image below `EFI/Linux/bootc/` by the
 //! deployment's image id; what it stages has its entries in `loader/entries.staged`.
 
-use sealstone_store::{
-    ObjectId, Optional,
-    disk::{Dir, FileType},
-};
+use sealstone_store::{ObjectId, Optional, disk::FileType};
 
-use super::{ENTRIES, Esp, KERNEL_PREFIX, KERNELS};
+use super::{ENTRIES, Esp, KERNEL_PREFIX, KERNELS, remove::remove_all};
 use crate::{BootDigest, BootError};
 
 /// Where bootc puts unified kernel images.
@@ -70,26 +67,15 @@ impl Esp {
             ));
         };
         let Some(folder) = self.root.open_dir(folder).optional()? else { return Ok(()) };
-        for name in [name.to_owned(), format!("{name}.extra.d")] {
-            remove(&folder, &name)?;
-        }
         // D9 (3): what is gone is gone for good.
-        Ok(folder.sync()?)
+        remove_all(&folder, name)?;
+        remove_all(&folder, &format!("{name}.extra.d"))
     }
-}
-
-fn remove(folder: &Dir, name: &str) -> Result<(), BootError> {
-    match folder.metadata(name).optional()?.map(|there| there.kind) {
-        None => {}
-        Some(FileType::Directory) => folder.remove_dir_all(name).optional().map(drop)?,
-        Some(_) => folder.remove_file(name).optional().map(drop)?,
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use sealstone_store::disk::RealDisk;
+    use sealstone_store::disk::{Dir, RealDisk};
 
     use super::*;
 

@@ -55,6 +55,8 @@ fn kernel_and_initramfs_are_durable_and_read_back_before_the_entry_exists() {
         let made = all("CreateNew", &file)[0];
         let last_write = *all("Write", &file).last().unwrap();
         let synced = all("SyncFile", &file)[0];
+        let table = all("SyncDir", &dir).iter().any(|n| (last_write..synced).contains(n));
+        assert!(table, "{file}: the table of clusters is durable before an entry leads to it");
         let named = *all("SyncDir", &dir).iter().find(|n| **n > synced).unwrap();
         let read = all("Read", &file)[0];
         assert!(made < last_write && last_write < synced && synced < named, "{file}");

@@ -8,7 +8,7 @@
 
 use sealstone_store::Optional;
 
-use super::{Esp, KERNEL_PREFIX, bootc_files::UKIS, write::put_file};
+use super::{Esp, KERNEL_PREFIX, bootc_files::UKIS, remove::remove_file, write::put_file};
 use crate::{Blob, BootError, esp::ensure_dir};
 
 /// What firmware finds beside an image is in a folder of this name.
@@ -108,10 +108,9 @@ impl Esp {
         if let Some(there) = folder.open_dir(&extra).optional()? {
             for file in there.read_dir()? {
                 if !wanted.iter().any(|wanted| file.name.eq_ignore_ascii_case(wanted)) {
-                    there.remove_file(&file.name)?;
+                    remove_file(&there, &file.name.to_string_lossy())?;
                 }
             }
-            there.sync()?;
         }
         for ((addon, blob), file) in addons.iter().zip(&wanted) {
             check_name(addon)?;

@@ -73,9 +73,14 @@ fn place(folder: &Dir, name: &str, blob: &Blob) -> Result<Option<File>, BootErro
 }
 
 /// D9 (1): a new name, exclusive; write; sync the file; sync the directory.
+///
+/// Linux' vfat, asked to sync a file, writes its entry before the table of clusters: a cut in between leaves an entry that leads
+/// to clusters which are not the file's, and to read or remove it makes the file system read-only. Syncing the folder writes
+/// the table as well, while the file's entry in it is still that of an empty one: so that comes first.
 fn write_new(folder: &Dir, name: &str, blob: &Blob) -> Result<File, BootError> {
     let file = folder.create_new(name, 0o644)?;
     blob.copy_to(&file)?;
+    folder.sync()?;
     settle(folder, &file)?;
     Ok(file)
 }
