@@ -88,7 +88,8 @@ impl Sysroot {
         &self.root
     }
 
-    /// Locks the sysroot against other runs. They take moments: one is waited for, up to [`PATIENCE`].
+    /// Locks the sysroot against other runs. They take moments: one is waited for, up to two
+    /// seconds.
     ///
     /// # Errors
     /// [`sealstone_store::Error::Busy`] when another one still has it then.
