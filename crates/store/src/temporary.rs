@@ -124,6 +124,7 @@ pub(crate) enum Published {
 pub(crate) struct Temporary {
     staging: Arc<Staging>,
     pub(crate) file: File,
+    /// Its temporary name, for as long as it has it: another user of the folder may take a name as soon as it is free.
     name: Option<String>,
 }
 
@@ -155,17 +156,21 @@ impl Temporary {
     }
 
     /// Gives the file its name, unless that is taken.
-    pub(crate) fn publish(self, dir: &Dir, name: &Path) -> Result<Published> {
+    pub(crate) fn publish(mut self, dir: &Dir, name: &Path) -> Result<Published> {
         let linked = match &self.name {
             None => dir.link(&self.file, name),
             // D4: the fallback. A link as well, since not every such file system has RENAME_NOREPLACE; the temporary
             // name goes when this is dropped.
-            Some(temporary) => self.staging.dir.hard_link(temporary, dir, name).or_else(|error| {
-                if error.errno() == Some(Errno::EXIST) {
-                    return Err(error);
+            Some(temporary) => match self.staging.dir.hard_link(temporary, dir, name) {
+                Err(error) if error.errno() != Some(Errno::EXIST) => {
+                    let moved = self.staging.dir.rename(temporary, dir, name, Rename::NoReplace);
+                    if moved.is_ok() {
+                        self.name = None;
+                    }
+                    moved
                 }
-                self.staging.dir.rename(temporary, dir, name, Rename::NoReplace)
-            }),
+                other => other,
+            },
         };
         match linked {
             Ok(()) => Ok(Published::New),
@@ -181,13 +186,15 @@ impl Temporary {
             self.name = Some(self.staging.with_fresh_name(link)?.1);
         }
         let temporary = self.name.as_deref().unwrap_or_default();
-        self.staging.dir.rename(temporary, dir, name, Rename::Replace)
+        self.staging.dir.rename(temporary, dir, name, Rename::Replace)?;
+        self.name = None;
+        Ok(())
     }
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        // Gone already when it was renamed; what stays after a failure here is litter that gc removes.
+        // What stays after a failure here is litter that gc removes.
         if let Some(name) = &self.name {
             drop(self.staging.dir.remove_file(name));
         }

@@ -57,6 +57,18 @@ fn d2_d3_objects_are_synced_before_names_and_names_before_refs_and_folders_last(
 }
 
 #[test]
+fn a_temporary_name_that_was_given_up_is_not_removed_again() {
+    // Another handle of this process counts its temporary names alike, and may have taken it meanwhile.
+    let fixture = Fixture::new();
+    let (repository, recording) = recorded(&fixture);
+    let transaction = repository.transaction().unwrap();
+    write_everything(&transaction).unwrap();
+    let _ = transaction.commit(()).unwrap();
+    assert!(recording.count("Rename") > 3);
+    assert_eq!(recording.count("RemoveFile"), 0);
+}
+
+#[test]
 fn d6_reused_objects_are_behind_the_barrier_when_a_name_is_published() {
     let fixture = Fixture::new();
     let _ = {
