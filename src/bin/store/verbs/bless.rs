@@ -65,7 +65,11 @@ fn running(args: &Args, target: &Target) -> anyhow::Result<Option<DeploymentId>>
         return Ok(running);
     }
     let Ok(variables) = Efivarfs::open(&RealDisk::shared(), EFIVARFS) else { return Ok(running) };
-    of_loader(target, running, LoaderVariables::new(&variables))
+    match of_loader(target, running, LoaderVariables::new(&variables)) {
+        // The kernel's word is enough where the boot loader's cannot be had.
+        Err(_) if running.is_some() => Ok(running),
+        told => told,
+    }
 }
 
 /// What the boot loader makes of the kernel's word: all where there is none, and which of several deployments of one image it
