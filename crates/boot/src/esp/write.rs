@@ -13,6 +13,7 @@ use sealstone_store::{
 };
 use sha2::{Digest, Sha256};
 
+use super::remove::remove_file;
 use crate::{Blob, BootError, SIDE_BY_SIDE, blob::read_file};
 
 /// Opens a folder, made first if it is missing.
@@ -61,13 +62,12 @@ fn place(folder: &Dir, name: &str, blob: &Blob) -> Result<Option<File>, BootErro
             settle(folder, &file)?;
             return Ok(None);
         }
-        folder.remove_file(name)?;
-        folder.sync()?;
+        remove_file(folder, name)?;
     }
     let written = write_new(folder, name, blob);
     if written.is_err() {
         // What is half written (no space) is only in the way of the next try, so whether this works does not matter.
-        let _ = folder.remove_file(name);
+        let _ = remove_file(folder, name);
     }
     written.map(Some)
 }
@@ -91,7 +91,7 @@ fn confirm(folder: &Dir, name: &str, written: Option<&File>, blob: &Blob) -> Res
     let same = read_back(file, blob);
     if same.is_err() {
         // As above.
-        let _ = folder.remove_file(name);
+        let _ = remove_file(folder, name);
     }
     same
 }
