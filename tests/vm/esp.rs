@@ -1,6 +1,7 @@
 //! The EFI system partition of a disk image, looked at and changed from outside with mtools.
 
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 
@@ -12,12 +13,17 @@ pub struct Esp {
 impl Esp {
     /// The first partition of the table.
     pub fn of(disk: &Path) -> Self {
+        Self { place: format!("{}@@{}", disk.display(), Self::partition(disk).start) }
+    }
+
+    /// Where on the disk it is, in bytes.
+    pub fn partition(disk: &Path) -> Range<u64> {
         use std::os::unix::fs::FileExt;
         let mut entry = [0; 128];
-        // GPT: entries from sector 2 on, the first sector of a partition at byte 32 of its entry (UEFI, 5.3.3).
+        // GPT: entries from sector 2 on, the first and the last sector of a partition at byte 32 of its entry (UEFI, 5.3.3).
         fs::File::open(disk).expect("the disk").read_exact_at(&mut entry, 1_024).expect("a partition table");
-        let start = u64::from_le_bytes(entry[32..40].try_into().expect("eight bytes")) * 512;
-        Self { place: format!("{}@@{start}", disk.display()) }
+        let sector = |at: usize| u64::from_le_bytes(entry[at..at + 8].try_into().expect("eight bytes"));
+        sector(32) * 512..(sector(40) + 1) * 512
     }
 
     /// The unified kernel images that were deployed.

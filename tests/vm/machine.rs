@@ -294,7 +294,7 @@ pub fn limit() -> Duration {
 }
 
 /// Copies a disk without its holes.
-fn copy_sparse(from: &Path, to: &Path) {
+pub fn copy_sparse(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg("--sparse=always").args([from, to]).status();
     assert!(copied.expect("cp starts").success(), "{} cannot be copied", from.display());
 }

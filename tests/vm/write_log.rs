@@ -15,10 +15,19 @@ const FUA: u64 = 2;
 const DISCARD: u64 = 4;
 
 /// One request of the guest.
-struct Request {
-    offset: u64,
+pub struct Request {
+    /// Bytes from the begin of the disk.
+    pub offset: u64,
     flags: u64,
-    data: Vec<u8>,
+    /// What is written; of a discard, nothing.
+    pub data: Vec<u8>,
+}
+
+impl Request {
+    /// Whether what was written before is safe when this is answered.
+    pub const fn is_flush(&self) -> bool {
+        self.flags & FLUSH != 0
+    }
 }
 
 /// All requests of a run.
@@ -69,6 +78,11 @@ impl WriteLog {
             at += SECTOR + length;
         }
         Self { requests }
+    }
+
+    /// All of it, in order.
+    pub fn requests(&self) -> &[Request] {
+        &self.requests
     }
 
     /// Writes to `disk`, which has to be as it was before the run, what a cut at the end of the log leaves: all that was

@@ -6,6 +6,7 @@
 //! read back; an entry fits one cluster; no name is longer or stranger than FAT takes.
 
 mod bootc_files;
+mod folder;
 mod journal;
 mod loader;
 #[cfg(test)]
@@ -31,8 +32,9 @@ use crate::{
     Blob, BlsEntry, BootDigest, BootError, BootPair, ENTRY_MAX, EntryName, KernelSizes,
     entry_name::has_conf_suffix,
 };
+use folder::{ensure_dir, ensure_top};
 use remove::{remove_all, remove_file};
-use write::{ensure_dir, put_file, put_files};
+use write::{put_file, put_files};
 
 /// Where boot loaders look for entries.
 const ENTRIES: &str = "loader/entries";
@@ -244,7 +246,7 @@ impl Esp {
     /// and the disk's errors.
     pub fn write_kernel(&self, pair: &BootPair) -> Result<(), BootError> {
         let linux = self.ensure_path(KERNELS)?;
-        let folder = ensure_dir(&linux, &format!("{KERNEL_PREFIX}{}", pair.sizes().digest))?;
+        let folder = ensure_dir(&self.root, &linux, &format!("{KERNEL_PREFIX}{}", pair.sizes().digest))?;
         // D9 (1): kernels before the entry that names them.
         put_files(&folder, [(VMLINUZ, pair.vmlinuz()), (INITRD, pair.initramfs())])
     }
@@ -303,9 +305,11 @@ impl Esp {
         remove_all(&folder, &format!("{KERNEL_PREFIX}{digest}"))
     }
 
-    /// Opens a folder below the root; each level that is missing is made and its parent synced.
+    /// Opens a folder below the root; each level that is missing is made.
     fn ensure_path(&self, path: &str) -> Result<Dir, BootError> {
-        path.split('/').try_fold(self.root.clone(), |parent, name| ensure_dir(&parent, name))
+        let mut names = path.split('/');
+        let top = ensure_top(&self.root, names.next().unwrap_or_default())?;
+        names.try_fold(top, |parent, name| ensure_dir(&self.root, &parent, name))
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod cuts;
 mod encrypted;
+mod every_cut;
 mod fallback;
 mod first_boot;
 mod life;

@@ -17,8 +17,11 @@ use crate::BootError;
 /// What has to be done so that a boot loader sees what is on a boot partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Visibility {
-    /// Nothing: each write is in its place.
+    /// Nothing: each write is in its place, or nobody boots from there.
     AtOnce,
+    /// Nothing, but of what a run that was killed did not come to sync: FAT, where a sync covers what is synced and not all that
+    /// was done before.
+    AtOnceIfSynced,
     /// The file system is synced.
     BySync,
     /// Its journal is emptied.
@@ -35,6 +38,9 @@ impl Esp {
     /// When the disk fails.
     pub fn visibility(&self, in_use: &[&Dir]) -> Result<Visibility, BootError> {
         let kind = self.root.fs_type()?;
+        if kind == FsType::Vfat {
+            return Ok(Visibility::AtOnceIfSynced);
+        }
         if !matches!(kind, FsType::Ext4 | FsType::Xfs | FsType::Btrfs | FsType::F2fs) {
             return Ok(Visibility::AtOnce);
         }
@@ -54,13 +60,25 @@ impl Esp {
         Ok(Visibility::ByEmptyJournal)
     }
 
+    /// Before anything relies on what is there: hands to the disk what a run that was killed left in memory, of which nobody
+    /// knows. The next sync of anything makes it durable.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn settle(&self, how: Visibility) -> Result<(), BootError> {
+        if how == Visibility::AtOnceIfSynced {
+            self.root.sync_file_system()?;
+        }
+        Ok(())
+    }
+
     /// Makes all that is there visible to such a boot loader.
     ///
     /// # Errors
     /// When the disk fails. That a journal cannot be emptied is none: what is durable is so without it.
     pub fn make_visible(&self, how: Visibility) -> Result<(), BootError> {
         match how {
-            Visibility::AtOnce => Ok(()),
+            Visibility::AtOnce | Visibility::AtOnceIfSynced => Ok(()),
             Visibility::BySync => Ok(self.root.sync_file_system()?),
             Visibility::ByEmptyJournal => match self.root.empty_journal() {
                 Err(error) if error.errno().is_some_and(is_of_no_matter) => Ok(()),

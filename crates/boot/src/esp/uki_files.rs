@@ -9,7 +9,7 @@
 use sealstone_store::Optional;
 
 use super::{Esp, KERNEL_PREFIX, bootc_files::UKIS, remove::remove_file, write::put_file};
-use crate::{Blob, BootError, esp::ensure_dir};
+use crate::{Blob, BootError, esp::folder::ensure_dir};
 
 /// What firmware finds beside an image is in a folder of this name.
 const EXTRA: &str = ".extra.d";
@@ -114,7 +114,7 @@ impl Esp {
         }
         for ((addon, blob), file) in addons.iter().zip(&wanted) {
             check_name(addon)?;
-            put_file(&ensure_dir(&folder, &extra)?, file, blob)?;
+            put_file(&ensure_dir(&self.root, &folder, &extra)?, file, blob)?;
         }
         Ok(())
     }

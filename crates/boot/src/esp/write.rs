@@ -1,6 +1,6 @@
 //! The durable writes of a boot partition, step by step (rule D9).
 //!
-//! What lives here: making a folder, putting a file, replacing one. What does not: names and paths.
+//! What lives here: putting a file, replacing one. What does not: folders, names and paths.
 //! Why these steps (measured on Linux' vfat): a rename to a new name first makes an empty entry durable, and only
 //! syncing the file makes its size so; syncfs sends no cache flush. So a file is made under its final name, synced, and
 //! its directory after it. Only what has one name that firmware looks for is replaced by a rename, in its own order.
@@ -15,17 +15,6 @@ use sha2::{Digest, Sha256};
 
 use super::remove::remove_file;
 use crate::{Blob, BootError, SIDE_BY_SIDE, blob::read_file};
-
-/// Opens a folder, made first if it is missing.
-pub(super) fn ensure_dir(parent: &Dir, name: &str) -> Result<Dir, BootError> {
-    if let Some(dir) = parent.open_dir(name).optional()? {
-        return Ok(dir);
-    }
-    let dir = parent.ensure_dir(name, 0o755)?;
-    // D3: a new directory is durable when its parent is synced.
-    parent.sync()?;
-    Ok(dir)
-}
 
 /// Puts a file with this content in a folder, durably. A whole copy is kept; anything else of that name is half a write of an
 /// earlier run, and makes way.

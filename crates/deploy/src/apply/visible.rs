@@ -55,7 +55,7 @@ enum Unseen {
 pub(super) struct View {
     number: usize,
     unseen: Option<Unseen>,
-    /// Looked up once it is needed.
+    /// Looked up once it is needed, which is before anything relies on what is there.
     how: Option<Visibility>,
 }
 
@@ -114,7 +114,13 @@ impl Run<'_> {
     fn show_one(&self, view: &mut View) -> Result<(), DeployError> {
         let esp = self.esp(view.number)?;
         let in_use = [self.target.sysroot.dir(), self.target.repository.dir()];
-        let how = view.how.map_or_else(|| esp.visibility(&in_use), Ok)?;
+        let first = || {
+            let how = esp.visibility(&in_use)?;
+            // D9: what is there counts as durable from here on.
+            esp.settle(how)?;
+            Ok::<_, DeployError>(how)
+        };
+        let how = view.how.map_or_else(first, Ok)?;
         view.how = Some(how);
         esp.make_visible(how)?;
         view.unseen = None;
