@@ -1,6 +1,7 @@
 //! What cuts at any moment of a run can leave of a partition: of the writes since the last flush, any part.
 //!
-//! All flushes of the disk count, also those for other partitions. A write lands whole or not at all.
+//! All flushes of the disk count, also those for other partitions. Of a small write each sector lands or not, by itself: the
+//! names of FAT are such. A large one, which is a file's data, lands whole or not at all.
 
 use crate::random::Random;
 use crate::write_log::Request;
@@ -8,10 +9,14 @@ use crate::write_log::Request;
 /// Up to so many writes between two flushes every part of them is tried: 2 to the power of it.
 const ALL_PARTS: usize = 8;
 
+/// Bytes of a sector, and of the largest write that is torn.
+const SECTOR: usize = 512;
+const SMALL: usize = 4_096;
+
 /// Of more writes, so many parts of each kind.
 const SOME_PARTS: usize = 64;
 
-/// A write into the partition.
+/// A write into the partition, or a sector of it.
 struct Write<'a> {
     at: usize,
     data: &'a [u8],
@@ -52,7 +57,10 @@ impl<'a> CutStates<'a> {
             }
             if (start..end).contains(&request.offset) && !request.data.is_empty() {
                 let at = usize::try_from(request.offset - start).expect("a position");
-                epochs.last_mut().expect("one").writes.push(Write { at, data: &request.data });
+                let size = if request.data.len() <= SMALL { SECTOR } else { request.data.len() };
+                let pieces = request.data.chunks(size).enumerate();
+                let writes = pieces.map(|(number, data)| Write { at: at + number * size, data });
+                epochs.last_mut().expect("one").writes.extend(writes);
             }
         }
         epochs.retain(|epoch| !epoch.writes.is_empty());
