@@ -1,9 +1,13 @@
 //! A boot partition with a journal, before a boot loader that replays none (rule D8): what it sees is always a whole system.
 
-use std::{panic::AssertUnwindSafe, path::Path, sync::Arc};
+use std::{
+    panic::AssertUnwindSafe,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rustix::io::Errno;
-use sealstone_store::disk::{Disk, RealDisk, Recorded, RecordingDisk};
+use sealstone_store::disk::{Call, Disk, FsType, RealDisk, Recorded, RecordingDisk, Reply};
 
 use super::kill_tests::{Case, Verb, lost};
 use crate::{
@@ -152,5 +156,37 @@ fn a_journal_that_cannot_be_emptied_stops_nothing_and_a_disk_that_fails_does() {
         assert_eq!(lost(&case, machine.root()), None, "{errno}");
         Case::deploy(&case, &machine.target()).unwrap();
         assert!(bootable(machine.root()).contains(&case.systems[3].image), "{errno}");
+    }
+}
+
+/// A boot partition with FAT.
+struct OnFat(PathBuf);
+
+impl Disk for OnFat {
+    fn call(&self, call: &mut Call<'_>) -> Result<Reply, Errno> {
+        match call {
+            Call::FsType { dir } if dir.label() == self.0 => Ok(Reply::FsType(FsType::Vfat)),
+            _ => RealDisk::shared().call(call),
+        }
+    }
+}
+
+#[test]
+fn on_fat_what_a_killed_run_did_not_come_to_sync_is_synced_before_an_entry_changes() {
+    for (name, is_staged, verb) in VERBS {
+        let case = Case::new(is_staged);
+        let esp = case.machine.path("esp");
+        let (log, result) = recorded(&case.machine, Arc::new(OnFat(esp.clone())), &case, verb);
+        result.unwrap();
+        let changes = |call: &Recorded| ["CreateNew", "RemoveFile"].contains(&call.name);
+        let entries = esp.join("loader/entries");
+        let first = log.iter().position(|call| changes(call) && call.path.starts_with(&entries));
+        let synced: Vec<_> =
+            (0..log.len()).filter(|n| log[*n].name == "SyncFs" && log[*n].path == esp).collect();
+        match first {
+            Some(first) => assert!(synced.len() == 1 && synced[0] < first, "{name}: {synced:?}, {first}"),
+            None => assert!(synced.len() <= 1, "{name}"),
+        }
+        assert!(log.iter().all(|call| call.name != "EmptyJournal"), "{name}");
     }
 }
