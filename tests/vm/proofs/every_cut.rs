@@ -91,7 +91,7 @@ fn of_version(mut loader: Vec<u8>, version: usize) -> Vec<u8> {
     loader
 }
 
-/// `fsck.fat -a`, as systemd runs it at a boot, takes away what a cut left, and nothing else.
+/// `fsck.fat -a`, as systemd runs it at a boot, mends what a cut left, and changes no file.
 fn is_mended_by_fsck(life: &Life) {
     let disk = life.machine.disk();
     let (mut bytes, folder) =
