@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use super::agent::{Agent, Answer};
 use super::base::target;
 use super::console::Console;
+use super::monitor::{Monitor, ResetWatch};
 use super::plugged::{Plugged, PluggedIn};
 use super::write_log::{Loss, WriteLog};
 
@@ -113,12 +114,13 @@ impl Machine {
         let socket = sockets.path().join("agent");
         let mut command = Command::new("qemu-system-x86_64");
         command.args(["-accel", "tcg", "-cpu", "max,-cx16", "-smp", "1", "-m", "768", "-nodefaults"]);
-        command.args(["-display", "none", "-monitor", "none"]);
+        command.args(["-display", "none"]);
         command.args(self.firmware_options()).args(drive);
         // Merged, requests can be larger than what `blklogwrites` takes, which is an I/O error then.
         command.args(["-device", "virtio-blk-pci,drive=disk,bootindex=0,request-merging=off"]);
         command.args(["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]);
-        let keyboard = sockets.path().join("console");
+        let (keyboard, monitor) = (sockets.path().join("console"), sockets.path().join("monitor"));
+        command.args(["-monitor", &format!("unix:{},server=on,wait=off", monitor.display())]);
         command.args(["-chardev", &plugged.console(&console, &keyboard)]);
         command.args(["-chardev", &format!("socket,id=agent,path={},server=on,wait=off", socket.display())]);
         command.args(["-serial", "chardev:console", "-serial", "chardev:agent"]);
@@ -135,6 +137,7 @@ impl Machine {
             console: Console::new(console),
             started,
             keyboard,
+            monitor: Monitor::at(&monitor),
             _plugged: plugged,
             _sockets: sockets,
         }
@@ -189,6 +192,7 @@ pub struct Running {
     console: Console,
     started: Instant,
     keyboard: PathBuf,
+    monitor: Monitor,
     _plugged: PluggedIn,
     _sockets: tempfile::TempDir,
 }
@@ -197,10 +201,15 @@ impl Running {
     /// Waits for a system; the version that it says.
     #[track_caller]
     pub fn greeting(&mut self) -> String {
-        let Self { child, agent, console, .. } = self;
-        let is_alive = || child.try_wait().is_ok_and(|ended| ended.is_none());
-        let version =
-            agent.greeting(limit(), is_alive).unwrap_or_else(|error| panic!("{error}\n{}", console.tail()));
+        let Self { child, agent, console, monitor, .. } = self;
+        let mut watch = ResetWatch::new(console, monitor);
+        let is_alive = || {
+            watch.look();
+            child.try_wait().is_ok_and(|ended| ended.is_none())
+        };
+        let version = agent.greeting(limit(), is_alive).unwrap_or_else(|error| {
+            panic!("{error}\n{}\n{}", console.tail(), monitor.registers());
+        });
         println!("{}: version {version} up after {:.1} s", self.name, self.started.elapsed().as_secs_f32());
         version
     }

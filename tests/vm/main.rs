@@ -24,6 +24,7 @@ mod fat;
 mod initramfs;
 mod install;
 mod machine;
+mod monitor;
 mod offer;
 mod plugged;
 mod proofs;
