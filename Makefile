@@ -66,9 +66,12 @@ soak: ## the power-cut and many-process tests with far more states
 fuzz: ## each fuzz target for a minute (needs nightly and cargo-fuzz); SECONDS_EACH=60
 	fuzz/run $(or $(SECONDS_EACH),60)
 
-lint: ## rustfmt, clippy (pedantic, warnings are errors)
+lint: ## rustfmt, clippy (pedantic, warnings are errors), lock files that say what the manifests say
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	for workspace in fuzz benches/peers; do \
+	  $(CARGO) metadata --locked --format-version 1 --manifest-path $$workspace/Cargo.toml > /dev/null || exit 1; \
+	done
 
 deny: ## licences, sources and banned crates (needs cargo-deny)
 	$(CARGO) deny check bans licenses sources
