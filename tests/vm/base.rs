@@ -64,6 +64,11 @@ impl Base {
         self.read("kernel.tar")
     }
 
+    /// The same, without the kernel, with the modules of other roots than ext4.
+    pub fn roots(&self) -> Vec<u8> {
+        self.read("roots.tar")
+    }
+
     /// The kernel's version, as its folder is named.
     pub fn release(&self) -> String {
         String::from_utf8(self.read("release")).expect("text").trim().to_owned()
@@ -72,6 +77,11 @@ impl Base {
     /// The folder of the kernel's modules.
     pub fn modules(&self) -> PathBuf {
         self.folder.join("modules")
+    }
+
+    /// The same with those of other roots than ext4.
+    pub fn modules_of_roots(&self) -> PathBuf {
+        self.folder.join("modules-of-roots")
     }
 
     fn read(&self, name: &str) -> Vec<u8> {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::base::{Base, target};
+use super::base::target;
 
 /// Which program makes the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,13 +24,14 @@ impl RootProgram {
     }
 }
 
-/// The archive, the same bytes for the same programs. Where there is a configuration, it is `setup-root-conf.toml`.
-pub fn make(base: &Base, program: RootProgram, configuration: Option<&str>) -> Vec<u8> {
+/// The archive, the same bytes for the same programs, with what it wants of a folder of modules. Where there is a configuration,
+/// it is `setup-root-conf.toml`.
+pub fn make(modules: &Path, program: RootProgram, configuration: Option<&str>) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a folder");
     let (out, conf) = (folder.path().join("initramfs"), folder.path().join("setup-root-conf.toml"));
     let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/cpio/make-initramfs");
     let mut command = Command::new(recipe);
-    command.arg(&out).arg(base.modules()).arg(program.path());
+    command.arg(&out).arg(modules).arg(program.path());
     if let Some(text) = configuration {
         fs::write(&conf, text).expect("a file");
         command.env("CONFIGURATION", &conf);

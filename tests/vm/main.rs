@@ -18,7 +18,7 @@ mod agent;
 mod base;
 mod console;
 mod cut_states;
-mod encrypted;
+mod devices;
 mod esp;
 mod fat;
 mod initramfs;

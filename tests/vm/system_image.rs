@@ -138,7 +138,7 @@ impl SystemImage {
         }
         layer
             .file_with_mode("usr/bin/store", 0o755, &stripped(env!("CARGO_BIN_EXE_store")))
-            .file(&initramfs_of(base), &initramfs::make(base, RootProgram::Ours, None))
+            .file(&initramfs_of(base), &initramfs::make(&base.modules(), RootProgram::Ours, None))
     }
 
     fn difference(&self) -> Layer {

@@ -2,16 +2,11 @@
 
 use super::life::{Dress, Life};
 use crate::base::Base;
-use crate::encrypted;
-use crate::esp::Esp;
-use crate::install::ARGUMENTS;
+use crate::devices;
 use crate::kit::skip;
 use crate::machine::{Running, limit};
 use crate::plugged::Plugged;
 use crate::tpm::Tpm;
-
-/// Bytes of the disk that is installed onto.
-const DISK: u64 = 4 << 30;
 
 /// What the key opens.
 const KEY: &str = "a very secret key";
@@ -19,7 +14,7 @@ const KEY: &str = "a very secret key";
 /// What people are asked at the console.
 const PROMPT: &str = "enter passphrase for disk";
 
-/// What the initramfs says at last when it has no root (`tests/vm/base-luks`).
+/// What the initramfs says at last when it has no root (`tests/vm/base-devices`).
 const GAVE_UP: &str = "THE INITRAMFS GAVE UP";
 
 #[test]
@@ -121,28 +116,15 @@ fn answers(guest: &Running, key: &str, time: usize) {
 
 /// Systems with what makes and opens volumes.
 fn dress(base: &'static Base) -> Dress {
-    let layers = encrypted::layers(base);
+    let layers = devices::encrypted(base);
     Box::new(move |image| image.with_layers(&layers))
 }
 
-/// Boots the machine, installs onto a second disk from there, and gives it that one in place of its own.
+/// Installs onto a device, encrypted.
 #[track_caller]
 fn install(life: &Life, plugged: Plugged, luks: &str) {
-    let disk = life.machine.path("encrypted");
-    std::fs::File::create(&disk).and_then(|file| file.set_len(DISK)).expect("a disk");
-    let mut guest = life.machine.start_plugged(&plugged.disk(&disk));
-    guest.is_up("1");
-    guest.succeeds(&format!("modprobe -a loop dm_crypt; printf %s '{KEY}' > /tmp/key"));
-    let image = life.reference();
-    let arguments = ARGUMENTS.map(|argument| format!("--karg {argument}")).join(" ");
-    let answer = guest.run(&format!(
-        "store install to-disk /dev/vdb {image} --tls-verify=false --esp-size 400M {arguments} --luks {luks}"
-    ));
-    println!("{}: installed in {:.1} s", life.machine.disk().display(), answer.took.as_secs_f32());
-    answer.succeeds();
-    guest.switch_off("sync; poweroff -f");
-    std::fs::rename(disk, life.machine.disk()).expect("the disk");
-    Esp::of(&life.machine.disk()).put("::/loader/loader.conf", b"timeout 0\n");
+    let before = format!("modprobe -a loop dm_crypt; printf %s '{KEY}' > /tmp/key");
+    life.install_on_device(plugged, &before, &format!("--luks {luks}"));
 }
 
 /// The root is an image that the kernel verifies, on a file system in the volume that the machine's arguments name.

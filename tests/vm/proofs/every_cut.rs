@@ -44,7 +44,7 @@ fn no_cut_at_any_write_to_the_boot_partition_leaves_another_system_or_none() {
     let test = "no_cut_at_any_write_to_the_boot_partition_leaves_another_system_or_none";
     let Some(life) = Life::begin("every-cut", Kind::Tiny, test) else { return };
     let base = Base::get(test).expect("the base is there");
-    let initramfs = initramfs::make(base, RootProgram::Ours, None);
+    let initramfs = initramfs::make(&base.modules(), RootProgram::Ours, None);
     // Each version has a kernel's folder of its own: Linux skips zeros after an initramfs.
     let image = |version: usize| {
         let padded = [&initramfs[..], &vec![0; 512 * version]].concat();

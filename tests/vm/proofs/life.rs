@@ -4,14 +4,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::base::{Base, Kind, all_are_wanted};
+use crate::esp::Esp;
 use crate::install::{ARGUMENTS, to_disk};
 use crate::kit::web_registry::WebRegistry;
 use crate::machine::{Firmware, Machine, Running};
+use crate::plugged::Plugged;
 use crate::sealing::{Sealing, Signed};
 use crate::system_image::SystemImage;
 
 /// How the guests update: at once, so that the next boot is the new one's.
 pub const UPDATE: &str = "store update --tls-verify=false --apply --no-reboot";
+
+/// Bytes of the disk that is installed onto by a system that runs.
+const DEVICE: u64 = 4 << 30;
 
 /// What is changed of each image of a machine.
 pub type Dress = Box<dyn Fn(SystemImage) -> SystemImage>;
@@ -104,5 +109,27 @@ impl Life {
         let took = answer.took;
         answer.succeeds();
         took
+    }
+
+    /// Boots the machine, installs onto a second disk from there, and gives it that one in place of its own; what the installation
+    /// said.
+    #[track_caller]
+    pub fn install_on_device(&self, plugged: Plugged, before: &str, options: &str) -> String {
+        let disk = self.machine.path("device");
+        std::fs::File::create(&disk).and_then(|file| file.set_len(DEVICE)).expect("a disk");
+        let mut guest = self.machine.start_plugged(&plugged.disk(&disk));
+        guest.is_up("1");
+        guest.succeeds(before);
+        let image = self.reference();
+        let arguments = ARGUMENTS.map(|argument| format!("--karg {argument}")).join(" ");
+        let answer = guest.run(&format!(
+            "store install to-disk /dev/vdb {image} --tls-verify=false --esp-size 400M {arguments} {options}"
+        ));
+        println!("{}: installed in {:.1} s", self.machine.disk().display(), answer.took.as_secs_f32());
+        let said = answer.succeeds();
+        guest.switch_off("sync; poweroff -f");
+        std::fs::rename(disk, self.machine.disk()).expect("the disk");
+        Esp::of(&self.machine.disk()).put("::/loader/loader.conf", b"timeout 0\n");
+        said
     }
 }

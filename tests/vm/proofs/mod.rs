@@ -8,6 +8,7 @@ mod fallback;
 mod first_boot;
 mod life;
 mod other_program;
+mod roots;
 mod sealed;
 mod systemd;
 mod update;

@@ -41,7 +41,7 @@ fn the_initramfs_program_of_composefs_boots_what_we_install_with_its_own_default
 
 /// Systems with the other program in their initramfs, which is told this configuration.
 fn dress(base: &'static Base, configuration: &str) -> Dress {
-    let initramfs = initramfs::make(base, RootProgram::OfComposefs, Some(configuration));
+    let initramfs = initramfs::make(&base.modules(), RootProgram::OfComposefs, Some(configuration));
     Box::new(move |image| image.with_initramfs(base, initramfs.clone()))
 }
 
