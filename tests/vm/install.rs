@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::esp::Esp;
 use super::kit::{Outcome, Sandbox};
-use super::machine::Machine;
+use super::machine::{DiskKind, Machine};
 
 /// What the kernel of a guest is told: to speak on the first serial line, and to reboot when it panics.
 pub const ARGUMENTS: [&str; 3] = ["console=ttyS0", "quiet", "panic=-1"];
@@ -14,12 +14,18 @@ pub const ARGUMENTS: [&str; 3] = ["console=ttyS0", "quiet", "panic=-1"];
 pub fn to_disk(machine: &Machine, layout: &Path, reference: &str, arguments: &[&str]) {
     let disk = machine.disk().display().to_string();
     let image = format!("oci:{}", layout.display());
+    let kind = machine.disk_kind();
+    let sector = kind.sector.to_string();
     let mut args = vec!["install", "to-disk", &disk, &image, "--target-ref", reference];
+    args.extend(["--format", kind.format, "--sector-size", &sector]);
     for argument in arguments {
         args.extend(["--karg", argument]);
     }
     let sandbox = Sandbox::new();
     Outcome::of(sandbox.command(args).env_remove("SEALSTONE_REPO")).succeeds();
+    if kind != DiskKind::default() {
+        return;
+    }
     // Nobody looks at the menu.
     Esp::of(&machine.disk()).put("::/loader/loader.conf", b"timeout 0\n");
 }

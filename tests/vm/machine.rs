@@ -39,11 +39,27 @@ impl Firmware {
     }
 }
 
+/// What a machine's disk is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskKind {
+    /// `raw` or `qcow2`.
+    pub format: &'static str,
+    /// Bytes of a sector.
+    pub sector: u32,
+}
+
+impl Default for DiskKind {
+    fn default() -> Self {
+        Self { format: "raw", sector: 512 }
+    }
+}
+
 /// A machine that is switched off: a folder with its disk and its firmware's variables.
 pub struct Machine {
     name: String,
     folder: PathBuf,
     firmware: Firmware,
+    disk: DiskKind,
     boots: AtomicU32,
 }
 
@@ -54,7 +70,18 @@ impl Machine {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).expect("a folder");
         fs::copy(firmware.files().1, folder.join("vars")).expect("the firmware's variables (package ovmf)");
-        Self { name: name.to_owned(), folder, firmware, boots: AtomicU32::new(0) }
+        Self { name: name.to_owned(), folder, firmware, disk: DiskKind::default(), boots: AtomicU32::new(0) }
+    }
+
+    /// The same with another disk.
+    pub const fn with_disk(mut self, disk: DiskKind) -> Self {
+        self.disk = disk;
+        self
+    }
+
+    /// What its disk is like.
+    pub const fn disk_kind(&self) -> DiskKind {
+        self.disk
     }
 
     /// Its disk.
@@ -76,7 +103,8 @@ impl Machine {
     pub fn start_plugged(&self, plugged: &Plugged) -> Running {
         let disk = self.disk();
         // What the guest wrote is in this machine's page cache, which a killed QEMU does not lose.
-        let drive = format!("if=none,id=disk,format=raw,cache=unsafe,file={}", disk.display());
+        let format = self.disk.format;
+        let drive = format!("if=none,id=disk,format={format},cache=unsafe,file={}", disk.display());
         self.start_with(&["-drive", &drive], plugged)
     }
 
@@ -117,7 +145,10 @@ impl Machine {
         command.args(["-display", "none"]);
         command.args(self.firmware_options()).args(drive);
         // Merged, requests can be larger than what `blklogwrites` takes, which is an I/O error then.
-        command.args(["-device", "virtio-blk-pci,drive=disk,bootindex=0,request-merging=off"]);
+        let sector = self.disk.sector;
+        let sectors = format!("logical_block_size={sector},physical_block_size={sector}");
+        let device = format!("virtio-blk-pci,drive=disk,bootindex=0,request-merging=off,{sectors}");
+        command.args(["-device", &device]);
         command.args(["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]);
         let (keyboard, monitor) = (sockets.path().join("console"), sockets.path().join("monitor"));
         command.args(["-monitor", &format!("unix:{},server=on,wait=off", monitor.display())]);

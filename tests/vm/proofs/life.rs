@@ -7,7 +7,7 @@ use crate::base::{Base, Kind, all_are_wanted};
 use crate::esp::Esp;
 use crate::install::{ARGUMENTS, to_disk};
 use crate::kit::web_registry::WebRegistry;
-use crate::machine::{Firmware, Machine, Running};
+use crate::machine::{DiskKind, Firmware, Machine, Running};
 use crate::plugged::Plugged;
 use crate::sealing::{Sealing, Signed};
 use crate::system_image::SystemImage;
@@ -37,7 +37,7 @@ fn plain() -> Dress {
 impl Life {
     /// Installs version 1 of a system that boots by a kernel; `None` where proofs are not wanted.
     pub fn begin(name: &str, kind: Kind, test: &str) -> Option<Self> {
-        Some(Self::of(name, kind, None, plain(), Base::get(test)?))
+        Some(Self::of(Machine::new(name, Firmware::Open), kind, None, plain(), Base::get(test)?))
     }
 
     /// The same of a tiny system, with something more in each image.
@@ -46,7 +46,7 @@ impl Life {
             return None;
         }
         let base = Base::get(test)?;
-        Some(Self::of(name, Kind::Tiny, None, dress(base), base))
+        Some(Self::of(Machine::new(name, Firmware::Open), Kind::Tiny, None, dress(base), base))
     }
 
     /// Installs version 1 of a system that boots by a UKI: with Secure Boot if anything is signed.
@@ -54,15 +54,20 @@ impl Life {
         if !all_are_wanted(test) {
             return None;
         }
-        Some(Self::of(name, Kind::Tiny, Some(signed), plain(), Base::get(test)?))
+        let firmware = if signed == Signed::Nothing { Firmware::Open } else { Firmware::SecureBoot };
+        Some(Self::of(Machine::new(name, firmware), Kind::Tiny, Some(signed), plain(), Base::get(test)?))
     }
 
-    fn of(name: &str, kind: Kind, signed: Option<Signed>, dress: Dress, base: &'static Base) -> Self {
-        let firmware = match signed {
-            None | Some(Signed::Nothing) => Firmware::Open,
-            Some(_) => Firmware::SecureBoot,
-        };
-        let machine = Machine::new(name, firmware);
+    /// Installs version 1 of a tiny system on a disk of this kind.
+    pub fn begin_on(disk: DiskKind, name: &str, test: &str) -> Option<Self> {
+        if !all_are_wanted(test) {
+            return None;
+        }
+        let machine = Machine::new(name, Firmware::Open).with_disk(disk);
+        Some(Self::of(machine, Kind::Tiny, None, plain(), Base::get(test)?))
+    }
+
+    fn of(machine: Machine, kind: Kind, signed: Option<Signed>, dress: Dress, base: &'static Base) -> Self {
         let (sealing, registry) = (signed.map(Sealing::new), WebRegistry::start());
         let life = Self { machine, kind, sealing, dress, registry, base };
         let layout = life.push(life.image("1"));
