@@ -15,9 +15,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use sealstone::boot::Karg;
+use sealstone::boot::{Esp, Karg};
 use sealstone::deploy::install::{
-    InstallRequest, Installed, MountSpecs, SysrootOptions, prepare_sysroot, to_filesystem, uuid_of,
+    InstallRequest, Installed, MountSpecs, SysrootOptions, prepare_sysroot, to_filesystem,
 };
 use sealstone::deploy::{DeployError, DeployRequest, OverlaySource, Target, import_overlay};
 use sealstone::import::registry::{Credentials, RegistryEndpoint, RegistrySettings, RegistrySource, Trust};
@@ -105,15 +105,15 @@ pub fn install(request: &Request, control: &Control) -> Result<Installed, Deploy
     let options = ImportOptions::default();
     let reference: Reference = request.image.parse()?;
     let source = open(&disk, &reference, request.secret.as_deref(), &options, control)?;
-    let esps = [request.esp.clone()];
-    let target = prepare_sysroot(&disk, &request.root, &esps, &request.image, SysrootOptions::default())?;
-    let uuid = uuid_of(&Dir::open(&disk, &request.root)?, Path::new("/dev/disk/by-uuid"))?;
+    let esps = vec![Esp::new(Dir::open(&disk, &request.esp)?)];
+    let target = prepare_sysroot(&disk, &request.root, esps, &request.image, SysrootOptions::default())?;
+    let mounts = MountSpecs::of(&Dir::open(&disk, &request.root)?, Path::new("/dev/disk/by-uuid"))?;
     let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let install = InstallRequest {
         reference: request.image.clone(),
         kargs: request.kargs.iter().map(|karg| karg.parse::<Karg>()).collect::<Result<_, _>>()?,
         karg_deletes: Vec::new(),
-        mounts: MountSpecs { uuid, ..MountSpecs::default() },
+        mounts,
         time: i64::try_from(time).unwrap_or(i64::MAX),
     };
     let adjust = |target: &Target, deploy: &mut DeployRequest| add_keys(request, target, deploy, control);

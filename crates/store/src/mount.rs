@@ -20,6 +20,7 @@ mod writable;
 
 pub use bind::bind_read_only;
 pub use device::{DetachedMount, DiskPart, reread_partitions};
+pub use mounted::file_system_options;
 pub use own_view::write_through_own_mounts;
 pub use place::{
     CopiedMount, attach_copy, detach, is_mounted, make_private, make_read_only, mount_tmpfs, move_mount,

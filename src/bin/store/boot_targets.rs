@@ -1,9 +1,9 @@
-//! The boot partitions of the machine that runs: what is mounted, and the others of the same disks.
+//! The boot partitions of a system: what is mounted, and the others of the same disks.
 //!
 //! What lives here: reading the machine, and nothing else: what each partition is for the library says. Found are
-//! partitions at `/efi`, `/boot/efi` and `/boot`; and, for root, EFI system and XBOOTLDR partitions of the disks that the
-//! system is on (all of a RAID 1), which are mounted where nobody else sees them. Never those of other disks: they are another
-//! system's.
+//! partitions at `/efi`, `/boot/efi` and `/boot`, of the system that runs or of one that is installed to a folder; and, for root,
+//! EFI system and XBOOTLDR partitions of the disks that the running system is on (all of a RAID 1), which are mounted where
+//! nobody else sees them. Never those of other disks: they are another system's.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,13 @@ use sealstone::store::DetachedMount;
 use sealstone::store::disk::{Access, Dir, Disk, File, FsType, Resolve};
 
 /// Where boot partitions are mounted, what is most surely an ESP first.
-pub const PLACES: [&str; 3] = ["efi", "boot/efi", "boot"];
+pub const PLACES: [&str; 3] = ["efi", "boot/efi", BOOT];
+
+/// The place of an XBOOTLDR, or of what GRUB reads, beside an ESP.
+const BOOT: &str = "boot";
+
+/// What `/boot` has when a boot loader reads it.
+const READ_BY_BOOT_LOADERS: [&str; 3] = ["grub2", "grub", "loader/entries"];
 
 /// How deep devices may lie on each other: a partition, a RAID, LUKS, a logical volume, and some.
 const DEPTH_MAX: usize = 16;
@@ -42,13 +48,7 @@ impl Machine<'_> {
         let mut found = Found::default();
         let mut partitions = Vec::new();
         let mut seen = BTreeSet::new();
-        for place in PLACES {
-            if let Some((partition, device)) = self.mounted(place, &partitions)
-                && seen.insert(device)
-            {
-                partitions.push(partition);
-            }
-        }
+        self.add_mounted(self.root, &PLACES, &mut partitions, &mut seen);
         for disk in self.disks_of(sysroot) {
             for (name, _, entry) in self.gpt(&disk).into_iter().filter(|(_, number, _)| seen.insert(*number))
             {
@@ -63,21 +63,68 @@ impl Machine<'_> {
         found
     }
 
+    /// The boot partitions of a system that is installed below `root`: the ESPs that are given, else those that are mounted there;
+    /// and what is mounted on its `/boot`.
+    ///
+    /// # Errors
+    /// When what is given is no folder.
+    pub fn boot_targets_below(&self, root: &Path, given: &[PathBuf]) -> sealstone::store::Result<Vec<Esp>> {
+        let (mut partitions, mut seen) = (Vec::new(), BTreeSet::new());
+        for path in given {
+            let dir = Dir::open(self.disk, path)?;
+            let device = dir.own_metadata()?.device;
+            seen.insert(device);
+            let disk = self.disk_of(device).unwrap_or_default();
+            partitions.push(BootPartition { kind: PartitionKind::Esp, disk, esp: Esp::new(dir) });
+        }
+        let places: &[&str] = if given.is_empty() { &PLACES } else { &[BOOT] };
+        self.add_mounted(root, places, &mut partitions, &mut seen);
+        Ok(boot_targets(partitions))
+    }
+
+    /// Adds what is mounted at places below a root.
+    fn add_mounted(
+        &self,
+        root: &Path,
+        places: &[&str],
+        partitions: &mut Vec<BootPartition>,
+        seen: &mut BTreeSet<Number>,
+    ) {
+        for place in places {
+            if let Some((partition, device)) = self.mounted(root, place, partitions)
+                && seen.insert(device)
+            {
+                partitions.push(partition);
+            }
+        }
+    }
+
     /// What is mounted at one of the places; looking there mounts what is mounted on demand.
-    fn mounted(&self, place: &str, before: &[BootPartition]) -> Option<(BootPartition, Number)> {
-        let dir = Dir::open(self.disk, self.root.join(place)).ok()?;
+    fn mounted(&self, root: &Path, place: &str, before: &[BootPartition]) -> Option<(BootPartition, Number)> {
+        let dir = Dir::open(self.disk, root.join(place)).ok()?;
         let own = dir.own_metadata().ok().filter(|own| own.mount_root)?;
         let is_fat = dir.fs_type().ok()? == FsType::Vfat;
         let disk = self.disk_of(own.device).unwrap_or_default();
         let has_esp = before.iter().any(|other| other.kind == PartitionKind::Esp);
         let kind = match (place, is_fat) {
             // systemd's: the ESP is at /efi, and /boot is the XBOOTLDR.
-            ("boot", true) if has_esp => PartitionKind::Xbootldr,
+            (BOOT, true) if has_esp => {
+                self.may_be_xbootldr(&disk, own.device).then_some(PartitionKind::Xbootldr)?
+            }
             (_, true) => PartitionKind::Esp,
-            ("boot", false) => PartitionKind::Boot,
+            // A part of the system like any other, unless a boot loader reads it.
+            (BOOT, false) if has_esp => is_read_by_a_boot_loader(&dir).then_some(PartitionKind::Boot)?,
+            (BOOT, false) => PartitionKind::Boot,
             (_, false) => return None,
         };
         Some((BootPartition { kind, disk, esp: Esp::new(dir) }, own.device))
+    }
+
+    /// Whether systemd-boot finds a partition: by its type in the disk's table, which tells as long as it can be read.
+    fn may_be_xbootldr(&self, disk: &str, device: Number) -> bool {
+        let table = self.gpt(disk);
+        table.is_empty()
+            || table.iter().any(|(_, of, entry)| *of == device && entry.kind == PartitionKind::Xbootldr)
     }
 
     /// Mounts a partition where nobody sees it.
@@ -180,6 +227,11 @@ impl Machine<'_> {
         children.sort_unstable();
         children
     }
+}
+
+/// Whether a boot loader looks for its menu in a `/boot`.
+fn is_read_by_a_boot_loader(boot: &Dir) -> bool {
+    READ_BY_BOOT_LOADERS.iter().any(|folder| boot.open_dir(folder).is_ok())
 }
 
 #[cfg(test)]

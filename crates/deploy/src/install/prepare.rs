@@ -3,21 +3,12 @@
 //! What lives here: the folders of a sysroot that is not one yet, and the refusal of one that has another system. What does
 //! not: the file system below, what is deployed.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use sealstone_boot::Esp;
-use sealstone_store::{
-    Algorithm, InitOptions, Optional, Repository, Verity,
-    disk::{Dir, Disk, FsType},
-};
+use sealstone_store::{Algorithm, InitOptions, Repository, Verity, disk::Disk};
 
 use crate::{DeployError, REPOSITORY, State, Sysroot, Target};
-
-/// Where installers mount an ESP below the root that they install to.
-const ESPS: [&str; 3] = ["boot/efi", "efi", "boot"];
 
 /// How the repository of a new sysroot shall be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,14 +26,15 @@ impl Default for SysrootOptions {
 }
 
 /// Makes a sysroot of a directory, or takes up one that an earlier run of the same installation (of the same `reference`)
-/// began. What else is in the directory stays.
+/// began. What else is in the directory stays. The boot partitions are those of the system to be
+/// ([`boot_targets`](sealstone_boot::boot_targets) says what each is for, when there is more than an ESP).
 ///
 /// # Errors
 /// [`DeployError::Occupied`] when another system is deployed there, and those of [`Repository::init`].
 pub fn prepare_sysroot(
     disk: &Arc<dyn Disk>,
     root: &Path,
-    esps: &[PathBuf],
+    esps: Vec<Esp>,
     reference: &str,
     options: SysrootOptions,
 ) -> Result<Target, DeployError> {
@@ -57,23 +49,7 @@ pub fn prepare_sysroot(
     if !found.is_empty() {
         return Err(DeployError::Occupied { place: root.display().to_string(), found });
     }
-    let esps = esps.iter().map(|path| Dir::open(disk, path).map(Esp::new)).collect::<Result<_, _>>()?;
     let init = InitOptions { algorithm: options.algorithm, verity: options.verity };
     let (repository, _) = Repository::init(disk, root.join(REPOSITORY), &init)?;
     Ok(Target { sysroot, repository, esps })
-}
-
-/// The boot partitions that are mounted below a root, where installers mount them.
-///
-/// # Errors
-/// When the disk fails.
-pub fn find_esps(disk: &Arc<dyn Disk>, root: &Path) -> Result<Vec<PathBuf>, DeployError> {
-    for place in ESPS {
-        let path = root.join(place);
-        let Some(dir) = Dir::open(disk, &path).optional()? else { continue };
-        if dir.fs_type()? == FsType::Vfat && dir.own_metadata()?.mount_root {
-            return Ok(vec![path]);
-        }
-    }
-    Ok(Vec::new())
 }

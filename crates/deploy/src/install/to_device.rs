@@ -8,6 +8,7 @@
 
 use std::{path::Path, sync::Arc};
 
+use sealstone_boot::Esp;
 use sealstone_store::{
     Control, DetachedMount, DiskPart,
     disk::{Dir, Disk, File, Located, RealDisk},
@@ -89,7 +90,8 @@ impl<'a> DeviceDisk<'a> {
         let root = mount.path();
         Dir::open(&disk, &root)?.create_dir(STAGED_ESP, 0o700)?;
         let options = SysrootOptions::default();
-        let target = prepare_sysroot(&disk, &root, &[root.join(STAGED_ESP)], reference, options)?;
+        let esp = Esp::new(Dir::open(&disk, root.join(STAGED_ESP))?);
+        let target = prepare_sysroot(&disk, &root, vec![esp], reference, options)?;
         Ok(Self { target, mount, luks, part, device, layout, request, filesystem })
     }
 

@@ -11,6 +11,7 @@ use std::{
 };
 
 use rustix::io::Errno;
+use sealstone_boot::Esp;
 use sealstone_store::{
     Control, Error, ObjectId, Optional, Verity,
     disk::{Dir, Disk, File, FileType, LedgerDisk, Lock, Rename, Timestamp, Wait},
@@ -151,7 +152,8 @@ impl FileDisk {
         let disk: Arc<dyn Disk> = ledger.clone();
         let staged = folder_path.join(staging_name);
         let options = SysrootOptions { verity: Some(Verity::Offline), ..SysrootOptions::default() };
-        let target = prepare_sysroot(&disk, &staged.join(ROOT), &[staged.join(ESP)], reference, options)?;
+        let esp = Esp::new(Dir::open(&disk, staged.join(ESP))?);
+        let target = prepare_sysroot(&disk, &staged.join(ROOT), vec![esp], reference, options)?;
         target.sysroot.dir().set_mode("", 0o755)?;
         Ok(Self { request, folder, name, staging, ledger, target })
     }

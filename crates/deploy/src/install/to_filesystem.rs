@@ -78,7 +78,7 @@ fn request(
     let (mut kargs, source_kargs, warning) = if is_sealed(&target.repository, &request)? {
         (install.mounts.asked()?, Vec::new(), None)
     } else {
-        let (kargs, warning) = install.mounts.kargs(&image.install)?;
+        let (kargs, warning) = install.mounts.kargs(&image.install, &install.kargs)?;
         let opening = install.mounts.opening(&kargs);
         (kargs, opening, warning)
     };

@@ -117,6 +117,8 @@ pub enum Call<'a> {
     Space { dir: &'a Dir },
     /// Tells the type of the file system. Gives a type.
     FsType { dir: &'a Dir },
+    /// Tells the UUID of the file system. Gives its 16 bytes, or none.
+    FsUuid { dir: &'a Dir },
 }
 
 /// What a call gives.
@@ -185,6 +187,7 @@ impl Call<'_> {
             Self::MeasureVerity { .. } => "MeasureVerity",
             Self::Space { .. } => "Space",
             Self::FsType { .. } => "FsType",
+            Self::FsUuid { .. } => "FsUuid",
         }
     }
 
@@ -228,7 +231,7 @@ impl Call<'_> {
             Self::Lock { .. } | Self::LockFile { .. } => "lock",
             Self::EnableVerity { .. } => "enable fs-verity on",
             Self::MeasureVerity { .. } => "measure fs-verity of",
-            Self::Space { .. } | Self::FsType { .. } => "stat the file system of",
+            Self::Space { .. } | Self::FsType { .. } | Self::FsUuid { .. } => "stat the file system of",
         }
     }
 
@@ -265,7 +268,8 @@ impl Call<'_> {
             | Self::EmptyJournal { dir }
             | Self::Lock { dir, .. }
             | Self::Space { dir }
-            | Self::FsType { dir } => dir.label().to_owned(),
+            | Self::FsType { dir }
+            | Self::FsUuid { dir } => dir.label().to_owned(),
             Self::ReopenReadOnly { file }
             | Self::FileMetadata { file }
             | Self::Read { file, .. }

@@ -326,6 +326,15 @@ impl Dir {
     pub fn fs_type(&self) -> Result<FsType> {
         self.perform(Call::FsType { dir: self })?.into_fs_type()
     }
+
+    /// The UUID of the file system, in the order in which it is written down; `None` where it has none, or the kernel does not
+    /// tell: it does from Linux 6.9 on, and of btrfs always.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn fs_uuid(&self) -> Result<Option<[u8; 16]>> {
+        Ok(self.perform(Call::FsUuid { dir: self })?.into_bytes()?.try_into().ok())
+    }
 }
 
 /// For mounts and memory maps; reading and writing goes through the methods.

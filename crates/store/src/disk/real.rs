@@ -96,9 +96,20 @@ impl Disk for RealDisk {
             Call::FsType { dir } => {
                 fs::fstatfs(*dir).map(|stat| Reply::FsType(FsType::from_magic(magic(&stat))))
             }
+            Call::FsUuid { dir } => fs_uuid(dir).map(|uuid| Reply::Bytes(uuid.unwrap_or_default())),
             _ => change(call).map(done),
         }
     }
+}
+
+fn fs_uuid(dir: &Dir) -> Result<Option<Vec<u8>>, Errno> {
+    let uuid = match raw::fs_uuid::of_any(dir)? {
+        None if FsType::from_magic(magic(&fs::fstatfs(dir)?)) == FsType::Btrfs => {
+            raw::fs_uuid::of_btrfs(dir)?
+        }
+        told => told,
+    };
+    Ok(uuid.map(Vec::from))
 }
 
 /// Synced first: that reports what could not be written, where a freeze does not before Linux 5.17, and leaves little to do

@@ -6,6 +6,7 @@
 #![allow(unsafe_code, reason = "this is the place for it, see above")]
 
 pub(crate) mod freeze;
+pub(crate) mod fs_uuid;
 pub(crate) mod heap;
 pub(crate) mod loop_device;
 pub(crate) mod map;

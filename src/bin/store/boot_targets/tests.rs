@@ -119,3 +119,40 @@ fn a_machine_without_any_of_it_has_no_boot_partition() {
     std::fs::create_dir(fake.folder.path().join("boot")).unwrap();
     assert!(fake.machine().boot_targets(fake.folder.path()).esps.is_empty(), "nothing is mounted there");
 }
+
+#[test]
+fn what_the_table_does_not_call_an_xbootldr_is_none_and_without_a_table_the_place_decides() {
+    let fake = Fake::new();
+    fake.add_disk("sda", 8, &[1, 2, 0]);
+    let machine = fake.machine();
+    assert!(machine.may_be_xbootldr("sda", (8, 2)));
+    assert!(!machine.may_be_xbootldr("sda", (8, 3)));
+    assert!(!machine.may_be_xbootldr("sda", (8, 1)));
+    assert!(machine.may_be_xbootldr("sdb", (9, 1)));
+}
+
+#[test]
+fn a_boot_of_another_file_system_counts_when_it_has_a_menu_of_a_boot_loader() {
+    let fake = Fake::new();
+    let boot = Dir::open(&fake.disk, fake.folder.path()).unwrap();
+    std::fs::create_dir(fake.folder.path().join("loader")).unwrap();
+    assert!(!is_read_by_a_boot_loader(&boot));
+    for folder in READ_BY_BOOT_LOADERS {
+        std::fs::create_dir(fake.folder.path().join(folder)).unwrap();
+        assert!(is_read_by_a_boot_loader(&boot), "{folder}");
+        std::fs::remove_dir(fake.folder.path().join(folder)).unwrap();
+    }
+}
+
+#[test]
+fn given_boot_partitions_are_esps_of_a_root_with_no_boot_of_its_own() {
+    let fake = Fake::new();
+    let given = ["one", "two"].map(|name| fake.folder.path().join(name));
+    for path in &given {
+        std::fs::create_dir(path).unwrap();
+    }
+    let targets = fake.machine().boot_targets_below(fake.folder.path(), &given).unwrap();
+    assert_eq!(targets.iter().map(Esp::role).collect::<Vec<_>>(), [sealstone::boot::BootRole::Esp; 2]);
+    let missing = [fake.folder.path().join("three")];
+    fake.machine().boot_targets_below(fake.folder.path(), &missing).unwrap_err();
+}

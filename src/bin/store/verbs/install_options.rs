@@ -78,7 +78,7 @@ impl ImageArgs {
     pub fn install(
         &self,
         target: &Target,
-        found: FoundBy,
+        found: MountSpecs,
         time: i64,
         context: &Context,
     ) -> anyhow::Result<Done> {
@@ -92,8 +92,7 @@ impl ImageArgs {
             mounts: MountSpecs {
                 root: self.root_mount_spec.clone(),
                 boot: self.boot_mount_spec.clone(),
-                uuid: found.uuid,
-                luks: found.luks,
+                ..found
             },
             time,
         };
@@ -106,21 +105,11 @@ impl ImageArgs {
     }
 }
 
-/// How a booting system finds the root, as far as the target tells.
-#[derive(Default)]
-pub struct FoundBy {
-    /// The UUID of its file system, if it is known.
-    pub uuid: Option<String>,
-    /// What opens the volume that it is in.
-    pub luks: Vec<Karg>,
-}
-
-impl FoundBy {
-    /// On a disk that is made, where this opens the root's volume, if it is in one.
-    pub fn of(request: &DiskRequest, unlock: Option<LuksUnlock>) -> anyhow::Result<Self> {
-        let luks = unlock.map(|unlock| unlock.kargs(LuksRequest::uuid(&request.seed)));
-        Ok(Self { uuid: Some(request.root_uuid().to_string()), luks: luks.transpose()?.unwrap_or_default() })
-    }
+/// How a booting system finds the root of a disk that is made, where this opens the root's volume, if it is in one.
+pub fn found_by(request: &DiskRequest, unlock: Option<LuksUnlock>) -> anyhow::Result<MountSpecs> {
+    let luks = unlock.map(|unlock| unlock.kargs(LuksRequest::uuid(&request.seed)));
+    let uuid = Some(request.root_uuid().to_string());
+    Ok(MountSpecs { uuid, luks: luks.transpose()?.unwrap_or_default(), ..MountSpecs::default() })
 }
 
 /// What was done, and when it began.

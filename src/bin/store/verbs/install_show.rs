@@ -1,6 +1,6 @@
 //! What `store install` answers: what would be done, and what was.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::bail;
 use sealstone::deploy::install::{
@@ -24,7 +24,7 @@ use crate::output::{Bytes, Elapsed, Facts, escape, plural, printable, write_docu
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum PlannedTarget<'a> {
     /// Folders that the caller mounted.
-    Folders { root: &'a Path, esps: &'a [PathBuf] },
+    Folders { root: &'a Path, esps: Vec<String> },
     /// A disk that is made.
     Disk(PlannedDisk<'a>),
 }
@@ -123,8 +123,8 @@ pub fn plan(
         match target {
             PlannedTarget::Folders { root, esps } => {
                 facts.add("root", root.display());
-                for esp in *esps {
-                    facts.add("boot partition", esp.display());
+                for esp in esps {
+                    facts.add("boot partition", escape(esp.as_bytes()));
                 }
             }
             PlannedTarget::Disk(disk) => {

@@ -13,7 +13,7 @@ use sealstone::deploy::kargs::RootFileSystem;
 use sealstone::store::disk::{File, RealDisk};
 
 use super::install_luks::LuksArgs;
-use super::install_options::{FoundBy, ImageArgs};
+use super::install_options::{ImageArgs, found_by};
 use super::install_show::{self, PlannedDisk, PlannedTarget};
 use super::planned::now;
 use crate::context::Context;
@@ -171,7 +171,7 @@ fn to_device(
     let unlock = luks.as_ref().map(|luks| luks.unlock);
     let (reference, root) = (args.image.reference(), (filesystem, luks));
     let disk = DeviceDisk::begin(&args.disk, &reference, request, root, &programs)?;
-    let found = FoundBy::of(&request, unlock)?;
+    let found = found_by(&request, unlock)?;
     let done = args.image.install(disk.target(), found, request.time, context)?;
     let shown = install_show::Shown::of(disk.target(), &done)?;
     let made = disk.finish(context.control()?)?;
@@ -187,7 +187,7 @@ fn to_file(
     context: &Context,
 ) -> anyhow::Result<Exit> {
     let disk = FileDisk::begin(&args.disk, &args.image.reference(), request)?;
-    let found = FoundBy::of(&request, None)?;
+    let found = found_by(&request, None)?;
     let done = match args.image.install(disk.target(), found, request.time, context) {
         Ok(done) => done,
         Err(error) => {
