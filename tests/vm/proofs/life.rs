@@ -1,6 +1,6 @@
 //! What the proofs of updates begin with: a machine of version 1, and the registry that its updates come from.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::base::{Base, Kind, all_are_wanted};
@@ -116,20 +116,24 @@ impl Life {
         took
     }
 
-    /// Boots the machine, installs onto a second disk from there, and gives it that one in place of its own; what the installation
-    /// said.
+    /// Boots the machine, installs onto an empty second disk from there, and gives it that one in place of its own; what the
+    /// installation said.
     #[track_caller]
     pub fn install_on_device(&self, plugged: Plugged, before: &str, options: &str) -> String {
         let disk = self.machine.path("device");
         std::fs::File::create(&disk).and_then(|file| file.set_len(DEVICE)).expect("a disk");
-        let mut guest = self.machine.start_plugged(&plugged.disk(&disk));
+        self.install_on(&disk, plugged, before, &format!("to-disk --esp-size 400M {options} /dev/vdb"))
+    }
+
+    /// The same onto a disk of the test's own making, in another way.
+    #[track_caller]
+    pub fn install_on(&self, disk: &Path, plugged: Plugged, before: &str, verb: &str) -> String {
+        let mut guest = self.machine.start_plugged(&plugged.disk(disk));
         guest.is_up("1");
         guest.succeeds(before);
         let image = self.reference();
         let arguments = ARGUMENTS.map(|argument| format!("--karg {argument}")).join(" ");
-        let answer = guest.run(&format!(
-            "store install to-disk /dev/vdb {image} --tls-verify=false --esp-size 400M {arguments} {options}"
-        ));
+        let answer = guest.run(&format!("store install {verb} {image} --tls-verify=false {arguments}"));
         println!("{}: installed in {:.1} s", self.machine.disk().display(), answer.took.as_secs_f32());
         let said = answer.succeeds();
         guest.switch_off("sync; poweroff -f");

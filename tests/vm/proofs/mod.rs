@@ -11,4 +11,5 @@ mod other_program;
 mod roots;
 mod sealed;
 mod systemd;
+mod to_filesystem;
 mod update;
