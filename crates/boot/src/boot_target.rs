@@ -28,9 +28,18 @@ pub struct BootPartition {
     pub esp: Esp,
 }
 
-/// The boot targets: every partition with its role, those with kernels and entries first.
+/// What a `/boot` has when a boot loader looks for its menu there.
+const READ_BY_BOOT_LOADERS: [&str; 3] = ["grub2", "grub", "loader/entries"];
+
+/// The boot targets: every partition with its role, those with kernels and entries first. Beside an ESP, a separate `/boot` that no
+/// boot loader reads is a part of the system like any other, and left out.
 #[must_use]
-pub fn boot_targets(partitions: Vec<BootPartition>) -> Vec<Esp> {
+pub fn boot_targets(mut partitions: Vec<BootPartition>) -> Vec<Esp> {
+    let has_esp = partitions.iter().any(|partition| partition.kind == PartitionKind::Esp);
+    let is_read =
+        |esp: &Esp| READ_BY_BOOT_LOADERS.iter().any(|folder| esp.directory().open_dir(folder).is_ok());
+    partitions
+        .retain(|partition| partition.kind != PartitionKind::Boot || !has_esp || is_read(&partition.esp));
     let has = |kind: PartitionKind, disk: Option<&str>| {
         partitions.iter().any(|other| other.kind == kind && disk.is_none_or(|disk| other.disk == disk))
     };
@@ -57,7 +66,13 @@ mod tests {
     use super::*;
 
     fn roles(list: &[(PartitionKind, &str)]) -> Vec<(String, BootRole)> {
+        roles_with(list, None)
+    }
+
+    /// All of them have this folder.
+    fn roles_with(list: &[(PartitionKind, &str)], there: Option<&str>) -> Vec<(String, BootRole)> {
         let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join(there.unwrap_or_default())).unwrap();
         let dir = Dir::open(&RealDisk::shared(), folder.path()).unwrap();
         let partition = |(number, (kind, disk)): (usize, &(PartitionKind, &str))| BootPartition {
             kind: *kind,
@@ -85,9 +100,17 @@ mod tests {
             [of("a1", BootRole::Xbootldr), of("b2", BootRole::Esp), of("a0", BootRole::Loader)]
         );
         // GRUB does look at the one /boot.
-        assert_eq!(
-            roles(&[(Esp, "a"), (Esp, "b"), (Boot, "md0")]),
-            [of("md02", BootRole::Boot), of("a0", BootRole::Loader), of("b1", BootRole::Loader)]
-        );
+        let with_boot = [(Esp, "a"), (Esp, "b"), (Boot, "md0")];
+        for folder in READ_BY_BOOT_LOADERS {
+            assert_eq!(
+                roles_with(&with_boot, Some(folder)),
+                [of("md02", BootRole::Boot), of("a0", BootRole::Loader), of("b1", BootRole::Loader)]
+            );
+        }
+        // Nobody looks at this one; but where there is no ESP, it is all that there is.
+        let esps = [of("a0", BootRole::Esp), of("b1", BootRole::Esp)];
+        assert_eq!(roles_with(&with_boot, None), esps);
+        assert_eq!(roles_with(&with_boot, Some("loader")), esps);
+        assert_eq!(roles(&[(Boot, "md0")]), [of("md00", BootRole::Boot)]);
     }
 }

@@ -19,9 +19,6 @@ pub const PLACES: [&str; 3] = ["efi", "boot/efi", BOOT];
 /// The place of an XBOOTLDR, or of what GRUB reads, beside an ESP.
 const BOOT: &str = "boot";
 
-/// What `/boot` has when a boot loader reads it.
-const READ_BY_BOOT_LOADERS: [&str; 3] = ["grub2", "grub", "loader/entries"];
-
 /// How deep devices may lie on each other: a partition, a RAID, LUKS, a logical volume, and some.
 const DEPTH_MAX: usize = 16;
 
@@ -112,8 +109,6 @@ impl Machine<'_> {
                 self.may_be_xbootldr(&disk, own.device).then_some(PartitionKind::Xbootldr)?
             }
             (_, true) => PartitionKind::Esp,
-            // A part of the system like any other, unless a boot loader reads it.
-            (BOOT, false) if has_esp => is_read_by_a_boot_loader(&dir).then_some(PartitionKind::Boot)?,
             (BOOT, false) => PartitionKind::Boot,
             (_, false) => return None,
         };
@@ -227,11 +222,6 @@ impl Machine<'_> {
         children.sort_unstable();
         children
     }
-}
-
-/// Whether a boot loader looks for its menu in a `/boot`.
-fn is_read_by_a_boot_loader(boot: &Dir) -> bool {
-    READ_BY_BOOT_LOADERS.iter().any(|folder| boot.open_dir(folder).is_ok())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod cuts;
 mod encrypted;
 mod every_cut;
 mod fallback;
+mod firmware_menu;
 mod first_boot;
 mod life;
 mod other_program;

@@ -132,19 +132,6 @@ fn what_the_table_does_not_call_an_xbootldr_is_none_and_without_a_table_the_plac
 }
 
 #[test]
-fn a_boot_of_another_file_system_counts_when_it_has_a_menu_of_a_boot_loader() {
-    let fake = Fake::new();
-    let boot = Dir::open(&fake.disk, fake.folder.path()).unwrap();
-    std::fs::create_dir(fake.folder.path().join("loader")).unwrap();
-    assert!(!is_read_by_a_boot_loader(&boot));
-    for folder in READ_BY_BOOT_LOADERS {
-        std::fs::create_dir(fake.folder.path().join(folder)).unwrap();
-        assert!(is_read_by_a_boot_loader(&boot), "{folder}");
-        std::fs::remove_dir(fake.folder.path().join(folder)).unwrap();
-    }
-}
-
-#[test]
 fn given_boot_partitions_are_esps_of_a_root_with_no_boot_of_its_own() {
     let fake = Fake::new();
     let given = ["one", "two"].map(|name| fake.folder.path().join(name));
