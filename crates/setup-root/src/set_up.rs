@@ -87,20 +87,22 @@ impl Work<'_> {
         if plan.needs_state() {
             self.physical.state(&plan.state)?;
         }
-        let mut warnings = self.warnings(&plan)?;
-        // A running system has much below its /sysroot that is none of the next one's business.
-        let with_submounts = self.places.target == self.places.physical;
+        // A running system has much below its /sysroot that is none of the next one's business, and shows it read-only.
+        let is_first = self.places.target == self.places.physical;
+        let writable = (!is_first).then(|| stage.writable(self.physical)).transpose()?;
+        let physical = writable.as_ref().unwrap_or(self.physical);
+        let mut warnings = self.warnings(&plan, physical)?;
         for step in &plan.steps {
-            warnings.extend(stage.run(step, &plan, self.physical, with_submounts)?);
+            warnings.extend(stage.run(step, &plan, physical, is_first)?);
         }
         stage.move_to(&self.places.target)?;
         Ok(Done { image, is_guarded: !self.chosen.arg.is_verity_optional(), conf, plan, warnings })
     }
 
-    fn warnings(&self, plan: &Plan) -> Result<Vec<String>, SetupError> {
+    fn warnings(&self, plan: &Plan, physical: &Physical) -> Result<Vec<String>, SetupError> {
         let mut warnings: Vec<String> =
             self.request.unreadable.iter().map(|why| format!("passed over: {why}")).collect();
-        if plan.steps.iter().any(Step::needs_state) && self.physical.root.space()?.read_only {
+        if plan.steps.iter().any(Step::needs_state) && physical.root.space()?.read_only {
             let place = self.physical.root.label().display();
             warnings.push(format!(
                 "{place} is mounted read-only, and so are the deployment's /etc and /var: the argument rw is missing"

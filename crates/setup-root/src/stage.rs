@@ -15,7 +15,7 @@ use sealstone_store::{
     disk::{Dir, Disk},
     mount::{
         CopiedMount, ImageMount, WritableOverlay, attach_copy, detach, is_mounted, make_private,
-        make_read_only, mount_tmpfs, move_mount,
+        make_read_only, make_writable, mount_tmpfs, move_mount,
     },
 };
 
@@ -28,6 +28,8 @@ use crate::{
 const ROOT: &str = "root";
 /// What is written to transient folders, one folder for each.
 const KEEP: &str = "keep";
+/// The physical root, where a running system shows it read-only.
+const PHYSICAL: &str = "physical";
 const TMPFS_SOURCE: &str = "store-setup-root";
 
 /// A place of our own for mounts, gone when dropped.
@@ -51,6 +53,14 @@ impl Stage {
             stage.folder.ensure_dir(name, 0o700)?;
         }
         Ok(stage)
+    }
+
+    /// The physical root as a mount that takes writes, wherever else it is mounted so that it does not.
+    pub(crate) fn writable(&self, physical: &Physical) -> Result<Physical, SetupError> {
+        attach_copy(&physical.root, &self.folder.ensure_dir(PHYSICAL, 0o700)?, false)?;
+        let root = self.folder.open_dir(PHYSICAL)?;
+        make_writable(&root)?;
+        Ok(Physical { root })
     }
 
     /// Mounts the image, and gives its root.

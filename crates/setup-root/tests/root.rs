@@ -176,11 +176,14 @@ fn a_soft_reboot_prepares_the_next_root_beside_the_running_one() {
         "boot\nmount -t tmpfs old /run/none 2>/dev/null || mkdir /run/nextroot && mount -t tmpfs old /run/nextroot\n\
          {} --sysroot $S/sysroot --target /run/nextroot --cmdline 'composefs=?{two}'\n\
          cat $S/usr/name /run/nextroot/usr/name /run/nextroot/etc/of-state; echo\n\
+         touch $S/sysroot/mine 2>/dev/null || echo read-only here\n\
+         touch /run/nextroot/sysroot/mine 2>/dev/null || echo and there\n\
+         echo mine > /run/nextroot/etc/written && cat $S/sysroot/state/deploy/{two}/etc/written\n\
          ls /run/nextroot/sysroot/state/deploy | wc -l\ngrep -c ' /run/nextroot ' /proc/self/mountinfo\n",
         env!("CARGO_BIN_EXE_store-setup-root")
     );
     let seen = machine.run(&format!("composefs=?{one}"), &next).succeeds();
-    assert_eq!(seen, format!("onetwo{two}\n2\n1\n"));
+    assert_eq!(seen, format!("onetwo{two}\nread-only here\nand there\nmine\n2\n1\n"));
 }
 
 #[test]

@@ -68,7 +68,7 @@ pub use gc::{GcOptions, GcReport};
 pub use init::InitOptions;
 pub use lock::lock_within;
 pub use mount::{
-    DetachedMount, DiskPart, bind_read_only, mount_image, reread_partitions, unmount_image,
+    DetachedMount, DiskPart, MountEntry, bind_read_only, mount_image, reread_partitions, unmount_image,
     write_through_own_mounts,
 };
 pub use names::{Place, RefTarget};

@@ -20,23 +20,21 @@ mod writable;
 
 pub use bind::bind_read_only;
 pub use device::{DetachedMount, DiskPart, reread_partitions};
-pub use mounted::file_system_options;
+pub use mounted::MountEntry;
 pub use own_view::write_through_own_mounts;
 pub use place::{
-    CopiedMount, attach_copy, detach, is_mounted, make_private, make_read_only, mount_tmpfs, move_mount,
+    CopiedMount, attach_copy, detach, is_mounted, make_private, make_read_only, make_writable, mount_tmpfs,
+    move_mount,
 };
 pub use writable::WritableOverlay;
 
 use std::{os::fd::AsFd, path::Path};
 
 use crate::{
-    Error, ObjectId, Repository, Result, Verity,
-    disk::{Dir, File},
+    Error, ObjectId, Optional, Repository, Result, Verity,
+    disk::{Dir, File, RealDisk},
 };
 use kernel::{Layers, Overlay};
-
-/// What the source of every mounted image begins with.
-const SOURCE_PREFIX: &str = "composefs:";
 
 /// Mounts an image on a directory, read-only. Needs root.
 ///
@@ -54,8 +52,11 @@ pub fn mount_image(repository: &Repository, image: &ObjectId, target: &Path) -> 
 /// [`Error::Busy`] while something there is in use, [`Error::Missing`] when no image is mounted there,
 /// [`Error::NotPermitted`] without root.
 pub fn unmount_image(target: &Path) -> Result<()> {
-    let source = mounted::source_of(target)?;
-    if !source.is_some_and(|source| source.starts_with(SOURCE_PREFIX)) {
+    let folder = Dir::open(&RealDisk::shared(), target).optional()?;
+    let mount = folder.as_ref().map(MountEntry::of).transpose()?.flatten();
+    // Held open, it would be in use.
+    drop(folder);
+    if !mount.is_some_and(|mount| mount.source.starts_with(mounted::IMAGE)) {
         return Err(Error::Missing { what: format!("mount of an image on {}", target.display()) });
     }
     kernel::unmount(target)
@@ -109,7 +110,7 @@ impl ImageMount<'_> {
     }
 
     fn mount_as(&self, target: &Path, ways: &[Layers]) -> Result<()> {
-        let source = format!("{SOURCE_PREFIX}{}", self.id);
+        let source = format!("{}{}", mounted::IMAGE, self.id);
         let erofs = kernel::mount_erofs(self.objects.disk(), self.file, self.through_loop, &source)?;
         let overlay = Overlay {
             source: &source,

@@ -24,6 +24,7 @@ mod policy;
 mod progress;
 mod reboot;
 mod registry;
+mod running;
 mod secret;
 mod signal;
 mod size;

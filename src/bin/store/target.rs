@@ -4,20 +4,15 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use sealstone::boot::{Efivarfs, Esp, Kargs, LoaderVariables};
-use sealstone::deploy::{DeploymentId, REPOSITORY, StagedByBootc, Sysroot, Target, booted_among};
+use sealstone::boot::Esp;
+use sealstone::deploy::{DeploymentId, REPOSITORY, StagedByBootc, Sysroot, Target};
 use sealstone::store::disk::{Dir, RealDisk};
 use sealstone::store::{Repository, write_through_own_mounts};
 
 use crate::boot_targets::{self, Found, Machine};
 use crate::context::Context;
 use crate::journal::Journal;
-
-/// Where a booted system has its physical root.
-const OF_THE_BOOTED_SYSTEM: &str = "/sysroot";
-
-/// Where the deployments' own folders are, below a sysroot.
-const STATES: &str = "state/deploy";
+use crate::running::{OF_THE_BOOTED_SYSTEM, booted_on, running_on};
 
 /// The running firmware's variables.
 pub const EFIVARFS: &str = "/sys/firmware/efi/efivars";
@@ -122,6 +117,11 @@ impl TargetArgs {
         running_on(&self.sysroot)
     }
 
+    /// The deployment that the firmware booted: another one than what runs, after a soft reboot.
+    pub fn booted(&self) -> Option<DeploymentId> {
+        booted_on(&self.sysroot)
+    }
+
     /// What bootc has staged, if the sysroot is that of the booted system. What it does not say is no reason to fail.
     #[allow(
         clippy::disallowed_methods,
@@ -133,18 +133,6 @@ impl TargetArgs {
         }
         StagedByBootc::parse(&std::fs::read_to_string(STAGED_BY_BOOTC).ok()?).ok()
     }
-}
-
-/// The deployment that runs, if a sysroot is that of the booted system.
-#[allow(clippy::disallowed_methods, reason = "the running kernel's command line is no part of a repository")]
-fn running_on(sysroot: &Path) -> Option<DeploymentId> {
-    if sysroot != Path::new(OF_THE_BOOTED_SYSTEM) {
-        return None;
-    }
-    let line = std::fs::read_to_string("/proc/cmdline").ok()?;
-    let is_there = |id: &DeploymentId| sysroot.join(STATES).join(id.to_string()).exists();
-    let running = booted_among(&line.trim().parse::<Kargs>().ok()?, is_there)?;
-    Some(of_uki(&running).unwrap_or(running))
 }
 
 /// The same as [`TargetArgs::make_writable`] for verbs that change a repository alone, if it is that of the booted system.
@@ -159,15 +147,6 @@ fn own_mounts(folders: impl Iterator<Item = PathBuf>) {
     let folders: Vec<PathBuf> = folders.collect();
     // What cannot be is told by the first write, in words about what could not be written.
     let _ = write_through_own_mounts(&RealDisk::shared(), &folders);
-}
-
-/// The deployment whose unified kernel image booted, if it is one of several of the same image: no command line tells them
-/// apart, and the stub says which file it was.
-fn of_uki(running: &DeploymentId) -> Option<DeploymentId> {
-    let variables = Efivarfs::open(&RealDisk::shared(), EFIVARFS).ok()?;
-    let path = LoaderVariables::new(&variables).booted_uki().ok()??;
-    let id: DeploymentId = Esp::deployment_of_uki_path(&path)?.parse().ok()?;
-    (id.image() == running.image()).then_some(id)
 }
 
 /// Whether two paths are one folder.

@@ -42,11 +42,21 @@ impl Life {
 
     /// The same of a tiny system, with something more in each image.
     pub fn begin_with(name: &str, test: &str, dress: impl FnOnce(&'static Base) -> Dress) -> Option<Self> {
+        Self::begin_with_kind(name, Kind::Tiny, test, dress)
+    }
+
+    /// The same of a system of any kind.
+    pub fn begin_with_kind(
+        name: &str,
+        kind: Kind,
+        test: &str,
+        dress: impl FnOnce(&'static Base) -> Dress,
+    ) -> Option<Self> {
         if !all_are_wanted(test) {
             return None;
         }
         let base = Base::get(test)?;
-        Some(Self::of(Machine::new(name, Firmware::Open), Kind::Tiny, None, dress(base), base))
+        Some(Self::of(Machine::new(name, Firmware::Open), kind, None, dress(base), base))
     }
 
     /// Installs version 1 of a system that boots by a UKI: with Secure Boot if anything is signed.

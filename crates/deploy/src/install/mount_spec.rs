@@ -10,9 +10,8 @@ use std::path::Path;
 
 use sealstone_boot::Karg;
 use sealstone_store::{
-    Optional,
+    MountEntry, Optional,
     disk::{Dir, FsType},
-    mount::file_system_options,
 };
 
 use super::Uuid;
@@ -50,8 +49,8 @@ impl MountSpecs {
     pub fn of(root: &Dir, by_uuid: &Path) -> Result<Self, DeployError> {
         let uuid = uuid_of(root, by_uuid)?;
         let is_btrfs = root.fs_type()? == FsType::Btrfs;
-        let options = if is_btrfs { file_system_options(root)? } else { None };
-        Ok(Self { uuid, flags: options.as_deref().and_then(subvolume_flags), ..Self::default() })
+        let mount = if is_btrfs { MountEntry::of(root)? } else { None };
+        Ok(Self { uuid, flags: mount.and_then(|mount| subvolume_flags(&mount.options)), ..Self::default() })
     }
 
     /// The arguments that open the root's volume, where these find the root.

@@ -1,57 +1,66 @@
 //! What is mounted on a folder, by what the kernel lists.
 //!
-//! Source: proc(5), `/proc/pid/fdinfo` (`mnt_id`) and `/proc/pid/mountinfo` (the mount's id first; after ` - ` the file system,
-//! the source and the file system's options).
+//! Source: proc(5), `/proc/pid/fdinfo` (`mnt_id`) and `/proc/pid/mountinfo` (the mount's id first, fourth what of the file system
+//! is mounted; after ` - ` the file system, the source and the file system's options). Blanks, line ends and backslashes in them
+//! are as the kernel writes them, `\040`.
 
-use std::{
-    os::fd::{AsFd, AsRawFd},
-    path::Path,
-};
+use std::os::fd::{AsFd, AsRawFd};
 
 use crate::{
-    Optional, Result,
+    ObjectId, Result,
     disk::{Dir, RealDisk},
 };
 
 /// The most bytes of a list of mounts that are read.
 const LIST_MAX: u64 = 64 << 20;
 
-/// Where a mount's source and its file system's options are, behind ` - `.
-const SOURCE: usize = 1;
-const OPTIONS: usize = 2;
+/// What the source of every mounted image begins with; and of what lies on one and forgets what is written.
+pub(super) const IMAGE: &str = "composefs:";
+const TRANSIENT: &str = "transient:composefs=";
 
-/// The source of the mount that a folder is in; `None` when there is no such folder.
-pub(super) fn source_of(folder: &Path) -> Result<Option<String>> {
-    let Some(folder) = Dir::open(&RealDisk::shared(), folder).optional()? else { return Ok(None) };
-    field_of(&folder, SOURCE)
+/// The mount that a folder is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountEntry {
+    /// What of its file system is mounted: a path from the file system's root.
+    pub root: String,
+    /// What is mounted: a device, or any text.
+    pub source: String,
+    /// The file system's options, with commas between them.
+    pub options: String,
 }
 
-/// The options of the file system that a folder is on, as the kernel lists them for the mount that it is in.
-///
-/// # Errors
-/// When `/proc` cannot be read.
-pub fn file_system_options(folder: &Dir) -> Result<Option<String>> {
-    field_of(folder, OPTIONS)
-}
+impl MountEntry {
+    /// The mount that a folder is in; `None` when the kernel lists none.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read.
+    pub fn of(folder: &Dir) -> Result<Option<Self>> {
+        let process = Dir::open(&RealDisk::shared(), "/proc/self")?;
+        let read = |name: &str| {
+            let bytes = process.open_file(name)?.read_all(LIST_MAX)?;
+            Ok::<_, crate::Error>(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        let information = read(&format!("fdinfo/{}", folder.as_fd().as_raw_fd()))?;
+        let id = information.lines().find_map(|line| line.strip_prefix("mnt_id:")).map(str::trim);
+        let Some(id) = id else { return Ok(None) };
+        Ok(Self::find(&read("mountinfo")?, id))
+    }
 
-/// A field of the mount that a folder is in.
-fn field_of(folder: &Dir, field: usize) -> Result<Option<String>> {
-    let process = Dir::open(&RealDisk::shared(), "/proc/self")?;
-    let read = |name: &str| {
-        let bytes = process.open_file(name)?.read_all(LIST_MAX)?;
-        Ok::<_, crate::Error>(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    let information = read(&format!("fdinfo/{}", folder.as_fd().as_raw_fd()))?;
-    let id = information.lines().find_map(|line| line.strip_prefix("mnt_id:")).map(str::trim);
-    let Some(id) = id else { return Ok(None) };
-    Ok(field_in(&read("mountinfo")?, id, field))
-}
+    /// The mount with this id in the kernel's list.
+    fn find(list: &str, id: &str) -> Option<Self> {
+        let line = list.lines().find(|line| line.split(' ').next() == Some(id))?;
+        let (mount, of_file_system) = line.split_once(" - ")?;
+        let mut fields = of_file_system.split(' ').skip(1).map(str::to_owned);
+        let root = mount.split(' ').nth(3)?.to_owned();
+        Some(Self { root, source: fields.next()?, options: fields.next()? })
+    }
 
-/// A field of the mount with this id.
-fn field_in(list: &str, id: &str, field: usize) -> Option<String> {
-    let line = list.lines().find(|line| line.split(' ').next() == Some(id))?;
-    let (_, rest) = line.split_once(" - ")?;
-    rest.split(' ').nth(field).map(str::to_owned)
+    /// The image that is mounted, as bootc, composefs and we mount it.
+    #[must_use]
+    pub fn image(&self) -> Option<ObjectId> {
+        let id = self.source.strip_prefix(IMAGE).or_else(|| self.source.strip_prefix(TRANSIENT))?;
+        id.parse().ok()
+    }
 }
 
 #[cfg(test)]
@@ -59,20 +68,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_field_is_found_by_the_mounts_id_and_not_by_what_a_path_looks_like() {
+    fn a_mount_is_found_by_its_id_and_not_by_what_a_path_looks_like() {
         let list = "36 35 0:5 / /mnt\\0402 rw shared:1 master:2 - proc proc rw\n\
-                    3 36 0:6 / /mnt ro - overlay composefs:abc ro,lowerdir+=/\n";
-        assert_eq!(field_in(list, "3", SOURCE).as_deref(), Some("composefs:abc"));
-        assert_eq!(field_in(list, "36", SOURCE).as_deref(), Some("proc"));
-        assert_eq!(field_in(list, "3", OPTIONS).as_deref(), Some("ro,lowerdir+=/"));
-        assert_eq!(field_in(list, "6", SOURCE), None);
+                    3 36 0:6 /state/deploy/a/etc /mnt ro - overlay composefs:abc ro,lowerdir+=/\n";
+        let found = MountEntry::find(list, "3").unwrap();
+        assert_eq!((found.source.as_str(), found.options.as_str()), ("composefs:abc", "ro,lowerdir+=/"));
+        assert_eq!(found.root, "/state/deploy/a/etc");
+        assert_eq!(MountEntry::find(list, "36").unwrap().source, "proc");
+        assert_eq!(MountEntry::find(list, "6"), None);
+    }
+
+    #[test]
+    fn an_image_is_known_by_its_source() {
+        let of = |source: String| {
+            MountEntry { root: "/".to_owned(), source, options: String::new() }
+                .image()
+                .map(|id| id.to_string())
+        };
+        let id = "5".repeat(64);
+        assert_eq!(of(format!("composefs:{id}")).as_ref(), Some(&id));
+        assert_eq!(of(format!("transient:composefs={id}")).as_ref(), Some(&id));
+        assert_eq!(of(format!("overlay:{id}")), None);
+        assert_eq!(of("composefs:abc".to_owned()), None);
     }
 
     #[test]
     fn the_source_of_proc_is_proc() {
-        assert_eq!(source_of(Path::new("/proc")).unwrap().as_deref(), Some("proc"));
-        assert_eq!(source_of(Path::new("/proc/no such folder")).unwrap(), None);
         let proc = Dir::open(&RealDisk::shared(), "/proc").unwrap();
-        assert!(file_system_options(&proc).unwrap().unwrap().starts_with("rw"));
+        let found = MountEntry::of(&proc).unwrap().unwrap();
+        assert_eq!((found.root.as_str(), found.source.as_str()), ("/", "proc"));
+        assert!(found.options.starts_with("rw"), "{found:?}");
     }
 }

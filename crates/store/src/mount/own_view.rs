@@ -52,12 +52,16 @@ pub fn write_through_own_mounts(disk: &Arc<dyn Disk>, folders: &[PathBuf]) -> Re
     for folder in read_only {
         let mount = mount_point(disk, folder);
         let what = || format!("write to {}", mount.display());
-        let now = statvfs(&mount).map_err(|errno| refused(what(), errno))?.f_flag;
-        let kept = KEPT.iter().filter(|(flag, _)| now.contains(*flag)).map(|(_, flag)| *flag);
-        let flags = kept.fold(MountFlags::BIND, |flags, flag| flags | flag);
-        mount_remount(&mount, flags, "").map_err(|errno| refused(what(), errno))?;
+        remount(&mount, MountFlags::empty()).map_err(|errno| refused(what(), errno))?;
     }
     Ok(true)
+}
+
+/// Tells the mount of which this is the top to take writes, or not (`RDONLY`). Nothing else of it changes.
+pub(super) fn remount(mount: &Path, how: MountFlags) -> Result<(), Errno> {
+    let now = statvfs(mount)?.f_flag;
+    let kept = KEPT.iter().filter(|(flag, _)| now.contains(*flag)).map(|(_, flag)| *flag);
+    mount_remount(mount, kept.fold(MountFlags::BIND | how, |flags, flag| flags | flag), "")
 }
 
 /// The folder at the top of the mount that a folder is on, as far as its path tells.

@@ -14,11 +14,12 @@ use rustix::{
     mount::{
         FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
         OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount_change,
-        mount_remount, open_tree, unmount,
+        open_tree, unmount,
     },
 };
 
 use super::kernel::{Refusal, proc_path};
+use super::own_view::remount;
 use crate::{Error, Result, disk::Dir};
 
 /// Puts a mount on a directory.
@@ -107,8 +108,16 @@ pub fn make_private(mount: &Path) -> Result<()> {
 /// # Errors
 /// [`Error::Mount`] when it is no mount point.
 pub fn make_read_only(mount: &Dir) -> Result<()> {
-    let flags = MountFlags::BIND | MountFlags::RDONLY;
-    mount_remount(proc_path(mount.as_fd()), flags, "").map_err(refusal("make read-only", mount.label()))
+    remount(&proc_path(mount.as_fd()), MountFlags::RDONLY).map_err(refusal("make read-only", mount.label()))
+}
+
+/// Takes writes through the mount that a directory is the top of, if its file system does. Needs root.
+///
+/// # Errors
+/// [`Error::Mount`] when it is no mount point.
+pub fn make_writable(mount: &Dir) -> Result<()> {
+    let path = proc_path(mount.as_fd());
+    remount(&path, MountFlags::empty()).map_err(refusal("make writable", mount.label()))
 }
 
 /// Mounts an empty file system in memory on a directory. Needs root.

@@ -60,7 +60,7 @@ fn running(args: &Args, target: &Target) -> anyhow::Result<Option<DeploymentId>>
     if let Some(name) = &args.entry {
         return Ok(of_entry(target, &EntryName::parse(name)?)?.map(|(id, _)| id));
     }
-    let running = args.target.running();
+    let running = args.target.booted();
     if !args.target.is_of_the_booted_system() {
         return Ok(running);
     }
