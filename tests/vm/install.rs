@@ -26,6 +26,10 @@ pub fn to_disk(machine: &Machine, layout: &Path, reference: &str, arguments: &[&
     if kind != DiskKind::default() {
         return;
     }
-    // Nobody looks at the menu.
+    hide_menu(machine);
+}
+
+/// Nobody looks at the menu.
+pub fn hide_menu(machine: &Machine) {
     Esp::of(&machine.disk()).put("::/loader/loader.conf", b"timeout 0\n");
 }

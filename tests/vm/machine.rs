@@ -265,6 +265,22 @@ impl Running {
         self.run(command).succeeds()
     }
 
+    /// The line of `/proc/mounts` of what is mounted at a place.
+    #[track_caller]
+    pub fn mounted_at(&mut self, place: &str) -> String {
+        let mounts = self.succeeds("cat /proc/mounts");
+        let found = mounts.lines().find(|line| line.split(' ').nth(1) == Some(place));
+        found.unwrap_or_else(|| panic!("nothing at {place}\n{mounts}")).to_owned()
+    }
+
+    /// The root has to be an image that the kernel verifies.
+    #[track_caller]
+    pub fn is_verified(&mut self) {
+        let root = self.mounted_at("/");
+        assert!(root.starts_with("composefs:") && root.contains(" overlay ro,"), "{root}");
+        assert!(root.contains("verity=require"), "{root}");
+    }
+
     /// Runs `store … --json` in the guest.
     #[track_caller]
     pub fn json(&mut self, command: &str) -> serde_json::Value {

@@ -60,8 +60,8 @@ fn soft_rebooted(
 /// The deployment whose folder of state is mounted, itself or as what an overlay writes to.
 fn of_state(mount: &MountEntry) -> Option<DeploymentId> {
     let name = |text: &str| {
-        let (_, rest) = text.split_once("state/deploy/")?;
-        rest.split(['/', ',', ':']).next()?.parse().ok()
+        let (_, rest) = text.split_once(STATES)?;
+        rest.strip_prefix('/')?.split(['/', ',', ':']).next()?.parse().ok()
     };
     name(&mount.root).or_else(|| name(&mount.options))
 }

@@ -35,6 +35,9 @@ pub struct TargetArgs {
     /// The boot partitions of the booted system, once they were looked for.
     #[arg(skip)]
     found: OnceCell<Found>,
+    /// The deployment that runs, once it was looked for.
+    #[arg(skip)]
+    running: OnceCell<Option<DeploymentId>>,
 }
 
 impl TargetArgs {
@@ -114,7 +117,7 @@ impl TargetArgs {
 
     /// The deployment that runs, if the sysroot is that of the booted system.
     pub fn running(&self) -> Option<DeploymentId> {
-        running_on(&self.sysroot)
+        *self.running.get_or_init(|| running_on(&self.sysroot))
     }
 
     /// The deployment that the firmware booted: another one than what runs, after a soft reboot.

@@ -130,11 +130,8 @@ fn install(life: &Life, plugged: Plugged, luks: &str) {
 /// The root is an image that the kernel verifies, on a file system in the volume that the machine's arguments name.
 #[track_caller]
 fn is_encrypted(guest: &mut Running) {
-    let mounts = guest.succeeds("cat /proc/mounts");
-    let of =
-        |place: &str| mounts.lines().find(|line| line.split(' ').nth(1) == Some(place)).expect("a mount");
-    let (root, physical) = (of("/"), of("/sysroot"));
-    assert!(root.starts_with("composefs:") && root.contains("verity=require"), "{root}");
+    guest.is_verified();
+    let physical = guest.mounted_at("/sysroot");
     let line = guest.succeeds("cat /proc/cmdline");
     let uuid = line.split_whitespace().find_map(|argument| argument.strip_prefix("luks.uuid="));
     let volume = format!("luks-{}", uuid.unwrap_or_else(|| panic!("{line}")));

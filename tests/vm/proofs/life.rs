@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::base::{Base, Kind, all_are_wanted};
-use crate::esp::Esp;
-use crate::install::{ARGUMENTS, to_disk};
+use crate::install::{ARGUMENTS, hide_menu, to_disk};
 use crate::kit::web_registry::WebRegistry;
 use crate::machine::{DiskKind, Firmware, Machine, Running};
 use crate::plugged::Plugged;
@@ -148,7 +147,7 @@ impl Life {
         let said = answer.succeeds();
         guest.switch_off("sync; poweroff -f");
         std::fs::rename(disk, self.machine.disk()).expect("the disk");
-        Esp::of(&self.machine.disk()).put("::/loader/loader.conf", b"timeout 0\n");
+        hide_menu(&self.machine);
         said
     }
 }

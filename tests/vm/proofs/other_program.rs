@@ -48,8 +48,7 @@ fn dress(base: &'static Base, configuration: &str) -> Dress {
 /// The root is an image that the kernel verifies, and our program had no part in it: it says what it does.
 #[track_caller]
 fn is_the_image_by_the_other_program(guest: &mut Running) {
-    let mounts = guest.succeeds("cat /proc/mounts");
-    let root = mounts.lines().find(|line| line.split(' ').nth(1) == Some("/")).expect("a root");
+    let root = guest.mounted_at("/");
     assert!(root.starts_with("composefs:") && root.contains("verity=require"), "{root}");
     let messages = guest.succeeds("dmesg");
     assert!(!messages.contains("store-setup-root: "), "{messages}");

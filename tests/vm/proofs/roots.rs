@@ -13,7 +13,7 @@ const UNPROTECTED: &str = "no fs-verity here";
 #[test]
 fn a_device_with_btrfs_boots_into_a_root_that_the_kernel_verifies_and_takes_updates() {
     let test = "a_device_with_btrfs_boots_into_a_root_that_the_kernel_verifies_and_takes_updates";
-    let Some(life) = Life::begin_with("btrfs", test, dress) else { return };
+    let Some(life) = Life::begin_with("btrfs", test, of_any_root) else { return };
     let said = install(&life, "btrfs");
     assert!(!said.contains(UNPROTECTED), "{said}");
     let mut guest = life.machine.boots("1");
@@ -26,7 +26,7 @@ fn a_device_with_btrfs_boots_into_a_root_that_the_kernel_verifies_and_takes_upda
 #[test]
 fn a_device_with_xfs_is_said_to_be_unprotected_boots_and_takes_updates() {
     let test = "a_device_with_xfs_is_said_to_be_unprotected_boots_and_takes_updates";
-    let Some(life) = Life::begin_with("xfs", test, dress) else { return };
+    let Some(life) = Life::begin_with("xfs", test, of_any_root) else { return };
     let said = install(&life, "xfs");
     assert!(said.contains(UNPROTECTED), "{said}");
     let mut guest = life.machine.boots("1");
@@ -37,7 +37,7 @@ fn a_device_with_xfs_is_said_to_be_unprotected_boots_and_takes_updates() {
 }
 
 /// Systems with what makes, finds and mounts such roots.
-fn dress(base: &'static Base) -> Dress {
+pub fn of_any_root(base: &'static Base) -> Dress {
     let layers = devices::of_any_root(base);
     Box::new(move |image| image.with_layers(&layers))
 }
@@ -51,13 +51,9 @@ fn install(life: &Life, file_system: &str) -> String {
 /// The root is an image on such a file system; its line of `/proc/mounts`.
 #[track_caller]
 fn is_on(guest: &mut Running, file_system: &str) -> String {
-    let mounts = guest.succeeds("cat /proc/mounts");
-    let of = |place: &str| {
-        let mut at = mounts.lines().filter(|line| line.split(' ').nth(1) == Some(place));
-        at.next().unwrap_or_else(|| panic!("no {place}\n{mounts}"))
-    };
-    assert_eq!(of("/sysroot").split(' ').nth(2), Some(file_system), "{mounts}");
-    let root = of("/");
+    let physical = guest.mounted_at("/sysroot");
+    assert_eq!(physical.split(' ').nth(2), Some(file_system), "{physical}");
+    let root = guest.mounted_at("/");
     assert!(root.starts_with("composefs:") && root.contains(" overlay ro,"), "{root}");
-    root.to_owned()
+    root
 }

@@ -15,9 +15,7 @@ fn with_systemd_an_update_is_finalised_at_shutdown_and_blessed_when_it_is_up() {
     }
     let Some(life) = Life::begin("systemd", Kind::Systemd, test) else { return };
     let mut guest = life.machine.boots("1");
-    let mounts = guest.succeeds("cat /proc/mounts");
-    let root = mounts.lines().find(|line| line.starts_with("composefs:")).expect("a root");
-    assert!(root.contains("verity=require"), "{root}");
+    guest.is_verified();
     life.push(life.image("2"));
     guest.succeeds("store update --tls-verify=false");
     // After it was staged: the unit takes it along.

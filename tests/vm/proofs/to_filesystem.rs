@@ -5,9 +5,8 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::life::{Dress, Life, UPDATE};
-use crate::devices;
-use crate::machine::Running;
+use super::life::{Life, UPDATE};
+use super::roots::of_any_root;
 use crate::plugged::Plugged;
 
 /// The partitions, as sfdisk takes them: the types of ESP, XBOOTLDR and this processor's root (Discoverable Partitions
@@ -44,20 +43,20 @@ fn with_an_xbootldr_a_system_installed_to_a_filesystem_boots_and_takes_updates_m
     install(&life, ROOT);
 
     let mut guest = life.machine.boots("1");
-    is_verified(&mut guest);
+    guest.is_verified();
     guest.succeeds(MOUNT);
     guest.succeeds(PLACES);
     guest.succeeds("echo mine > /etc/of-the-machine");
     life.update(&mut guest, life.image("2"));
     guest.reboots("sync; reboot -f", "2");
-    is_verified(&mut guest);
+    guest.is_verified();
 
     // Found by the types of the partitions, as nothing is mounted.
     guest.succeeds("umount /boot");
     life.push(life.image("3"));
     guest.succeeds(UPDATE);
     guest.reboots("sync; reboot -f", "3");
-    is_verified(&mut guest);
+    guest.is_verified();
     assert_eq!(guest.succeeds("cat /etc/of-the-machine"), "mine\n");
     guest.succeeds("umount /boot; store rollback");
     guest.reboots("sync; reboot -f", "2");
@@ -69,22 +68,17 @@ fn with_an_xbootldr_a_system_installed_to_a_filesystem_boots_and_takes_updates_m
 #[test]
 fn a_system_installed_to_a_subvolume_of_btrfs_boots_and_takes_updates() {
     let test = "a_system_installed_to_a_subvolume_of_btrfs_boots_and_takes_updates";
-    let dress = |base| -> Dress {
-        let layers = devices::of_any_root(base);
-        Box::new(move |image| image.with_layers(&layers))
-    };
-    let Some(life) = Life::begin_with("subvolume", test, dress) else { return };
+    let Some(life) = Life::begin_with("subvolume", test, of_any_root) else { return };
     install(&life, SUBVOLUME);
 
     let mut guest = life.machine.boots("1");
-    is_verified(&mut guest);
-    let mounts = guest.succeeds("cat /proc/mounts");
-    let root = mounts.lines().find(|line| line.split(' ').nth(1) == Some("/sysroot")).expect("a root");
+    guest.is_verified();
+    let root = guest.mounted_at("/sysroot");
     assert!(root.contains(" btrfs ") && root.contains("subvol=/system "), "{root}");
     guest.succeeds(MOUNT);
     life.update(&mut guest, life.image("2"));
     guest.reboots("sync; reboot -f", "2");
-    is_verified(&mut guest);
+    guest.is_verified();
     guest.switch_off("sync; poweroff -f");
 }
 
@@ -130,12 +124,4 @@ fn partition(disk: &Path) {
 fn runs(command: &mut Command) {
     let output = command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").output().expect("it starts");
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// The root is an image that the kernel verifies.
-#[track_caller]
-fn is_verified(guest: &mut Running) {
-    let mounts = guest.succeeds("cat /proc/mounts");
-    let root = mounts.lines().find(|line| line.split(' ').nth(1) == Some("/")).expect("a root");
-    assert!(root.starts_with("composefs:") && root.contains("verity=require"), "{root}");
 }

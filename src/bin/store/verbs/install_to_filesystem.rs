@@ -22,7 +22,8 @@ const BY_UUID: &str = "/dev/disk/by-uuid";
 /// Install into a mounted folder: for installers that partition and mount themselves
 ///
 /// The folder becomes the physical root of the system (/sysroot once it runs). What else is in it stays. The arguments root= and rw are
-/// set; --root-mount-spec, the image's install configuration or the file system's UUID say what root= is; a subvolume of btrfs is named by rootflags=.
+/// set; --root-mount-spec, the image's install configuration or the file system's UUID say what root= is. A subvolume of btrfs is
+/// named by rootflags=.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
